@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * clock.h - time that only goes forward.
+ */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+#define CLOCK_NS_PER_MS	UINT64_C(1000000)
+#define CLOCK_NS_PER_S	UINT64_C(1000000000)
+
+/* CLOCK_MONOTONIC in nanoseconds; any thread. */
+uint64_t clock_ns(void);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * boot.h - puts a kernel and all that it is told into guest RAM.
+ *
+ * Runs once per start or reset, on the main thread, before any vCPU runs.  One
+ * file per protocol behind one call; which protocol it is, the kernel file
+ * says.  The vCPU layer turns the answer, a struct boot_entry, into registers.
+ */
+#ifndef BOOT_BOOT_H
+#define BOOT_BOOT_H
+
+#include "memory/guest_mem.h"
+
+#include <stdint.h>
+
+struct err;
+
+/* The default; kept short, since the user's own text replaces it. */
+#define BOOT_CMDLINE_DEFAULT "console=ttyS0 reboot=k panic=-1"
+
+enum boot_mode {
+	BOOT_LINUX64,	/* x86_64 long mode, paging on; arg in rsi (zero page) */
+	BOOT_PVH,	/* x86 32-bit protected mode, paging off; arg in ebx */
+};
+
+/* How the first vCPU starts. */
+struct boot_entry {
+	enum boot_mode mode;
+	gpa_t ip;
+	gpa_t arg;
+	gpa_t page_tables;	/* BOOT_LINUX64: CR3 */
+	gpa_t gdt;		/* table written by boot; see x86_boot.h */
+	gpa_t stack;		/* BOOT_LINUX64 */
+};
+
+/* A bus, as far as the firmware tables describe it. */
+struct boot_config {
+	const char *kernel;		/* path */
+	const char *initrd;		/* path, or NULL */
+	const char *cmdline;
+	unsigned nr_cpus;		/* APIC ids 0 to nr_cpus-1 */
+	gpa_t pci_mmio64_at;		/* 64-bit PCI window; len 0: none */
+	uint64_t pci_mmio64_len;
+};
+
+/*
+ * Load everything into mem.  The message in err names the file and what is
+ * wrong with it.  RAM is changed even on failure; the caller gives up then.
+ */
+int boot_load(struct guest_mem *mem, const struct boot_config *config,
+	      struct boot_entry *ret_entry, struct err *err);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest_mem.h - the guest's RAM as the rest of the monitor may see it.
+ *
+ * RAM is a few regions of guest-physical address space, each one host mapping.
+ * The set is fixed before the first vCPU runs, so look-ups take no lock.
+ *
+ * Nobody outside src/memory holds a bare pointer into guest RAM without the
+ * length that was checked with it.  There are two ways in:
+ *
+ *   copy   guest_mem_read(), guest_mem_write(): for anything that is decided
+ *          upon.  A vCPU may rewrite RAM at any moment, so a value is copied
+ *          once and only the copy is looked at.
+ *   map    guest_mem_map(): for payload that the monitor moves and never
+ *          interprets (disk blocks, packets).
+ *
+ * Any thread, except where a line says otherwise.
+ */
+#ifndef MEMORY_GUEST_MEM_H
+#define MEMORY_GUEST_MEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#define GUEST_MEM_REGIONS_MAX 8
+
+typedef uint64_t gpa_t;
+
+struct guest_mem;
+
+/* One contiguous piece of RAM. */
+struct guest_mem_region {
+	gpa_t at;
+	void *host;
+	uint64_t len;			/* bytes */
+};
+
+/* NULL when memory runs out. */
+struct guest_mem *guest_mem_new(void);
+struct guest_mem *guest_mem_free(struct guest_mem *mem);	/* -> NULL */
+
+/*
+ * Add a region over host memory that outlives mem; before start.  -EEXIST on
+ * overlap, -EINVAL when empty or wrapping, -ENOSPC beyond
+ * GUEST_MEM_REGIONS_MAX.
+ */
+int guest_mem_add(struct guest_mem *mem, gpa_t at, void *host, uint64_t len);
+
+/* The regions in ascending order; returns how many. */
+int guest_mem_regions(const struct guest_mem *mem,
+		      const struct guest_mem_region **ret_regions);
+
+/* All or nothing: -EFAULT leaves dst, or the guest, untouched. */
+int guest_mem_read(const struct guest_mem *mem, gpa_t at, void *dst, size_t len);
+int guest_mem_write(const struct guest_mem *mem, gpa_t at, const void *src, size_t len);
+
+/* Fill with zeroes; all or nothing. */
+int guest_mem_zero(const struct guest_mem *mem, gpa_t at, size_t len);
+
+/*
+ * Describe [at, at+len) as at most max segments, more than one only where the
+ * range crosses regions.  Returns the number of segments (0 when len is 0),
+ * -EFAULT when any byte lies outside RAM, -ENOBUFS when max is too small.
+ */
+int guest_mem_map(const struct guest_mem *mem, gpa_t at, size_t len,
+		  struct iovec *segs, int max);
+
+#endif
