@@ -2,9 +2,13 @@
 /*
  * boot.h - puts a kernel and all that it is told into guest RAM.
  *
- * Runs once per start or reset, on the main thread, before any vCPU runs.  One
- * file per protocol behind one call; which protocol it is, the kernel file
- * says.  The vCPU layer turns the answer, a struct boot_entry, into registers.
+ * Runs once per start or reset, on the main thread, before any vCPU runs.  The
+ * kernel file says itself by which protocol it wants to be started.  The vCPU
+ * layer turns the answer, a struct boot_entry, into registers.
+ *
+ * RAM must read as zero: fresh on start, and dropped by the caller before a
+ * reset.  Nothing is touched that is not loaded, so a kernel's bss costs no
+ * memory until the guest uses it.
  */
 #ifndef BOOT_BOOT_H
 #define BOOT_BOOT_H
@@ -29,16 +33,15 @@ struct boot_entry {
 	gpa_t ip;
 	gpa_t arg;
 	gpa_t page_tables;	/* BOOT_LINUX64: CR3 */
-	gpa_t gdt;		/* table written by boot; see x86_boot.h */
+	gpa_t gdt;		/* what is in it: x86_boot.h */
 	gpa_t stack;		/* BOOT_LINUX64 */
 };
 
-/* A bus, as far as the firmware tables describe it. */
 struct boot_config {
 	const char *kernel;		/* path */
 	const char *initrd;		/* path, or NULL */
 	const char *cmdline;
-	unsigned nr_cpus;		/* APIC ids 0 to nr_cpus-1 */
+	unsigned nr_cpus;		/* at least 1; APIC ids 0 to nr_cpus-1 */
 	gpa_t pci_mmio64_at;		/* 64-bit PCI window; len 0: none */
 	uint64_t pci_mmio64_len;
 };

@@ -31,6 +31,7 @@
 #define X86_LAPIC_AT		UINT64_C(0xfee00000)
 #define X86_KVM_IDENTITY_AT	UINT64_C(0xfeffc000)	/* 1 page */
 #define X86_KVM_TSS_AT		UINT64_C(0xfeffd000)	/* 3 pages */
+#define X86_KVM_LEN		UINT64_C(0x4000)	/* both */
 #define X86_HIGH_RAM_AT		(4 * GiB)
 
 /* What the boot code puts into low RAM. */
@@ -41,12 +42,14 @@
 #define X86_CMDLINE_AT		UINT64_C(0x20000)
 #define X86_CMDLINE_MAX		UINT64_C(0x10000)
 #define X86_EBDA_AT		UINT64_C(0x9fc00)	/* end of usable low RAM */
+#define X86_EBDA_LEN		UINT64_C(0x400)
 #define X86_ACPI_AT		UINT64_C(0xe0000)	/* RSDP, where scans look */
 #define X86_ACPI_LEN		UINT64_C(0x20000)
 #define X86_KERNEL_AT		UINT64_C(0x100000)
 
 /* Ports. */
 #define X86_PORT_RTC		0x70	/* index, data */
+#define X86_RTC_CENTURY		0x32	/* index of the century byte */
 #define X86_PORT_I8042		0x64
 #define X86_PORT_COM1		0x3f8
 #define X86_PORT_ACPI		0x600	/* struct of X86_ACPI_* below */
@@ -65,7 +68,6 @@
 
 /* Global system interrupts. */
 #define X86_GSI_COM1		4	/* edge, active high */
-#define X86_GSI_RTC		8	/* edge, active high */
 #define X86_GSI_ACPI		9	/* generic event device: edge, active high */
 #define X86_NR_IOAPIC_PINS	24
 

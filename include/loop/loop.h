@@ -64,6 +64,9 @@ void loop_post(struct loop *loop, struct loop_task *task);
 /* Run at the end of this turn, after all completions at hand; owner. */
 void loop_defer(struct loop *loop, struct loop_task *task);
 
+/* Take back what loop_defer() was given, if it has not run yet; owner. */
+void loop_cancel(struct loop *loop, struct loop_task *task);
+
 /*
  * Run fn on the loop and wait for it; any thread but another loop's.  Costs two
  * thread switches (tens of microseconds): for control, never for data.

@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SQ_ENTRIES	512
@@ -53,6 +54,7 @@ struct loop_slot {
 
 struct task_queue {
 	struct loop_task *first, **end;
+	unsigned nr;
 };
 
 struct loop {
@@ -76,6 +78,7 @@ static void queue_init(struct task_queue *q)
 {
 	q->first = NULL;
 	q->end = &q->first;
+	q->nr = 0;
 }
 
 static void queue_add(struct task_queue *q, struct loop_task *task)
@@ -83,26 +86,25 @@ static void queue_add(struct task_queue *q, struct loop_task *task)
 	task->next = NULL;
 	*q->end = task;
 	q->end = &task->next;
+	q->nr++;
 }
 
-/* Run what is in the queue now; what it adds waits for the next time. */
-static void queue_run(struct loop_task *task)
+/* Unlink the task that *p points to. */
+static struct loop_task *queue_remove(struct task_queue *q, struct loop_task **p)
 {
-	while (task) {
-		struct loop_task *next = task->next;
+	struct loop_task *task = *p;
 
-		task->queued = false;
-		task->run(task);
-		task = next;
-	}
+	*p = task->next;
+	if (!*p)
+		q->end = p;
+	q->nr--;
+	return task;
 }
 
-static struct loop_task *queue_take(struct task_queue *q)
+static void run_task(struct loop_task *task)
 {
-	struct loop_task *first = q->first;
-
-	queue_init(q);
-	return first;
+	task->queued = false;
+	task->run(task);
 }
 
 bool loop_here(const struct loop *loop)
@@ -273,6 +275,19 @@ void loop_defer(struct loop *loop, struct loop_task *task)
 	}
 }
 
+void loop_cancel(struct loop *loop, struct loop_task *task)
+{
+	struct loop_task **p = &loop->deferred.first;
+
+	assert(loop_here(loop));
+	while (*p && *p != task)
+		p = &(*p)->next;
+	if (*p) {
+		queue_remove(&loop->deferred, p);
+		task->queued = false;
+	}
+}
+
 void loop_post(struct loop *loop, struct loop_task *task)
 {
 	bool first;
@@ -317,14 +332,29 @@ void loop_call(struct loop *loop, void (*fn)(void *ctx), void *ctx)
 	sem_destroy(&call.done);
 }
 
+/*
+ * Both run what is queued now; what that adds waits for the next turn.  Tasks
+ * are taken one by one, since a task may turn the loop itself (loop_wait).
+ */
 static void run_posted(struct loop *loop)
 {
-	struct loop_task *tasks;
+	struct loop_task *task;
+	unsigned left;
 
 	pthread_mutex_lock(&loop->lock);
-	tasks = queue_take(&loop->posted);
+	for (left = loop->posted.nr; left && loop->posted.first; left--) {
+		task = queue_remove(&loop->posted, &loop->posted.first);
+		pthread_mutex_unlock(&loop->lock);
+		run_task(task);
+		pthread_mutex_lock(&loop->lock);
+	}
 	pthread_mutex_unlock(&loop->lock);
-	queue_run(tasks);
+}
+
+static void run_deferred(struct loop *loop)
+{
+	for (unsigned left = loop->deferred.nr; left && loop->deferred.first; left--)
+		run_task(queue_remove(&loop->deferred, &loop->deferred.first));
 }
 
 /* The eventfd only ends the wait; run_posted() comes in every turn. */
@@ -392,7 +422,7 @@ static int turn(struct loop *loop)
 	complete(loop);
 	run_timers(loop);
 	run_posted(loop);
-	queue_run(queue_take(&loop->deferred));
+	run_deferred(loop);
 	return 0;
 }
 
@@ -411,7 +441,11 @@ static int enable(struct loop *loop)
 	if (!(loop->ring.flags & IORING_SETUP_R_DISABLED))
 		return 0;
 	loop->ring.flags &= ~IORING_SETUP_R_DISABLED;
-	return io_uring_enable_rings(&loop->ring);
+	/* io_uring_enable_rings() is missing from the library in Debian 12. */
+	if (syscall(SYS_io_uring_register, loop->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS,
+		    NULL, 0) < 0)
+		return -errno;
+	return 0;
 }
 
 static int run(struct loop *loop)

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command.h - the subcommands of vmm.
+ *
+ * A subcommand is one file and one line in the table in command.c.
+ */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include <stddef.h>
+
+struct option_object;
+
+/* Exit statuses, as the manual page documents them. */
+enum {
+	EXIT_OK,		/* done; of run: the guest switched itself off */
+	EXIT_USAGE,		/* could not start: option, file, host */
+	EXIT_DIED,		/* the guest died */
+	EXIT_FORCED,		/* the guest was ended from outside */
+};
+
+struct command {
+	const char *name;
+	const char *summary;			/* part of a sentence */
+	const char *arguments;			/* after the options, or "" */
+	const struct option_object *options;	/* or NULL */
+
+	/* argv[0] is the subcommand; returns an exit status. */
+	int (*run)(const struct command *command, int argc, char **argv);
+};
+
+/* Run what argv asks for; returns the exit status. */
+int command_main(int argc, char **argv);
+
+/* One line of error to standard error; returns EXIT_USAGE. */
+int command_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Print how the subcommand is used. */
+void command_usage(const struct command *command);
+
+/* The subcommands, each in the file of its name. */
+int command_run(const struct command *command, int argc, char **argv);
+int command_doctor(const struct command *command, int argc, char **argv);
+
+#endif

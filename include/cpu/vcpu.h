@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vcpu.h - a virtual CPU: a KVM vCPU and the thread that runs it.
+ *
+ * Life of a vCPU:
+ *
+ *	new --start()--> running --stop()--> stopped --free()
+ *
+ * The thread does nothing but KVM_RUN and carry accesses to the buses.  What
+ * ends a guest comes through the owner's died(); a guest that switches itself
+ * off does so through a device.
+ */
+#ifndef CPU_VCPU_H
+#define CPU_VCPU_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+struct boot_entry;
+struct bus;
+struct err;
+struct kvm_vm;
+struct vcpu;
+
+struct vcpu_config {
+	struct kvm_vm *vm;
+	struct bus *mmio, *pio;
+	unsigned nr_cpus;		/* of the VM; ids are 0 to nr_cpus-1 */
+
+	/*
+	 * This vCPU cannot go on: triple fault, KVM internal error.  Runs on
+	 * the vCPU's thread, which ends afterwards.  why is part of a sentence.
+	 */
+	void (*died)(void *ctx, struct vcpu *vcpu, const char *why);
+	void *ctx;
+};
+
+/* Exits to user space since the start, by what the guest did. */
+struct vcpu_exits {
+	uint64_t pio, mmio, other;
+};
+
+/* All that vm and the buses stand for outlives the vCPU.  Main. */
+int vcpu_new(struct vcpu **ret_vcpu, const struct vcpu_config *config, unsigned id,
+	     struct err *err);
+struct vcpu *vcpu_free(struct vcpu *vcpu);	/* -> NULL */
+
+/* The first vCPU starts here, the others wait for it to start them.  Before start. */
+int vcpu_set_entry(struct vcpu *vcpu, const struct boot_entry *entry, struct err *err);
+
+/* Main. */
+int vcpu_start(struct vcpu *vcpu, struct err *err);
+
+/* Returns when the thread has ended; none was started: does nothing.  Main. */
+void vcpu_stop(struct vcpu *vcpu);
+
+unsigned vcpu_id(const struct vcpu *vcpu);
+
+/* Any thread; numbers of a running vCPU lag behind. */
+struct vcpu_exits vcpu_exits(const struct vcpu *vcpu);
+
+/* Print the registers; from died() or while stopped. */
+void vcpu_print(struct vcpu *vcpu, FILE *out);
+
+#endif

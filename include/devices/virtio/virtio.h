@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * virtio.h - what a virtio device is, apart from how the guest reaches it.
+ *
+ * Three parts meet here and each knows only this header:
+ *
+ *   a device     virtio-blk, virtio-net ...: a virtio_class and its handlers
+ *   the core     status machine, feature negotiation, queues, reset
+ *   a transport  virtio-pci: registers, BAR, MSI-X; calls the core only
+ *
+ * A device is owned by one loop.  Every function of its class runs there and
+ * takes no lock.  Register accesses come from vCPU threads; the core keeps
+ * them apart and hands over to the owner only to start and to stop.
+ *
+ * Life of a device:
+ *
+ *	init --> stopped --start()--> running --stop()--> stopped --> fini
+ *
+ * stop() returns when nothing is in flight.  Reset, pause and unplug are all
+ * made of it, so a device does not know them apart.  The device's stop is
+ * called exactly once per successful start.
+ *
+ * A guest that breaks the rules of its queues gets a device that wants a reset
+ * (DEVICE_NEEDS_RESET, virtio 1.2 section 2.1): the core stops serving its
+ * queues and the monitor lives on.
+ */
+#ifndef DEVICES_VIRTIO_VIRTIO_H
+#define DEVICES_VIRTIO_VIRTIO_H
+
+#include "base/iov.h"
+#include "loop/loop.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct err;
+struct guest_mem;
+struct virtio_dev;
+struct virtio_transport;
+struct virtq;
+
+#define VIRTIO_SEGS_MAX		130	/* 128 pages, a header, a status byte */
+#define VIRTIO_QUEUES_MAX	3
+#define VIRTIO_QUEUE_SIZE_MAX	1024
+#define VIRTIO_CONFIG_MAX	64
+
+/* Device status bits, virtio 1.2 section 2.1. */
+#define VIRTIO_STATUS_ACKNOWLEDGE	0x01
+#define VIRTIO_STATUS_DRIVER		0x02
+#define VIRTIO_STATUS_DRIVER_OK		0x04
+#define VIRTIO_STATUS_FEATURES_OK	0x08
+#define VIRTIO_STATUS_NEEDS_RESET	0x40
+#define VIRTIO_STATUS_FAILED		0x80
+
+/* Feature bits of the core, virtio 1.2 section 6. */
+#define VIRTIO_F_INDIRECT_DESC	28
+#define VIRTIO_F_EVENT_IDX	29
+#define VIRTIO_F_VERSION_1	32
+
+/*
+ * One request, copied out of the rings and checked.  Readable and writable are
+ * the specification's words and speak of the device.
+ */
+struct virtio_chain {
+	uint16_t head;
+	struct iov readable, writable;		/* point into segs */
+	struct iovec segs[VIRTIO_SEGS_MAX];	/* readable, then writable */
+};
+
+/* Owner, all of them.  Those a device has no use for are NULL. */
+struct virtio_class {
+	const char *name;		/* "virtio-rng" */
+	uint16_t id;			/* device type, section 5 */
+	uint16_t nr_queues;		/* at most VIRTIO_QUEUES_MAX */
+	uint16_t queue_size;		/* at most VIRTIO_QUEUE_SIZE_MAX, a power of two */
+	uint16_t config_size;		/* bytes, at most VIRTIO_CONFIG_MAX */
+
+	/* The driver is ready; features are negotiated. */
+	int (*start)(struct virtio_dev *dev);
+
+	/* Return when nothing is in flight. */
+	void (*stop)(struct virtio_dev *dev);
+
+	/*
+	 * Serve the queue: the guest has put something into it.  May be called
+	 * without cause.  virtq_pop() ends the call in time.
+	 */
+	void (*kick)(struct virtio_dev *dev, struct virtq *vq);
+
+	/* Free the device; the core has already let go of it. */
+	void (*free)(struct virtio_dev *dev);
+};
+
+/* What the driver wrote about one queue, section 4.1.4.3. */
+struct virtq_setup {
+	uint16_t size;
+	bool enabled;
+	uint64_t desc, driver, device;	/* guest-physical */
+};
+
+/* First member of a device's own struct. */
+struct virtio_dev {
+	const struct virtio_class *class;
+	struct guest_mem *mem;
+	struct loop *loop;
+	uint64_t offered;		/* features; fixed after init */
+	uint64_t features;		/* negotiated; valid while running */
+	struct virtq *queues[VIRTIO_QUEUES_MAX];
+	bool running;			/* owner's */
+	_Atomic(bool) broken;		/* NEEDS_RESET */
+	struct virtio_transport *transport;
+
+	/* Registers: vCPU threads, under regs_lock, which the owner never takes. */
+	pthread_mutex_t regs_lock;
+	uint8_t status;
+	uint64_t driver_features;
+	struct virtq_setup setup[VIRTIO_QUEUES_MAX];
+
+	/* Configuration space: both sides, held for a moment only. */
+	pthread_mutex_t config_lock;
+	uint8_t config[VIRTIO_CONFIG_MAX];
+	uint8_t config_generation;
+};
+
+/* What a transport gives the core; owner. */
+struct virtio_transport {
+	void (*queue_interrupt)(struct virtio_transport *transport, unsigned queue);
+	void (*config_interrupt)(struct virtio_transport *transport);
+};
+
+/*
+ * For devices.
+ */
+
+/*
+ * mem and loop outlive dev.  features are the device's own; the core adds its.
+ * Before start; on failure nothing is to be undone.
+ */
+int virtio_init(struct virtio_dev *dev, const struct virtio_class *class,
+		uint64_t features, struct guest_mem *mem, struct loop *loop,
+		struct err *err);
+
+/* Stops the device if it runs and calls class->free; any thread but a loop's. */
+void virtio_free(struct virtio_dev *dev);
+
+static inline bool virtio_has(const struct virtio_dev *dev, unsigned feature)
+{
+	return dev->features >> feature & 1;
+}
+
+/* Change configuration space; tells a running driver.  Owner or before start. */
+void virtio_set_config(struct virtio_dev *dev, size_t off, const void *bytes, size_t len);
+
+/* The driver broke the protocol: stop serving, ask for a reset.  Owner. */
+void virtio_break(struct virtio_dev *dev, const char *why);
+
+/*
+ * Take the next request.  1 taken; 0 none left, or enough for this turn: the
+ * core then calls kick again by itself; -EPROTO when the driver broke the ring:
+ * the core has called virtio_break() and the device just returns.
+ */
+int virtq_pop(struct virtq *vq, struct virtio_chain *chain);
+
+/* Put the request just taken back, to be popped again in another turn. */
+void virtq_unpop(struct virtq *vq);
+
+/*
+ * Give a request back with the number of bytes written to it.  The guest sees
+ * it, and is interrupted if it asked to be, at the end of the loop's turn.
+ */
+void virtq_push(struct virtq *vq, uint16_t head, uint32_t written);
+
+/* Serve the queue for a reason other than a kick.  Does nothing unless running. */
+void virtq_run(struct virtq *vq);
+
+unsigned virtq_index(const struct virtq *vq);
+
+/*
+ * For transports; vCPU threads, several at once.
+ */
+
+uint8_t virtio_status(struct virtio_dev *dev);
+
+/* Section 3.1: may start the device, or reset it (0), before it returns. */
+void virtio_set_status(struct virtio_dev *dev, uint8_t status);
+
+/* Back to the state after init; any thread but a loop's. */
+void virtio_reset(struct virtio_dev *dev);
+
+/* which: 0 for bits 0 to 31, 1 for 32 to 63; other values read 0, write nothing. */
+uint32_t virtio_offered(struct virtio_dev *dev, uint32_t which);
+uint32_t virtio_accepted(struct virtio_dev *dev, uint32_t which);
+void virtio_accept(struct virtio_dev *dev, uint32_t which, uint32_t features);
+
+/*
+ * A queue's set-up.  Changes are ignored once the driver is ready or the queue
+ * is enabled.  queue is below class->nr_queues.
+ */
+struct virtq_setup virtio_setup(struct virtio_dev *dev, unsigned queue);
+void virtio_set_setup(struct virtio_dev *dev, unsigned queue,
+		      const struct virtq_setup *setup);
+
+/* Bytes beyond the device's configuration read as zero. */
+void virtio_read_config(struct virtio_dev *dev, size_t off, void *bytes, size_t len);
+
+/* Changes with each change of the configuration (section 4.1.4.3.1). */
+uint8_t virtio_config_generation(struct virtio_dev *dev);
+
+/* The eventfd that stands for the driver's notification of the queue. */
+int virtio_kick_fd(struct virtio_dev *dev, unsigned queue);
+
+#endif

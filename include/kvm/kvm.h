@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kvm.h - /dev/kvm and one VM on it: memory, interrupts, kicks.
+ *
+ * Every ioctl on the system and on the VM is made here; those on a vCPU are
+ * made in the cpu layer.  See Documentation/virt/kvm/api.rst.
+ */
+#ifndef KVM_KVM_H
+#define KVM_KVM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct eventfds;
+struct guest_mem;
+struct kvm_vm;
+
+/*
+ * Open /dev/kvm and check what cannot be done without.  Returns a descriptor;
+ * the message says how to get access.  Any thread.
+ */
+int kvm_open(struct err *err);
+
+/* KVM_CHECK_EXTENSION on /dev/kvm or on a VM: 0 or less where absent. */
+int kvm_capability(int fd, int capability);
+
+/* A VM with its interrupt controllers.  Takes kvm_fd, also on failure.  Main. */
+int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, struct err *err);
+
+/* No vCPU is left.  -> NULL */
+struct kvm_vm *kvm_vm_free(struct kvm_vm *vm);
+
+/* vCPUs that the host allows; at least 1. */
+unsigned kvm_vm_cpus_max(const struct kvm_vm *vm);
+
+/* Make all of mem the VM's memory; once, before any vCPU runs. */
+int kvm_vm_set_ram(struct kvm_vm *vm, const struct guest_mem *mem, struct err *err);
+
+/* Drive a pin of the I/O APIC; any thread. */
+int kvm_vm_set_irq(struct kvm_vm *vm, unsigned gsi, bool level);
+
+/* irqfd and ioeventfd, for devices (bus/eventfds.h); lives as long as vm. */
+struct eventfds *kvm_vm_eventfds(struct kvm_vm *vm);
+
+/* For the cpu layer: descriptors that stay the VM's, and a new one that does not. */
+int kvm_vm_system_fd(const struct kvm_vm *vm);
+int kvm_vm_fd(const struct kvm_vm *vm);
+int kvm_vm_create_vcpu(struct kvm_vm *vm, unsigned id, struct err *err);
+
+/* The size in bytes of what a vCPU's descriptor maps (struct kvm_run). */
+int kvm_vm_run_size(const struct kvm_vm *vm);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vm_config.h - what a VM is made of, as a user says it.
+ *
+ * Filled through the option table by command line and file (config/option.h);
+ * strings and lists belong to the struct.
+ */
+#ifndef MACHINE_VM_CONFIG_H
+#define MACHINE_VM_CONFIG_H
+
+#include "config/option.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+
+#define VM_CONFIG_CPUS_MAX	4096
+
+struct vm_disk_config {
+	struct option_given given;
+	char *id;			/* NULL: made up from the position */
+	char *path;
+	char *format;			/* NULL: by the file's name */
+	char *serial;
+	bool readonly;
+	bool direct;
+};
+
+struct vm_net_config {
+	struct option_given given;
+	char *id;
+	char *tap;			/* either tap or fd */
+	uint32_t fd;
+	uint8_t mac[6];			/* all zero: made up */
+};
+
+struct vm_config {
+	struct option_given given;
+	char *name;
+	char *kernel;
+	char *initrd;
+	char *cmdline;
+	uint32_t cpus;
+	uint64_t memory;		/* bytes */
+	struct vm_disk_config *disk;
+	uint32_t nr_disk;
+	struct vm_net_config *net;
+	uint32_t nr_net;
+	uint32_t shutdown_timeout;	/* seconds */
+	unsigned log;			/* enum log_level */
+
+	/* Command line only. */
+	char *config;
+	bool dump_config;
+	bool help;
+};
+
+extern const struct option_object vm_config_options;
+
+/* What no single option can tell: does it all fit together? */
+int vm_config_check(const struct vm_config *config, struct err *err);
+
+#endif

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "boot/kernel_format.h"
+
+#include "base/bits.h"
+
+#include <string.h>
+
+/* The first that matches; an EFI zboot image is told before what it wraps. */
+static const struct magic {
+	enum kernel_format format;
+	uint16_t at;
+	uint8_t len;
+	const char *bytes;
+} magics[] = {
+	{ KERNEL_FORMAT_BZIMAGE,   0x202, 4, "HdrS" },
+	{ KERNEL_FORMAT_ELF,	   0,	  4, "\x7f" "ELF" },
+	{ KERNEL_FORMAT_EFI_ZBOOT, 4,	  4, "zimg" },
+	{ KERNEL_FORMAT_ARM64,	   56,	  4, "ARM\x64" },
+	{ KERNEL_FORMAT_GZIP,	   0,	  2, "\x1f\x8b" },
+	{ KERNEL_FORMAT_ZSTD,	   0,	  4, "\x28\xb5\x2f\xfd" },
+	{ KERNEL_FORMAT_XZ,	   0,	  6, "\xfd" "7zXZ\0" },
+	{ KERNEL_FORMAT_BZIP2,	   0,	  3, "BZh" },
+	{ KERNEL_FORMAT_LZ4,	   0,	  4, "\x02\x21\x4c\x18" },	/* legacy frame */
+	{ KERNEL_FORMAT_LZ4,	   0,	  4, "\x04\x22\x4d\x18" },
+};
+
+static const char *const advice[] = {
+	[KERNEL_FORMAT_UNKNOWN]	  = "not a bzImage or an ELF kernel with a PVH note",
+	[KERNEL_FORMAT_BZIMAGE]	  = "is an x86 bzImage: this machine needs another kernel",
+	[KERNEL_FORMAT_ELF]	  = "is an ELF file: this machine needs another kernel",
+	[KERNEL_FORMAT_ARM64]	  = "is an Arm64 Image: this machine needs an x86_64 kernel",
+	[KERNEL_FORMAT_EFI_ZBOOT] = "is an EFI zboot image: unpack the kernel in it first",
+	[KERNEL_FORMAT_GZIP]	  = "is gzip-compressed: decompress it first (gzip -d)",
+	[KERNEL_FORMAT_ZSTD]	  = "is zstd-compressed: decompress it first (zstd -d)",
+	[KERNEL_FORMAT_XZ]	  = "is xz-compressed: decompress it first (xz -d)",
+	[KERNEL_FORMAT_BZIP2]	  = "is bzip2-compressed: decompress it first (bzip2 -d)",
+	[KERNEL_FORMAT_LZ4]	  = "is lz4-compressed: decompress it first (lz4 -d)",
+};
+
+enum kernel_format kernel_format_of(const uint8_t *head, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_LEN(magics); i++) {
+		const struct magic *m = &magics[i];
+
+		if (range_within(m->at, m->len, len) &&
+		    memcmp(head + m->at, m->bytes, m->len) == 0)
+			return m->format;
+	}
+	return KERNEL_FORMAT_UNKNOWN;
+}
+
+const char *kernel_format_advice(enum kernel_format format)
+{
+	return advice[format];
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kernel_format.h - what kind of file a kernel is, told by its first bytes.
+ *
+ * Knows more formats than can be started, so that a file of the wrong kind is
+ * refused by its name and with advice.
+ */
+#ifndef BOOT_KERNEL_FORMAT_H
+#define BOOT_KERNEL_FORMAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* So many bytes from the start decide; a shorter file may be given whole. */
+#define KERNEL_FORMAT_HEAD_LEN 1024
+
+enum kernel_format {
+	KERNEL_FORMAT_UNKNOWN,
+	KERNEL_FORMAT_BZIMAGE,
+	KERNEL_FORMAT_ELF,
+	KERNEL_FORMAT_ARM64,
+	KERNEL_FORMAT_EFI_ZBOOT,
+	KERNEL_FORMAT_GZIP,
+	KERNEL_FORMAT_ZSTD,
+	KERNEL_FORMAT_XZ,
+	KERNEL_FORMAT_BZIP2,
+	KERNEL_FORMAT_LZ4,
+};
+
+enum kernel_format kernel_format_of(const uint8_t *head, size_t len);
+
+/* What such a file is and what to do about it: "is gzip-compressed: ...". */
+const char *kernel_format_advice(enum kernel_format format);
+
+#endif

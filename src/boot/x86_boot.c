@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * x86_boot.c - the order in which an x86_64 guest's RAM is filled.
+ *
+ * Low RAM below 1 MiB holds what the monitor writes (x86_layout.h).  Above it
+ * come the kernel, at the address that it prefers, and the initrd, as high as
+ * it may be, so that the two meet only when there is no room left.
+ */
+#include "boot/x86_boot.h"
+
+#include "base/bits.h"
+#include "base/err.h"
+#include "boot/boot.h"
+#include "boot/initrd.h"
+#include "boot/kernel_format.h"
+#include "boot/x86_acpi.h"
+#include "boot/x86_e820.h"
+#include "boot/x86_kernel.h"
+#include "boot/x86_layout.h"
+#include "boot/x86_start.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* RAM from 0 on without a gap and below the PCI hole. */
+static uint64_t low_ram_end(const struct guest_mem *mem)
+{
+	const struct guest_mem_region *regions;
+	int nr = guest_mem_regions(mem, &regions);
+	uint64_t end = 0;
+
+	for (int i = 0; i < nr && regions[i].at == end; i++)
+		end += regions[i].len;
+	return min_u64(end, X86_LOW_RAM_END);
+}
+
+static int load_by_format(const struct boot_file *file, const struct guest_mem *mem,
+			  uint64_t ram_end, struct x86_kernel *ret_kernel, struct err *err)
+{
+	uint8_t head[KERNEL_FORMAT_HEAD_LEN];
+	size_t len = min_u64(file->len, sizeof(head));
+	enum kernel_format format;
+	int r = boot_file_read(file, 0, head, len, err);
+
+	if (r < 0)
+		return r;
+	format = kernel_format_of(head, len);
+	switch (format) {
+	case KERNEL_FORMAT_BZIMAGE:
+		return x86_kernel_load_bzimage(file, mem, ram_end, ret_kernel, err);
+	case KERNEL_FORMAT_ELF:
+		return x86_kernel_load_elf(file, mem, ram_end, ret_kernel, err);
+	default:
+		return boot_file_refuse(file, -ENOEXEC, err, "%s",
+					kernel_format_advice(format));
+	}
+}
+
+static int load_kernel(const char *path, const struct guest_mem *mem, uint64_t ram_end,
+		       struct x86_kernel *ret_kernel, struct err *err)
+{
+	struct boot_file file;
+	int r = boot_file_open(&file, "kernel", path, err);
+
+	if (r < 0)
+		return r;
+	r = load_by_format(&file, mem, ram_end, ret_kernel, err);
+	boot_file_close(&file);
+	return r;
+}
+
+static int load_initrd(const char *path, const struct guest_mem *mem, uint64_t ram_end,
+		       const struct x86_kernel *kernel, struct initrd *ret_initrd,
+		       struct err *err)
+{
+	struct initrd_room room = {
+		.from = kernel->end,
+		.to = ram_end,
+		.why_to = "where memory ends: give the VM more memory (--memory)",
+	};
+
+	if (kernel->initrd_end < ram_end) {
+		room.to = kernel->initrd_end;
+		room.why_to = "the limit that this kernel sets";
+	}
+	return initrd_load(mem, path, &room, ret_initrd, err);
+}
+
+static int write_cmdline(const char *text, const struct guest_mem *mem,
+			 const struct x86_kernel *kernel, struct err *err)
+{
+	uint64_t max = min_u64(kernel->cmdline_max, X86_CMDLINE_MAX - 1);
+	size_t len = strlen(text);
+
+	if (len > max)
+		return err_set(err, -E2BIG,
+			       "the kernel's command line has %zu bytes; this kernel takes "
+			       "at most %" PRIu64,
+			       len, max);
+	return guest_mem_write(mem, X86_CMDLINE_AT, text, len + 1);
+}
+
+/* All that needs no file. */
+static int write_tables(const struct guest_mem *mem, const struct x86_kernel *kernel,
+			const struct initrd *initrd)
+{
+	struct x86_e820 map;
+	int r = x86_start_write(mem, kernel->mode);
+
+	if (r < 0)
+		return r;
+	x86_e820_init(&map, mem);
+	if (kernel->mode == BOOT_LINUX64)
+		return x86_kernel_write_zero_page(mem, kernel, initrd, &map);
+	return x86_kernel_write_start_info(mem, initrd, &map);
+}
+
+int boot_load(struct guest_mem *mem, const struct boot_config *config,
+	      struct boot_entry *ret_entry, struct err *err)
+{
+	uint64_t ram_end = low_ram_end(mem);
+	struct x86_kernel kernel;
+	struct initrd initrd = { 0 };
+	int r;
+
+	if (ram_end <= X86_KERNEL_AT)
+		return err_set(err, -ENOSPC, "memory: %" PRIu64 " KiB hold no kernel: give the "
+			       "VM more memory (--memory)", ram_end / KiB);
+	r = load_kernel(config->kernel, mem, ram_end, &kernel, err);
+	if (r == 0)
+		r = write_cmdline(config->cmdline, mem, &kernel, err);
+	if (r == 0 && config->initrd)
+		r = load_initrd(config->initrd, mem, ram_end, &kernel, &initrd, err);
+	if (r == 0)
+		r = x86_acpi_write(mem, config, err);
+	if (r == 0)
+		r = write_tables(mem, &kernel, &initrd);
+	if (r < 0)
+		return r;
+	*ret_entry = (struct boot_entry){
+		.mode = kernel.mode,
+		.ip = kernel.entry,
+		.arg = X86_ZERO_PAGE_AT,
+		.page_tables = X86_PAGE_TABLES_AT,
+		.gdt = X86_GDT_AT,
+		.stack = X86_BOOT_STACK_AT,
+	};
+	return 0;
+}

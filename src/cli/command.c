@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command.h"
+
+#include "base/bits.h"
+#include "config/completion.h"
+#include "config/help.h"
+#include "config/manual.h"
+#include "doctor.h"
+#include "machine/vm_config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static int run_help(const struct command *command, int argc, char **argv);
+static int run_completion(const struct command *command, int argc, char **argv);
+static int run_manual(const struct command *command, int argc, char **argv);
+
+static const struct command commands[] = {
+	{ "run", "start a VM and stay with it", "", &vm_config_options, command_run },
+	{ "doctor", "check what this host offers to VMs", "", &doctor_options,
+	  command_doctor },
+	{ "help", "explain a command", "[COMMAND]", NULL, run_help },
+	{ "completion", "print a completion script for bash", "", NULL, run_completion },
+	{ "manual", "print a command's options as scdoc source", "COMMAND", NULL, run_manual },
+};
+
+int command_fail(const char *fmt, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "vmm: ");
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fprintf(stderr, "\n");
+	return EXIT_USAGE;
+}
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+static int unknown(const char *name)
+{
+	return command_fail("unknown command '%s': 'vmm help' lists them", name);
+}
+
+static unsigned columns(void)
+{
+	struct winsize size;
+
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
+		return HELP_COLUMNS;
+	return size.ws_col;
+}
+
+void command_usage(const struct command *command)
+{
+	printf("Usage: vmm %s%s%s%s\n\n  %c%s.\n", command->name,
+	       command->options ? " [OPTION]..." : "", *command->arguments ? " " : "",
+	       command->arguments, command->summary[0] - 'a' + 'A', command->summary + 1);
+	if (command->options) {
+		printf("\nOptions:\n");
+		help_print(command->options, stdout, columns());
+	}
+}
+
+static void overview(void)
+{
+	printf("Usage: vmm COMMAND [OPTION]...\n\n"
+	       "Runs virtual machines on Linux/KVM.\n\nCommands:\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		printf("  %-12s%s\n", commands[i].name, commands[i].summary);
+	printf("\n'vmm help COMMAND' tells more about one of them.\n");
+}
+
+static int run_help(const struct command *command, int argc, char **argv)
+{
+	(void)command;
+	if (argc < 2) {
+		overview();
+		return EXIT_OK;
+	}
+	command = find(argv[1]);
+	if (!command)
+		return unknown(argv[1]);
+	command_usage(command);
+	return EXIT_OK;
+}
+
+static int run_completion(const struct command *command, int argc, char **argv)
+{
+	struct completion_command list[ARRAY_LEN(commands)];
+
+	(void)command;
+	(void)argc;
+	(void)argv;
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		list[i] = (struct completion_command){ commands[i].name, commands[i].options };
+	completion_print("vmm", list, ARRAY_LEN(list), stdout);
+	return EXIT_OK;
+}
+
+static int run_manual(const struct command *command, int argc, char **argv)
+{
+	if (argc < 2)
+		return command_fail("manual: of which command?");
+	command = find(argv[1]);
+	if (!command || !command->options)
+		return unknown(argv[1]);
+	manual_print(command->options, stdout);
+	return EXIT_OK;
+}
+
+int command_main(int argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc < 2) {
+		overview();
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		printf("vmm %s\n", VMM_VERSION);
+		return EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		overview();
+		return EXIT_OK;
+	}
+	command = find(argv[1]);
+	if (!command)
+		return unknown(argv[1]);
+	return command->run(command, argc - 1, argv + 1);
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * run.c - vmm run: one VM in the foreground.
+ */
+#include "base/bits.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "config/cmdline.h"
+#include "config/yaml.h"
+#include "loop/loop.h"
+#include "machine/machine.h"
+#include "machine/vm_config.h"
+#include "terminal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+struct run {
+	struct vm_config vm;
+	struct loop *loop;
+	struct terminal *terminal;
+	struct machine *machine;
+	int signal_fd;
+	struct loop_watch signals;
+	int status;
+};
+
+/*
+ * Presets, then the file, then the command line.  Where the file is, the
+ * command line says, so it is read twice.
+ */
+static int configure(struct vm_config *vm, int argc, char **argv, struct err *err)
+{
+	const struct option_object *options = &vm_config_options;
+	struct vm_config first;
+	int rest, r;
+
+	if (option_defaults(options, &first))
+		return err_sys(err, -ENOMEM, "cannot read the options");
+	r = cmdline_parse(options, &first, argc, argv, &rest, err);
+	if (!r && rest < argc)
+		r = err_set(err, -EINVAL, "unexpected argument '%s'", argv[rest]);
+	if (!r && option_defaults(options, vm))
+		r = err_sys(err, -ENOMEM, "cannot read the options");
+	if (r < 0)
+		goto out;
+	if (first.config)
+		r = yaml_load(options, vm, first.config, err);
+	if (!r)
+		r = cmdline_parse(options, vm, argc, argv, &rest, err);
+	if (r < 0)
+		option_fini(options, vm);
+out:
+	option_fini(options, &first);
+	return r;
+}
+
+/* What the machine and the terminal call. */
+
+static void ended(void *ctx, enum machine_end end)
+{
+	static const int statuses[] = {
+		[MACHINE_POWEROFF] = EXIT_OK,
+		[MACHINE_DIED] = EXIT_DIED,
+		[MACHINE_FORCED] = EXIT_FORCED,
+	};
+	struct run *run = ctx;
+
+	run->status = statuses[end];
+	loop_quit(run->loop);
+}
+
+static struct uart *port(void *ctx)
+{
+	struct run *run = ctx;
+
+	return run->machine ? machine_console(run->machine) : NULL;
+}
+
+static void quit(void *ctx)
+{
+	struct run *run = ctx;
+
+	machine_force(run->machine);
+}
+
+static void got_signal(struct loop_watch *watch, unsigned events)
+{
+	struct run *run = container_of(watch, struct run, signals);
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(run->signal_fd, &info, sizeof(info)) == sizeof(info))
+		machine_shut_down(run->machine);
+}
+
+/* Blocked before any thread is started, so that only the descriptor sees them. */
+static int watch_signals(struct run *run, struct err *err)
+{
+	sigset_t set;
+	int r;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (run->signal_fd < 0)
+		return err_sys(err, -errno, "cannot watch signals");
+	run->signals.ready = got_signal;
+	r = loop_watch_add(run->loop, &run->signals, run->signal_fd, POLLIN);
+	return r < 0 ? err_sys(err, r, "cannot watch signals") : 0;
+}
+
+static int start(struct run *run, struct err *err)
+{
+	struct terminal_config terminal = {
+		.port = port,
+		.quit = quit,
+		.ctx = run,
+	};
+	struct machine_config machine = {
+		.vm = &run->vm,
+		.ended = ended,
+		.ctx = run,
+	};
+	int r = loop_new(&run->loop, err);
+
+	if (r < 0)
+		return r;
+	terminal.loop = run->loop;
+	machine.main = run->loop;
+	r = watch_signals(run, err);
+	if (!r)
+		r = terminal_new(&run->terminal, &terminal, err);
+	if (r < 0)
+		return r;
+	machine.console = terminal_backend(run->terminal);
+	r = machine_new(&run->machine, &machine, err);
+	if (!r)
+		r = terminal_start(run->terminal, err);
+	if (!r)
+		r = machine_start(run->machine, err);
+	return r;
+}
+
+static void stop(struct run *run)
+{
+	if (run->terminal && run->machine)
+		terminal_drain(run->terminal);
+	machine_free(run->machine);
+	terminal_free(run->terminal);
+	loop_free(run->loop);
+	if (run->signal_fd >= 0)
+		close(run->signal_fd);
+}
+
+static int run_vm(struct run *run)
+{
+	struct err err = { 0 };
+	int r = start(run, &err);
+
+	if (!r) {
+		r = loop_run(run->loop);
+		if (r < 0)
+			err_sys(&err, r, "the event loop failed");
+	}
+	stop(run);
+	return r < 0 ? command_fail("%s", err.text) : run->status;
+}
+
+int command_run(const struct command *command, int argc, char **argv)
+{
+	struct run run = { .signal_fd = -1 };
+	struct err err = { 0 };
+	int status;
+
+	if (configure(&run.vm, argc, argv, &err) < 0)
+		return command_fail("%s", err.text);
+	log_set_level(run.vm.log);
+	if (run.vm.help) {
+		command_usage(command);
+		status = EXIT_OK;
+	} else if (vm_config_check(&run.vm, &err) < 0) {
+		status = command_fail("%s", err.text);
+	} else if (run.vm.dump_config) {
+		status = yaml_dump(&vm_config_options, &run.vm, stdout, &err) < 0 ?
+			 command_fail("%s", err.text) : EXIT_OK;
+	} else {
+		status = run_vm(&run);
+	}
+	option_fini(&vm_config_options, &run.vm);
+	return status;
+}

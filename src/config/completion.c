@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * completion.c - a bash completion script.
+ *
+ * The script is a table and a driver.  The table, made from the option tables,
+ * is a function that takes a place ("run", "run --disk", "run --disk format")
+ * and sets the words that may stand there and their kind:
+ *
+ *	command		subcommands
+ *	words		just the words
+ *	keys		keys of a comma-separated value
+ *	file		the words or else a file name; also keys+file
+ *
+ * The driver, the same for every program, finds the place of the cursor.
+ *
+ * Bash splits the command line at '=' and ':', which COMP_WORDBREAKS holds, so
+ * the driver reads the line itself and hands back only what follows the last
+ * of them.
+ */
+#include "config/completion.h"
+
+#include "config/object.h"
+#include "config/option.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* NAME stands for the program's name. */
+static const char driver[] =
+	"_NAME()\n"
+	"{\n"
+	"\tlocal line=${COMP_LINE:0:COMP_POINT} place= head= word before typed kind i\n"
+	"\tlocal -a typed_words found words\n"
+	"\n"
+	"\tread -ra typed_words <<<\"$line\"\n"
+	"\t[[ $line == *[[:space:]] ]] && typed_words+=('')\n"
+	"\tword=${typed_words[-1]}\n"
+	"\tbefore=${typed_words[-2]}\n"
+	"\ttyped=$word\n"
+	"\n"
+	"\t# The subcommand, of one word or two, that the line starts with.\n"
+	"\tfor ((i = 1; i < ${#typed_words[@]} - 1; i++)); do\n"
+	"\t\t_NAME_words \"$place\"\n"
+	"\t\t[[ $kind == command ]] || break\n"
+	"\t\tplace+=${place:+ }${typed_words[i]}\n"
+	"\t\t_NAME_words \"$place\" || return\n"
+	"\tdone\n"
+	"\n"
+	"\t# The value of an option.\n"
+	"\tif [[ $word == --*=* ]] && _NAME_words \"$place ${word%%=*}\"; then\n"
+	"\t\tplace+=\" ${word%%=*}\"\n"
+	"\t\thead=${word%%=*}=\n"
+	"\t\tword=${word#*=}\n"
+	"\telif [[ $before == -* ]] && _NAME_words \"$place $before\"; then\n"
+	"\t\tplace+=\" $before\"\n"
+	"\tfi\n"
+	"\t_NAME_words \"$place\"\n"
+	"\n"
+	"\t# Of KEY=VALUE pairs, the one after the last comma.\n"
+	"\tif [[ $kind == keys* ]]; then\n"
+	"\t\t[[ $word == *,* ]] && head+=${word%,*}, kind=keys\n"
+	"\t\tword=${word##*,}\n"
+	"\t\tif [[ $word == *=* ]]; then\n"
+	"\t\t\tplace+=\" ${word%%=*}\"\n"
+	"\t\t\thead+=${word%%=*}=\n"
+	"\t\t\tword=${word#*=}\n"
+	"\t\t\t_NAME_words \"$place\"\n"
+	"\t\tfi\n"
+	"\tfi\n"
+	"\n"
+	"\tmapfile -t found < <(compgen -W \"${words[*]}\" -- \"$word\")\n"
+	"\t[[ ${found[0]} == *= ]] && compopt -o nospace\n"
+	"\tif [[ ${#found[@]} == 0 && $kind == *file ]]; then\n"
+	"\t\tcompopt -o filenames\n"
+	"\t\tmapfile -t found < <(compgen -f -- \"$word\")\n"
+	"\tfi\n"
+	"\n"
+	"\t# Of what is typed, readline replaces only what follows the last break.\n"
+	"\ttyped=${typed%\"${typed##*[=:]}\"}\n"
+	"\tCOMPREPLY=()\n"
+	"\tfor word in \"${found[@]}\"; do\n"
+	"\t\tword=$head$word\n"
+	"\t\tCOMPREPLY+=(\"${word#\"$typed\"}\")\n"
+	"\tdone\n"
+	"}\n"
+	"complete -F _NAME NAME\n";
+
+/* Print a text of the driver, putting in the name. */
+static void put_named(FILE *out, const char *text, const char *program)
+{
+	const char *at;
+
+	while ((at = strstr(text, "NAME"))) {
+		fprintf(out, "%.*s%s", (int)(at - text), text, program);
+		text = at + strlen("NAME");
+	}
+	fputs(text, out);
+}
+
+static void put_keys(FILE *out, const struct option_object *object)
+{
+	const struct option *primary = object_primary(object);
+	bool file = primary && primary->kind == OPTION_KIND_PATH;
+
+	fprintf(out, "kind=%s words=(", file ? "keys+file" : "keys");
+	for (uint32_t i = 0; i < object->nr_rows; i++)
+		fprintf(out, "%s%s%s", i ? " " : "", object->rows[i].key,
+			object->rows[i].kind == OPTION_KIND_BOOL ? "" : "=");
+	fputs(")", out);
+}
+
+static void put_choices(FILE *out, const char *const *choices)
+{
+	fputs("kind=words words=(", out);
+	for (size_t i = 0; choices[i]; i++)
+		fprintf(out, "%s%s", i ? " " : "", choices[i]);
+	fputs(")", out);
+}
+
+/* What may stand for a row's value. */
+static void put_values(FILE *out, const struct option *row)
+{
+	switch (row->kind) {
+	case OPTION_KIND_PATH:
+		fputs("kind=file words=()", out);
+		break;
+	case OPTION_KIND_BOOL:
+		fputs("kind=words words=(on off)", out);
+		break;
+	case OPTION_KIND_CHOICE:
+		put_choices(out, row->choices);
+		break;
+	case OPTION_KIND_GROUP:
+	case OPTION_KIND_LIST:
+		put_keys(out, row->object);
+		break;
+	case OPTION_KIND_STRING:
+	case OPTION_KIND_NUMBER:
+	case OPTION_KIND_SIZE:
+	case OPTION_KIND_MAC:
+		fputs("kind=words words=()", out);
+		break;
+	}
+	fputs(" ;;\n", out);
+}
+
+/* The places of a row's value and, where it has keys, of theirs. */
+static void put_row(FILE *out, const char *command, const struct option *row)
+{
+	fprintf(out, "\t'%s --%s'", command, row->key);
+	if (row->letter)
+		fprintf(out, " | '%s -%c'", command, row->letter);
+	fputs(") ", out);
+	put_values(out, row);
+	for (uint32_t i = 0; row->object && i < row->object->nr_rows; i++) {
+		const struct option *key = &row->object->rows[i];
+
+		fprintf(out, "\t'%s --%s %s'", command, row->key, key->key);
+		if (row->letter)
+			fprintf(out, " | '%s -%c %s'", command, row->letter, key->key);
+		fputs(") ", out);
+		put_values(out, key);
+	}
+}
+
+static void put_command(FILE *out, const struct completion_command *command)
+{
+	const struct option_object *object = command->options;
+
+	fprintf(out, "\t'%s') kind=file words=(", command->name);
+	for (uint32_t i = 0; object && i < object->nr_rows; i++)
+		fprintf(out, "%s--%s", i ? " " : "", object->rows[i].key);
+	fputs(") ;;\n", out);
+	for (uint32_t i = 0; object && i < object->nr_rows; i++) {
+		/* A bool takes a value only behind '=', which few would type. */
+		if (object->rows[i].kind != OPTION_KIND_BOOL)
+			put_row(out, command->name, &object->rows[i]);
+	}
+}
+
+static size_t first_word(const char *name)
+{
+	return strcspn(name, " ");
+}
+
+/* Is this the first of the commands that start with its first word? */
+static bool opens_family(const struct completion_command *commands, size_t i)
+{
+	size_t len = first_word(commands[i].name);
+
+	for (size_t k = 0; k < i; k++) {
+		if (first_word(commands[k].name) == len &&
+		    !strncmp(commands[k].name, commands[i].name, len))
+			return false;
+	}
+	return true;
+}
+
+/* The place of the second words: "disk" -> create, resize. */
+static void put_second_words(FILE *out, const struct completion_command *commands,
+			     size_t nr, const char *name)
+{
+	size_t len = first_word(name);
+
+	fprintf(out, "\t'%.*s') kind=command words=(", (int)len, name);
+	for (size_t i = 0; i < nr; i++) {
+		if (first_word(commands[i].name) == len && commands[i].name[len] &&
+		    !strncmp(commands[i].name, name, len))
+			fprintf(out, "%s ", commands[i].name + len + 1);
+	}
+	fputs(") ;;\n", out);
+}
+
+static void put_table(FILE *out, const struct completion_command *commands, size_t nr)
+{
+	fputs("\t'') kind=command words=(", out);
+	for (size_t i = 0; i < nr; i++) {
+		if (opens_family(commands, i))
+			fprintf(out, "%.*s ", (int)first_word(commands[i].name),
+				commands[i].name);
+	}
+	fputs(") ;;\n", out);
+	for (size_t i = 0; i < nr; i++) {
+		const char *name = commands[i].name;
+
+		if (name[first_word(name)] && opens_family(commands, i))
+			put_second_words(out, commands, nr, name);
+		put_command(out, &commands[i]);
+	}
+}
+
+void completion_print(const char *program, const struct completion_command *commands,
+		      size_t nr, FILE *out)
+{
+	fprintf(out, "# bash completion for %s\n", program);
+	put_named(out, "_NAME_words()\n{\n\tcase $1 in\n", program);
+	put_table(out, commands, nr);
+	fputs("\t*) kind= words=(); return 1 ;;\n\tesac\n}\n\n", out);
+	put_named(out, driver, program);
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/nearest.h"
+
+#include "base/err.h"
+#include "config/option.h"
+#include "config/quote.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WORD_MAX	32
+
+static unsigned min3(unsigned a, unsigned b, unsigned c)
+{
+	if (b < a)
+		a = b;
+	return c < a ? c : a;
+}
+
+/*
+ * How many letters must be typed, dropped, replaced or swapped with their
+ * neighbour to get from one word to the other ("optimal string alignment").
+ * rows[i % 3] holds the distances of the first i letters of a.
+ */
+static unsigned distance(const char *a, size_t len_a, const char *b, size_t len_b)
+{
+	unsigned rows[3][WORD_MAX + 1];
+
+	for (size_t k = 0; k <= len_b; k++)
+		rows[0][k] = (unsigned)k;
+	for (size_t i = 1; i <= len_a; i++) {
+		unsigned *row = rows[i % 3], *above = rows[(i + 2) % 3];
+
+		row[0] = (unsigned)i;
+		for (size_t k = 1; k <= len_b; k++) {
+			row[k] = min3(above[k] + 1, row[k - 1] + 1,
+				      above[k - 1] + (a[i - 1] != b[k - 1]));
+			if (i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1])
+				row[k] = min3(row[k], rows[(i + 1) % 3][k - 2] + 1, row[k]);
+		}
+	}
+	return rows[len_a % 3][len_b];
+}
+
+/* A word that was cut short, or went on, is one slip however long the rest. */
+static unsigned slips(const char *word, const char *key)
+{
+	size_t len_word = strlen(word), len_key = strlen(key);
+	size_t len = len_word < len_key ? len_word : len_key;
+
+	if (len_word > WORD_MAX || len_key > WORD_MAX)
+		return WORD_MAX;
+	if (len >= 3 && !strncmp(word, key, len))
+		return 1;
+	return distance(word, len_word, key, len_key);
+}
+
+const char *nearest_key(const struct option_object *object, const char *word)
+{
+	unsigned best = 2 + (unsigned)strlen(word) / 4;	/* one more than is likely */
+	const char *nearest = NULL;
+
+	if (best > strlen(word))
+		best = (unsigned)strlen(word);	/* nothing of it may be right */
+	for (uint32_t i = 0; i < object->nr_rows; i++) {
+		unsigned n = slips(word, object->rows[i].key);
+
+		if (n < best) {
+			best = n;
+			nearest = object->rows[i].key;
+		}
+	}
+	return nearest;
+}
+
+int nearest_refuse(const struct option_object *object, const char *dashes,
+		   const char *word, struct err *err)
+{
+	const char *nearest = nearest_key(object, word);
+	char known[ERR_TEXT_MAX / 2] = "";
+	size_t len = 0;
+
+	if (nearest)
+		return err_set(err, -EINVAL, "'%s%s' is unknown: did you mean '%s%s'?",
+			       dashes, quote_of(word).text, dashes, nearest);
+	for (uint32_t i = 0; i < object->nr_rows && len < sizeof(known); i++)
+		len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s%s",
+					i ? ", " : "", dashes, object->rows[i].key);
+	return err_set(err, -EINVAL, "'%s%s' is unknown: there are %s", dashes,
+		       quote_of(word).text, known);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nearest.h - what a user may have meant by a key that does not exist.
+ */
+#ifndef CONFIG_NEAREST_H
+#define CONFIG_NEAREST_H
+
+struct err;
+struct option_object;
+
+/* NULL when no key is near enough to be a likely slip. */
+const char *nearest_key(const struct option_object *object, const char *word);
+
+/*
+ * Set -EINVAL and a message that names the nearest key or, without one, all of
+ * them.  dashes go in front of each key: "--" or "".
+ */
+int nearest_refuse(const struct option_object *object, const char *dashes,
+		   const char *word, struct err *err);
+
+#endif

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/option.h"
+
+#include "base/err.h"
+#include "config/object.h"
+#include "config/value.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the C types of a table cannot say. */
+static void assert_sound(const struct option_object *object)
+{
+	assert(object->nr_rows <= OPTION_ROWS_MAX);
+	for (uint32_t i = 0; i < object->nr_rows; i++) {
+		const struct option *row = &object->rows[i];
+
+		assert(object_find(object, row->key, strlen(row->key)) == row);
+		if (!row->object)
+			continue;
+		assert(row->width == row->object->size);
+		for (uint32_t k = 0; k < row->object->nr_rows; k++)
+			assert(!row->object->rows[k].object);
+	}
+}
+
+int option_defaults(const struct option_object *object, void *obj)
+{
+	int rc = 0;
+
+	assert_sound(object);
+	memset(obj, 0, object->size);
+	for (uint32_t i = 0; !rc && i < object->nr_rows; i++) {
+		const struct option *row = &object->rows[i];
+
+		if (row->kind == OPTION_KIND_GROUP)
+			rc = option_defaults(row->object, object_member(row, obj));
+		else if (row->preset)
+			rc = value_parse(row, obj, row->preset, NULL);
+	}
+	assert(rc == 0 || rc == -ENOMEM);	/* else a preset is no value of its row */
+	if (rc)
+		option_fini(object, obj);
+	return rc;
+}
+
+static void fini_list(const struct option *row, void *obj)
+{
+	for (uint32_t i = 0; i < *object_list_nr(row, obj); i++)
+		option_fini(row->object, object_item(row, obj, i));
+	free(*(void **)object_member(row, obj));
+}
+
+void option_fini(const struct option_object *object, void *obj)
+{
+	for (uint32_t i = 0; i < object->nr_rows; i++) {
+		const struct option *row = &object->rows[i];
+
+		switch (row->kind) {
+		case OPTION_KIND_STRING:
+		case OPTION_KIND_PATH:
+			free(*(char **)object_member(row, obj));
+			break;
+		case OPTION_KIND_GROUP:
+			option_fini(row->object, object_member(row, obj));
+			break;
+		case OPTION_KIND_LIST:
+			fini_list(row, obj);
+			break;
+		case OPTION_KIND_BOOL:
+		case OPTION_KIND_NUMBER:
+		case OPTION_KIND_SIZE:
+		case OPTION_KIND_CHOICE:
+		case OPTION_KIND_MAC:
+			break;
+		}
+	}
+	memset(obj, 0, object->size);
+}
+
+static int check_row(const struct option_object *object, const void *obj,
+		     const struct option *row, struct err *err)
+{
+	int rc = 0;
+
+	if (row->required && !object_has_value(object, obj, row))
+		return err_set(err, -EINVAL, "'%s' is missing", row->key);
+	if (row->kind == OPTION_KIND_GROUP)
+		rc = option_check(row->object, object_member(row, obj), err);
+	if (row->kind == OPTION_KIND_LIST) {
+		for (uint32_t i = 0; !rc && i < *object_list_nr(row, obj); i++)
+			rc = option_check(row->object, object_item(row, obj, i), err);
+	}
+	return rc ? err_at(err, rc, "%s", row->key) : 0;
+}
+
+int option_check(const struct option_object *object, const void *obj, struct err *err)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; !rc && i < object->nr_rows; i++)
+		rc = check_row(object, obj, &object->rows[i], err);
+	return rc;
+}
+
+bool option_given(const struct option_object *object, const void *obj, const void *member)
+{
+	const struct option_given *given =
+		(const struct option_given *)((const char *)obj + object->given);
+
+	uint32_t i = 0;
+
+	while (i < object->nr_rows && object_member(&object->rows[i], obj) != member)
+		i++;
+	assert(i < object->nr_rows);
+	return given->rows & BIT64(i);
+}

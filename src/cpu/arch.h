@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * arch.h - what differs between architectures about a vCPU.
+ *
+ * fd is the vCPU's descriptor; main thread unless stated.
+ */
+#ifndef CPU_ARCH_H
+#define CPU_ARCH_H
+
+#include <stdio.h>
+
+struct boot_entry;
+struct err;
+struct kvm_vm;
+
+/* Before the VM's first vCPU is created. */
+void arch_prepare(void);
+
+/* Features, topology and what firmware would have set. */
+int arch_setup(int fd, struct kvm_vm *vm, unsigned id, unsigned nr_cpus, struct err *err);
+
+int arch_set_entry(int fd, const struct boot_entry *entry, struct err *err);
+
+/* Any thread, while the vCPU is not in KVM_RUN. */
+void arch_print(int fd, FILE *out);
+
+#endif

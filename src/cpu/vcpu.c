@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vcpu.c - the thread around KVM_RUN.
+ *
+ * To stop it, immediate_exit is set and a signal sent: the signal interrupts
+ * a KVM_RUN that is under way, immediate_exit ends one that is about to start.
+ * An I/O instruction is complete only when KVM_RUN is entered again, which is
+ * why the loop looks at stopping after KVM_RUN and nowhere else.
+ */
+#include "cpu/vcpu.h"
+
+#include "arch.h"
+#include "base/err.h"
+#include "bus/bus.h"
+#include "kvm/kvm.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define KICK_SIGNAL SIGUSR1
+
+struct vcpu {
+	struct vcpu_config config;
+	unsigned id;
+	int fd;
+	struct kvm_run *run;
+	size_t run_size;
+	bool started;
+	pthread_t thread;
+	_Atomic(bool) stopping;
+	_Atomic(uint64_t) pio, mmio, other;
+};
+
+static void do_pio(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+
+	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size) {
+		uint64_t value = 0;
+
+		if (run->io.direction == KVM_EXIT_IO_OUT) {
+			memcpy(&value, data, run->io.size);
+			bus_write(vcpu->config.pio, run->io.port, run->io.size, value);
+		} else {
+			value = bus_read(vcpu->config.pio, run->io.port, run->io.size);
+			memcpy(data, &value, run->io.size);
+		}
+	}
+}
+
+/* Lengths other than a register's are possible: SSE stores, and page crossings. */
+static void do_mmio(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	uint64_t at = run->mmio.phys_addr;
+	unsigned left = run->mmio.len, size;
+
+	for (uint8_t *data = run->mmio.data; left; data += size, at += size, left -= size) {
+		uint64_t value = 0;
+
+		size = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+		if (run->mmio.is_write) {
+			memcpy(&value, data, size);
+			bus_write(vcpu->config.mmio, at, size, value);
+		} else {
+			value = bus_read(vcpu->config.mmio, at, size);
+			memcpy(data, &value, size);
+		}
+	}
+}
+
+/* What ended the guest, or NULL if it goes on. */
+static const char *handle(struct vcpu *vcpu)
+{
+	switch (vcpu->run->exit_reason) {
+	case KVM_EXIT_IO:
+		vcpu->pio++;
+		do_pio(vcpu);
+		return NULL;
+	case KVM_EXIT_MMIO:
+		vcpu->mmio++;
+		do_mmio(vcpu);
+		return NULL;
+	case KVM_EXIT_INTR:
+	case KVM_EXIT_IRQ_WINDOW_OPEN:
+		vcpu->other++;
+		return NULL;
+	case KVM_EXIT_SHUTDOWN:
+		return "triple fault";
+	case KVM_EXIT_INTERNAL_ERROR:
+		return vcpu->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION ?
+		       "KVM cannot emulate an instruction of the guest" :
+		       "KVM internal error";
+	case KVM_EXIT_FAIL_ENTRY:
+		return "the processor refused to enter the guest";
+	default:
+		return "KVM_RUN ended for an unknown reason";
+	}
+}
+
+static void *run_vcpu(void *arg)
+{
+	struct vcpu *vcpu = arg;
+	const char *why = NULL;
+
+	while (!why) {
+		int r = ioctl(vcpu->fd, KVM_RUN, 0);
+
+		if (vcpu->stopping)
+			return NULL;
+		if (!r)
+			why = handle(vcpu);
+		else if (errno != EINTR && errno != EAGAIN)
+			why = strerror(errno);
+	}
+	vcpu->config.died(vcpu->config.ctx, vcpu, why);
+	return NULL;
+}
+
+/* Only there to interrupt a system call. */
+static void kicked(int signal)
+{
+	(void)signal;
+}
+
+int vcpu_start(struct vcpu *vcpu, struct err *err)
+{
+	struct sigaction action = { .sa_handler = kicked };
+	char name[16];
+	int r;
+
+	sigaction(KICK_SIGNAL, &action, NULL);
+	vcpu->stopping = false;
+	vcpu->run->immediate_exit = 0;
+	r = pthread_create(&vcpu->thread, NULL, run_vcpu, vcpu);
+	if (r)
+		return err_sys(err, -r, "cannot start the thread of vCPU %u", vcpu->id);
+	vcpu->started = true;
+	snprintf(name, sizeof(name), "vcpu%u", vcpu->id);
+	pthread_setname_np(vcpu->thread, name);
+	return 0;
+}
+
+void vcpu_stop(struct vcpu *vcpu)
+{
+	if (!vcpu->started)
+		return;
+	vcpu->stopping = true;
+	/* KVM reads it without a lock; the signal makes it look. */
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	pthread_kill(vcpu->thread, KICK_SIGNAL);
+	pthread_join(vcpu->thread, NULL);
+	vcpu->started = false;
+}
+
+int vcpu_new(struct vcpu **ret_vcpu, const struct vcpu_config *config, unsigned id,
+	     struct err *err)
+{
+	struct vcpu *vcpu = calloc(1, sizeof(*vcpu));
+	int r;
+
+	if (!vcpu)
+		return err_sys(err, -ENOMEM, "cannot create vCPU %u", id);
+	vcpu->config = *config;
+	vcpu->id = id;
+	if (!id)
+		arch_prepare();
+	r = kvm_vm_create_vcpu(config->vm, id, err);
+	vcpu->fd = r;
+	if (r < 0)
+		goto no_fd;
+	r = kvm_vm_run_size(config->vm);
+	if (r < 0) {
+		err_sys(err, r, "KVM_GET_VCPU_MMAP_SIZE");
+		goto no_run;
+	}
+	vcpu->run_size = (size_t)r;
+	vcpu->run = mmap(NULL, vcpu->run_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 vcpu->fd, 0);
+	if (vcpu->run == MAP_FAILED) {
+		r = err_sys(err, -errno, "cannot map the state of vCPU %u", id);
+		goto no_run;
+	}
+	r = arch_setup(vcpu->fd, config->vm, id, config->nr_cpus, err);
+	if (r < 0)
+		goto no_setup;
+	*ret_vcpu = vcpu;
+	return 0;
+
+no_setup:
+	munmap(vcpu->run, vcpu->run_size);
+no_run:
+	close(vcpu->fd);
+no_fd:
+	free(vcpu);
+	return r;
+}
+
+struct vcpu *vcpu_free(struct vcpu *vcpu)
+{
+	if (!vcpu)
+		return NULL;
+	munmap(vcpu->run, vcpu->run_size);
+	close(vcpu->fd);
+	free(vcpu);
+	return NULL;
+}
+
+int vcpu_set_entry(struct vcpu *vcpu, const struct boot_entry *entry, struct err *err)
+{
+	return arch_set_entry(vcpu->fd, entry, err);
+}
+
+unsigned vcpu_id(const struct vcpu *vcpu)
+{
+	return vcpu->id;
+}
+
+struct vcpu_exits vcpu_exits(const struct vcpu *vcpu)
+{
+	return (struct vcpu_exits){ vcpu->pio, vcpu->mmio, vcpu->other };
+}
+
+void vcpu_print(struct vcpu *vcpu, FILE *out)
+{
+	arch_print(vcpu->fd, out);
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * x86_cpuid.c - adapts the host's CPUID to a vCPU.
+ *
+ * Register layouts are those of Intel SDM volume 2 (CPUID) and AMD APM volume
+ * 3, appendix E.
+ */
+#include "x86_cpuid.h"
+
+#include "base/bits.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BITS(value, high, low)	((uint32_t)(value) << (low) & MASK(high, low))
+#define MASK(high, low)		(UINT32_MAX >> (31 - (high)) & UINT32_MAX << (low))
+
+/* Leaf 1. */
+#define ECX1_X2APIC		BIT32(21)
+#define ECX1_TSC_DEADLINE	BIT32(24)
+#define ECX1_HYPERVISOR		BIT32(31)
+#define EDX1_HTT		BIT32(28)
+
+/* Leaf 0x80000001. */
+#define ECX8_CMP_LEGACY		BIT32(1)
+
+/* Leaf 4 and 0x8000001d: bits 7:5 are the level of the cache. */
+#define CACHE_LEVEL_SHARED	3
+
+struct kvm_cpuid2 *x86_cpuid_new(void)
+{
+	struct kvm_cpuid2 *cpuid;
+
+	cpuid = calloc(1, sizeof(*cpuid) + X86_CPUID_ENTRIES_MAX * sizeof(cpuid->entries[0]));
+	if (cpuid)
+		cpuid->nent = X86_CPUID_ENTRIES_MAX;
+	return cpuid;
+}
+
+static struct kvm_cpuid_entry2 *find(struct kvm_cpuid2 *cpuid, uint32_t leaf, uint32_t sub)
+{
+	for (uint32_t i = 0; i < cpuid->nent; i++)
+		if (cpuid->entries[i].function == leaf && cpuid->entries[i].index == sub)
+			return &cpuid->entries[i];
+	return NULL;
+}
+
+static struct kvm_cpuid_entry2 *find_or_add(struct kvm_cpuid2 *cpuid, uint32_t leaf,
+					    uint32_t sub)
+{
+	struct kvm_cpuid_entry2 *e = find(cpuid, leaf, sub);
+
+	if (e || cpuid->nent == X86_CPUID_ENTRIES_MAX)
+		return e;
+	e = &cpuid->entries[cpuid->nent++];
+	memset(e, 0, sizeof(*e));
+	e->function = leaf;
+	e->index = sub;
+	e->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+	return e;
+}
+
+static void set_bits(uint32_t *reg, unsigned high, unsigned low, uint32_t value)
+{
+	*reg = (*reg & ~MASK(high, low)) | BITS(value, high, low);
+}
+
+static void set_flag(uint32_t *reg, uint32_t flag, bool on)
+{
+	*reg = on ? *reg | flag : *reg & ~flag;
+}
+
+/* Bits that hold the numbers 0 to nr-1. */
+static unsigned bits_for(unsigned nr)
+{
+	unsigned bits = 0;
+
+	while (bits < 31 && 1U << bits < nr)
+		bits++;
+	return bits;
+}
+
+static uint32_t at_most(uint32_t value, uint32_t max)
+{
+	return value < max ? value : max;
+}
+
+static void adapt_features(struct kvm_cpuid2 *cpuid, unsigned id, unsigned nr_cpus)
+{
+	struct kvm_cpuid_entry2 *e = find(cpuid, 1, 0);
+
+	if (!e)
+		return;
+	set_bits(&e->ebx, 31, 24, id);
+	set_bits(&e->ebx, 23, 16, at_most(nr_cpus, 255));
+	set_flag(&e->edx, EDX1_HTT, nr_cpus > 1);
+	/* Both are the in-kernel local APIC's, whatever the host has. */
+	e->ecx |= ECX1_X2APIC | ECX1_TSC_DEADLINE | ECX1_HYPERVISOR;
+}
+
+/* Caches up to the second level are a core's own; the third is shared by all. */
+static void adapt_caches(struct kvm_cpuid2 *cpuid, uint32_t leaf, unsigned nr_cpus)
+{
+	for (uint32_t i = 0; i < cpuid->nent; i++) {
+		struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
+		bool shared = (e->eax >> 5 & 7) >= CACHE_LEVEL_SHARED;
+
+		if (e->function != leaf || !(e->eax & 0x1f))
+			continue;
+		set_bits(&e->eax, 25, 14, shared ? at_most(nr_cpus - 1, 0xfff) : 0);
+		if (leaf == 4)		/* elsewhere these bits are reserved */
+			set_bits(&e->eax, 31, 26, at_most(nr_cpus - 1, 63));
+	}
+}
+
+/* Leaves 0xb and 0x1f: a level of threads, a level of cores, an end. */
+static void adapt_topology(struct kvm_cpuid2 *cpuid, uint32_t leaf, unsigned id,
+			   unsigned nr_cpus)
+{
+	enum { TYPE_NONE, TYPE_THREAD, TYPE_CORE };
+	static const uint32_t types[] = { TYPE_THREAD, TYPE_CORE, TYPE_NONE };
+
+	for (uint32_t level = 0; level < ARRAY_LEN(types); level++) {
+		struct kvm_cpuid_entry2 *e = find_or_add(cpuid, leaf, level);
+
+		if (!e)
+			return;
+		e->eax = types[level] == TYPE_CORE ? bits_for(nr_cpus) : 0;
+		e->ebx = types[level] == TYPE_CORE ? at_most(nr_cpus, 0xffff) :
+			 types[level] == TYPE_THREAD;
+		e->ecx = types[level] << 8 | level;
+		e->edx = id;
+	}
+}
+
+static void adapt_amd(struct kvm_cpuid2 *cpuid, unsigned id, unsigned nr_cpus)
+{
+	struct kvm_cpuid_entry2 *e;
+
+	e = find(cpuid, 0x80000001, 0);
+	if (e)
+		set_flag(&e->ecx, ECX8_CMP_LEGACY, nr_cpus > 1);
+	e = find(cpuid, 0x80000008, 0);
+	if (e) {
+		set_bits(&e->ecx, 7, 0, at_most(nr_cpus - 1, 255));
+		set_bits(&e->ecx, 15, 12, bits_for(nr_cpus));
+	}
+	e = find(cpuid, 0x8000001e, 0);
+	if (e) {
+		e->eax = id;
+		e->ebx = id & 0xff;	/* core id; one thread a core */
+		e->ecx = 0;		/* one node */
+	}
+	adapt_caches(cpuid, 0x8000001d, nr_cpus);
+}
+
+static bool is_amd(struct kvm_cpuid2 *cpuid)
+{
+	const struct kvm_cpuid_entry2 *e = find(cpuid, 0, 0);
+	char name[12];
+
+	if (!e)
+		return false;
+	memcpy(name, &e->ebx, 4);
+	memcpy(name + 4, &e->edx, 4);
+	memcpy(name + 8, &e->ecx, 4);
+	return !memcmp(name, "AuthenticAMD", 12) || !memcmp(name, "HygonGenuine", 12);
+}
+
+void x86_cpuid_adapt(struct kvm_cpuid2 *cpuid, unsigned id, unsigned nr_cpus)
+{
+	const struct kvm_cpuid_entry2 *basic = find(cpuid, 0, 0);
+
+	adapt_features(cpuid, id, nr_cpus);
+	if (basic && basic->eax >= 0xb)
+		adapt_topology(cpuid, 0xb, id, nr_cpus);
+	if (basic && basic->eax >= 0x1f)
+		adapt_topology(cpuid, 0x1f, id, nr_cpus);
+	if (is_amd(cpuid))
+		adapt_amd(cpuid, id, nr_cpus);
+	else
+		adapt_caches(cpuid, 4, nr_cpus);
+}

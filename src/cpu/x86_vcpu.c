@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * x86_vcpu.c - an x86 vCPU before its first instruction.
+ */
+#include "arch.h"
+
+#include "base/bits.h"
+#include "base/err.h"
+#include "boot/boot.h"
+#include "boot/x86_boot.h"
+#include "kvm/kvm.h"
+#include "x86_cpuid.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define CR0_PE		BIT64(0)
+#define CR0_ET		BIT64(4)
+#define CR0_PG		BIT64(31)
+#define CR4_PAE		BIT64(5)
+#define EFER_LME	BIT64(8)
+#define EFER_LMA	BIT64(10)
+#define RFLAGS_FIXED	BIT64(1)
+
+#define MSR_MISC_ENABLE		0x1a0
+#define MISC_ENABLE_FAST_STRING	BIT64(0)
+#define MSR_MTRR_DEF_TYPE	0x2ff
+#define MTRR_ENABLE		BIT64(11)
+#define MTRR_WRITE_BACK		6
+
+/* <asm/prctl.h> of Linux 5.17. */
+#define ARCH_REQ_XCOMP_GUEST_PERM 0x1025
+#define XFEATURE_XTILEDATA 18
+
+/*
+ * AMX state is large, so the kernel hands it to guests on request only, and
+ * shows it in KVM_GET_SUPPORTED_CPUID only then.  Hosts without it refuse.
+ */
+void arch_prepare(void)
+{
+	(void)syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_GUEST_PERM, XFEATURE_XTILEDATA);
+}
+
+static int set_cpuid(int fd, struct kvm_vm *vm, unsigned id, unsigned nr_cpus,
+		     struct err *err)
+{
+	struct kvm_cpuid2 *cpuid = x86_cpuid_new();
+	int r = 0;
+
+	if (!cpuid)
+		return err_sys(err, -ENOMEM, "cannot set up vCPU %u", id);
+	if (ioctl(kvm_vm_system_fd(vm), KVM_GET_SUPPORTED_CPUID, cpuid)) {
+		r = err_sys(err, -errno, "KVM_GET_SUPPORTED_CPUID");
+	} else {
+		x86_cpuid_adapt(cpuid, id, nr_cpus);
+		if (ioctl(fd, KVM_SET_CPUID2, cpuid))
+			r = err_sys(err, -errno, "KVM_SET_CPUID2 for vCPU %u", id);
+	}
+	free(cpuid);
+	return r;
+}
+
+/* As firmware leaves them: all memory write-back, string moves fast. */
+static int set_msrs(int fd, unsigned id, struct err *err)
+{
+	static const struct kvm_msr_entry entries[] = {
+		{ .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE | MTRR_WRITE_BACK },
+		{ .index = MSR_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING },
+	};
+	union {
+		struct kvm_msrs msrs;
+		uint8_t room[sizeof(struct kvm_msrs) + sizeof(entries)];
+	} set = { .msrs.nmsrs = ARRAY_LEN(entries) };
+
+	memcpy(set.msrs.entries, entries, sizeof(entries));
+	/* Returns how many it set; a processor without the second is fine. */
+	if (ioctl(fd, KVM_SET_MSRS, &set) < 1)
+		return err_sys(err, -errno, "KVM_SET_MSRS for vCPU %u", id);
+	return 0;
+}
+
+int arch_setup(int fd, struct kvm_vm *vm, unsigned id, unsigned nr_cpus, struct err *err)
+{
+	int r = set_cpuid(fd, vm, id, nr_cpus, err);
+
+	return r < 0 ? r : set_msrs(fd, id, err);
+}
+
+/* The hidden part of a segment register, from its descriptor (base 0). */
+static struct kvm_segment segment(uint16_t selector, uint64_t desc)
+{
+	bool granular = desc >> 55 & 1;
+	uint32_t limit = (uint32_t)((desc & 0xffff) | (desc >> 32 & 0xf0000));
+
+	return (struct kvm_segment){
+		.selector = selector,
+		.limit = granular ? limit << 12 | 0xfff : limit,
+		.type = desc >> 40 & 0xf,
+		.s = desc >> 44 & 1,
+		.dpl = desc >> 45 & 3,
+		.present = desc >> 47 & 1,
+		.avl = desc >> 52 & 1,
+		.l = desc >> 53 & 1,
+		.db = desc >> 54 & 1,
+		.g = granular,
+	};
+}
+
+int arch_set_entry(int fd, const struct boot_entry *entry, struct err *err)
+{
+	bool long_mode = entry->mode == BOOT_LINUX64;
+	struct kvm_regs regs = {
+		.rip = entry->ip,
+		.rsp = entry->stack,
+		.rsi = long_mode ? entry->arg : 0,
+		.rbx = long_mode ? 0 : entry->arg,
+		.rflags = RFLAGS_FIXED,
+	};
+	struct kvm_sregs sregs;
+
+	if (ioctl(fd, KVM_GET_SREGS, &sregs))
+		return err_sys(err, -errno, "KVM_GET_SREGS");
+	sregs.cs = segment(X86_BOOT_CS, long_mode ? X86_BOOT_DESC_CODE64 :
+						    X86_BOOT_DESC_CODE32);
+	sregs.ds = segment(X86_BOOT_DS, X86_BOOT_DESC_DATA);
+	sregs.es = sregs.fs = sregs.gs = sregs.ss = sregs.ds;
+	sregs.tr = segment(X86_BOOT_TSS, X86_BOOT_DESC_TSS);
+	sregs.gdt.base = entry->gdt;
+	sregs.gdt.limit = X86_BOOT_GDT_LEN - 1;
+	sregs.idt.limit = 0;
+	sregs.cr0 = CR0_PE | CR0_ET;
+	if (long_mode) {
+		sregs.cr0 |= CR0_PG;
+		sregs.cr3 = entry->page_tables;
+		sregs.cr4 = CR4_PAE;
+		sregs.efer = EFER_LME | EFER_LMA;
+	}
+	if (ioctl(fd, KVM_SET_SREGS, &sregs))
+		return err_sys(err, -errno, "KVM_SET_SREGS");
+	if (ioctl(fd, KVM_SET_REGS, &regs))
+		return err_sys(err, -errno, "KVM_SET_REGS");
+	return 0;
+}
+
+static void print_segment(FILE *out, const char *name, const struct kvm_segment *s)
+{
+	fprintf(out, "%s %04x base %016llx limit %08x type %x dpl %u%s%s\n", name,
+		s->selector, s->base, s->limit, s->type, s->dpl, s->l ? " 64" : "",
+		s->db ? " 32" : "");
+}
+
+void arch_print(int fd, FILE *out)
+{
+	struct kvm_regs r;
+	struct kvm_sregs s;
+
+	if (ioctl(fd, KVM_GET_REGS, &r) || ioctl(fd, KVM_GET_SREGS, &s)) {
+		fprintf(out, "registers cannot be read\n");
+		return;
+	}
+	fprintf(out, "rip %016llx rflags %016llx rsp %016llx\n", r.rip, r.rflags, r.rsp);
+	fprintf(out, "rax %016llx rbx %016llx rcx %016llx rdx %016llx\n", r.rax, r.rbx, r.rcx,
+		r.rdx);
+	fprintf(out, "rsi %016llx rdi %016llx rbp %016llx\n", r.rsi, r.rdi, r.rbp);
+	fprintf(out, "r8  %016llx r9  %016llx r10 %016llx r11 %016llx\n", r.r8, r.r9, r.r10,
+		r.r11);
+	fprintf(out, "r12 %016llx r13 %016llx r14 %016llx r15 %016llx\n", r.r12, r.r13, r.r14,
+		r.r15);
+	fprintf(out, "cr0 %016llx cr2 %016llx cr3 %016llx cr4 %016llx efer %016llx\n", s.cr0,
+		s.cr2, s.cr3, s.cr4, s.efer);
+	print_segment(out, "cs", &s.cs);
+	print_segment(out, "ss", &s.ss);
+	print_segment(out, "ds", &s.ds);
+	print_segment(out, "tr", &s.tr);
+	fprintf(out, "gdt %016llx limit %04x idt %016llx limit %04x\n", s.gdt.base,
+		s.gdt.limit, s.idt.base, s.idt.limit);
+}

@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * queue.c - split virtqueues.
+ *
+ * The rings lie in guest RAM, where a vCPU may change them at any moment.
+ * Every number is therefore loaded once into a local and only the local is
+ * judged.  avail->idx is loaded with acquire order, which pairs with the
+ * driver's barrier before its store; used->idx is stored with release order.
+ *
+ * Kicks and interrupts are each suppressed by an index the other side reads
+ * (EVENT_IDX) or by a flag.  Both follow the same pattern: announce, full
+ * barrier, look again; so that either the announcement is seen or the news is.
+ *
+ * While a queue has work the driver is told not to kick.  Only when pop finds
+ * nothing does it ask for the next kick.
+ */
+#include "queue.h"
+
+#include "base/bits.h"
+#include "memory/guest_mem.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Section 2.7.5; little-endian. */
+struct desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags;
+	uint16_t next;
+};
+
+#define DESC_F_NEXT	1
+#define DESC_F_WRITE	2
+#define DESC_F_INDIRECT	4
+
+struct avail {
+	_Atomic(uint16_t) flags;
+	_Atomic(uint16_t) idx;
+	_Atomic(uint16_t) ring[];	/* then used_event */
+};
+
+#define AVAIL_F_NO_INTERRUPT 1
+
+struct used_elem {
+	uint32_t id;
+	uint32_t len;
+};
+
+struct used {
+	_Atomic(uint16_t) flags;
+	_Atomic(uint16_t) idx;
+	struct used_elem ring[];	/* then avail_event */
+};
+
+#define USED_F_NO_NOTIFY 1
+
+struct virtq {
+	struct virtio_dev *dev;
+	unsigned index;
+	int kick_fd;
+	struct loop_watch kick;
+	struct loop_task again;		/* another helping of the same kick */
+	struct loop_task publish;
+
+	/* While running: the rings, checked to lie in RAM whole. */
+	bool running;
+	bool event_idx, indirect;
+	uint16_t size;			/* a power of two */
+	const struct desc *desc;
+	struct avail *avail;
+	struct used *used;
+
+	uint16_t next_avail;		/* of avail->ring, free running */
+	uint16_t next_used;		/* of used->ring, where push writes */
+	uint16_t published;		/* what used->idx says */
+	unsigned budget;		/* pops left in this kick */
+};
+
+static _Atomic(uint16_t) *used_event(const struct virtq *vq)
+{
+	return &vq->avail->ring[vq->size];
+}
+
+static _Atomic(uint16_t) *avail_event(const struct virtq *vq)
+{
+	return (_Atomic(uint16_t) *)(void *)&vq->used->ring[vq->size];
+}
+
+/* Kicks. */
+
+static void ask_for_kick(struct virtq *vq)
+{
+	if (vq->event_idx)
+		atomic_store_explicit(avail_event(vq), htole16(vq->next_avail),
+				      memory_order_relaxed);
+	else
+		atomic_store_explicit(&vq->used->flags, 0, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* With EVENT_IDX an index not moved on says the same. */
+static void no_kicks(struct virtq *vq)
+{
+	if (!vq->event_idx)
+		atomic_store_explicit(&vq->used->flags, htole16(USED_F_NO_NOTIFY),
+				      memory_order_relaxed);
+}
+
+void virtq_run(struct virtq *vq)
+{
+	if (!vq->running)
+		return;
+	vq->budget = vq->size;
+	vq->dev->class->kick(vq->dev, vq);
+	if (vq->running && !vq->budget)
+		loop_defer(vq->dev->loop, &vq->again);
+}
+
+static void kicked(struct loop_watch *watch, unsigned events)
+{
+	(void)events;
+	virtq_run(container_of(watch, struct virtq, kick));
+}
+
+static void run_again(struct loop_task *task)
+{
+	virtq_run(container_of(task, struct virtq, again));
+}
+
+/* Taking requests. */
+
+static uint16_t load_avail_idx(const struct virtq *vq)
+{
+	return le16toh(atomic_load_explicit(&vq->avail->idx, memory_order_acquire));
+}
+
+static int broken(struct virtq *vq, const char *why)
+{
+	virtio_break(vq->dev, why);
+	return -EPROTO;
+}
+
+/* One descriptor's buffer onto the end of the chain. */
+static int add_buffer(struct virtq *vq, struct virtio_chain *chain, const struct desc *desc)
+{
+	bool writable = le16toh(desc->flags) & DESC_F_WRITE;
+	struct iov *iov = writable ? &chain->writable : &chain->readable;
+	unsigned nr = chain->readable.nr + chain->writable.nr;
+	uint32_t len = le32toh(desc->len);
+	int r;
+
+	if (!writable && chain->writable.nr)
+		return broken(vq, "a readable buffer follows a writable one");
+	r = guest_mem_map(vq->dev->mem, le64toh(desc->addr), len, chain->segs + nr,
+			  (int)(VIRTIO_SEGS_MAX - nr));
+	if (r == -ENOBUFS)
+		return broken(vq, "a request has too many buffers");
+	if (r < 0)
+		return broken(vq, "a buffer lies outside memory");
+	if (!iov->nr)
+		iov->segs = chain->segs + nr;
+	iov->nr += (unsigned)r;
+	iov->len += len;
+	return 0;
+}
+
+/* Section 2.7.5.3: a table elsewhere, used from its first entry. */
+static int add_indirect(struct virtq *vq, struct virtio_chain *chain, const struct desc *ref)
+{
+	uint32_t len = le32toh(ref->len), nr = len / sizeof(struct desc);
+	uint64_t table = le64toh(ref->addr);
+	uint32_t i = 0;
+
+	if (!vq->indirect)
+		return broken(vq, "an indirect table was not negotiated");
+	if (le16toh(ref->flags) & DESC_F_NEXT)
+		return broken(vq, "an indirect table is followed by a descriptor");
+	if (!nr || len % sizeof(struct desc))
+		return broken(vq, "an indirect table has a wrong length");
+
+	/* A chain cannot be longer than its table, else it is a loop. */
+	for (uint32_t steps = 0; steps < nr; steps++) {
+		struct desc desc;
+		int r;
+
+		if (guest_mem_read(vq->dev->mem, table + (uint64_t)i * sizeof(desc), &desc,
+				   sizeof(desc)))
+			return broken(vq, "an indirect table lies outside memory");
+		if (le16toh(desc.flags) & DESC_F_INDIRECT)
+			return broken(vq, "an indirect table refers to another");
+		r = add_buffer(vq, chain, &desc);
+		if (r < 0)
+			return r;
+		if (!(le16toh(desc.flags) & DESC_F_NEXT))
+			return 0;
+		i = le16toh(desc.next);
+		if (i >= nr)
+			return broken(vq, "a descriptor index is beyond its table");
+	}
+	return broken(vq, "descriptors form a loop");
+}
+
+static int walk(struct virtq *vq, struct virtio_chain *chain)
+{
+	uint16_t i = chain->head;
+
+	for (unsigned steps = 0; steps < vq->size; steps++) {
+		struct desc desc;
+		int r;
+
+		if (i >= vq->size)
+			return broken(vq, "a descriptor index is beyond the queue");
+		memcpy(&desc, &vq->desc[i], sizeof(desc));
+		if (le16toh(desc.flags) & DESC_F_INDIRECT)
+			return add_indirect(vq, chain, &desc);
+		r = add_buffer(vq, chain, &desc);
+		if (r < 0)
+			return r;
+		if (!(le16toh(desc.flags) & DESC_F_NEXT))
+			return 0;
+		i = le16toh(desc.next);
+	}
+	return broken(vq, "descriptors form a loop");
+}
+
+int virtq_pop(struct virtq *vq, struct virtio_chain *chain)
+{
+	uint16_t pending;
+	int r;
+
+	assert(loop_here(vq->dev->loop));
+	if (!vq->running || vq->dev->broken || !vq->budget)
+		return 0;
+	pending = (uint16_t)(load_avail_idx(vq) - vq->next_avail);
+	if (!pending) {
+		ask_for_kick(vq);
+		pending = (uint16_t)(load_avail_idx(vq) - vq->next_avail);
+		if (!pending)
+			return 0;
+		no_kicks(vq);
+	}
+	if (pending > vq->size)
+		return broken(vq, "more requests are available than the queue holds");
+
+	chain->head = le16toh(atomic_load_explicit(
+		&vq->avail->ring[vq->next_avail & (vq->size - 1)], memory_order_relaxed));
+	chain->readable = (struct iov){ 0 };
+	chain->writable = (struct iov){ 0 };
+	r = walk(vq, chain);
+	if (r < 0)
+		return r;
+	vq->next_avail++;
+	vq->budget--;
+	return 1;
+}
+
+void virtq_unpop(struct virtq *vq)
+{
+	vq->next_avail--;
+}
+
+/* Giving them back. */
+
+void virtq_push(struct virtq *vq, uint16_t head, uint32_t written)
+{
+	struct used_elem elem = { .id = htole32(head), .len = htole32(written) };
+
+	assert(loop_here(vq->dev->loop));
+	if (!vq->running)
+		return;
+	memcpy(&vq->used->ring[vq->next_used++ & (vq->size - 1)], &elem, sizeof(elem));
+	loop_defer(vq->dev->loop, &vq->publish);
+}
+
+/* Section 2.7.7.2; old and new are used->idx before and after. */
+static bool wants_interrupt(const struct virtq *vq, uint16_t old, uint16_t new)
+{
+	uint16_t event;
+
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!vq->event_idx)
+		return !(le16toh(atomic_load_explicit(&vq->avail->flags,
+						      memory_order_relaxed)) &
+			 AVAIL_F_NO_INTERRUPT);
+	event = le16toh(atomic_load_explicit(used_event(vq), memory_order_relaxed));
+	return (uint16_t)(new - event - 1) < (uint16_t)(new - old);
+}
+
+static void publish_now(struct virtq *vq)
+{
+	uint16_t old = vq->published;
+
+	if (!vq->running || old == vq->next_used)
+		return;
+	vq->published = vq->next_used;
+	atomic_store_explicit(&vq->used->idx, htole16(vq->next_used), memory_order_release);
+	if (wants_interrupt(vq, old, vq->next_used))
+		vq->dev->transport->queue_interrupt(vq->dev->transport, vq->index);
+}
+
+static void publish(struct loop_task *task)
+{
+	publish_now(container_of(task, struct virtq, publish));
+}
+
+/* Life. */
+
+/* [at, at+len) as one host mapping, or NULL. */
+static void *map_ring(struct guest_mem *mem, uint64_t at, size_t len, size_t align)
+{
+	struct iovec seg;
+
+	if (at % align || guest_mem_map(mem, at, len, &seg, 1) != 1)
+		return NULL;
+	return seg.iov_base;
+}
+
+int virtq_start(struct virtq *vq, const struct virtq_setup *setup)
+{
+	struct guest_mem *mem = vq->dev->mem;
+	size_t size = setup->size;
+	int r;
+
+	if (!is_power_of_two(size) || size > vq->dev->class->queue_size)
+		return -EINVAL;
+	vq->size = setup->size;
+	vq->event_idx = virtio_has(vq->dev, VIRTIO_F_EVENT_IDX);
+	vq->indirect = virtio_has(vq->dev, VIRTIO_F_INDIRECT_DESC);
+	vq->desc = map_ring(mem, setup->desc, size * sizeof(struct desc), 16);
+	vq->avail = map_ring(mem, setup->driver, sizeof(*vq->avail) + size * 2 + 2, 2);
+	vq->used = map_ring(mem, setup->device,
+			    sizeof(*vq->used) + size * sizeof(struct used_elem) + 2, 4);
+	if (!vq->desc || !vq->avail || !vq->used)
+		return -EFAULT;
+
+	r = loop_watch_add(vq->dev->loop, &vq->kick, vq->kick_fd, POLLIN);
+	if (r < 0)
+		return r;
+	vq->running = true;
+	/* Kicks may have come before anybody watched. */
+	loop_defer(vq->dev->loop, &vq->again);
+	return 0;
+}
+
+void virtq_stop(struct virtq *vq)
+{
+	if (!vq->running)
+		return;
+	publish_now(vq);
+	loop_cancel(vq->dev->loop, &vq->publish);
+	loop_cancel(vq->dev->loop, &vq->again);
+	loop_watch_remove(vq->dev->loop, &vq->kick);
+	vq->running = false;
+}
+
+void virtq_reset(struct virtq *vq)
+{
+	vq->next_avail = 0;
+	vq->next_used = 0;
+	vq->published = 0;
+}
+
+struct virtq *virtq_new(struct virtio_dev *dev, unsigned index)
+{
+	struct virtq *vq = calloc(1, sizeof(*vq));
+
+	if (!vq)
+		return NULL;
+	vq->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vq->kick_fd < 0) {
+		free(vq);
+		return NULL;
+	}
+	vq->dev = dev;
+	vq->index = index;
+	vq->kick.ready = kicked;
+	vq->again.run = run_again;
+	vq->publish.run = publish;
+	return vq;
+}
+
+struct virtq *virtq_free(struct virtq *vq)
+{
+	if (!vq)
+		return NULL;
+	close(vq->kick_fd);
+	free(vq);
+	return NULL;
+}
+
+unsigned virtq_index(const struct virtq *vq)
+{
+	return vq->index;
+}
+
+int virtq_kick_fd(const struct virtq *vq)
+{
+	return vq->kick_fd;
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * virtio_net.c - carries packets between a guest and a network back end.
+ *
+ * Both sides put the same header in front of a packet (section 5.1.6), so a
+ * packet goes by one system call from guest memory to the back end or the
+ * other way, offloads included.
+ *
+ * A queue is served until its source is dry: the transmit queue until the
+ * driver has no more or the back end is full, the receive queue until the back
+ * end has no more or the driver has no buffers.  What ends the pause is a kick
+ * in the one case and the back end's readiness in the other.
+ */
+#include "devices/virtio/virtio_net.h"
+
+#include "base/bits.h"
+#include "base/bytes.h"
+#include "base/err.h"
+#include "devices/virtio/virtio.h"
+#include "net/netdev.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define QUEUE_SIZE	256
+enum { QUEUE_RX, QUEUE_TX, NR_QUEUES };
+
+/* Feature bits, section 5.1.3. */
+#define F_CSUM		0
+#define F_GUEST_CSUM	1
+#define F_MAC		5
+#define F_GUEST_TSO4	7
+#define F_GUEST_TSO6	8
+#define F_GUEST_ECN	9
+#define F_HOST_TSO4	11
+#define F_HOST_TSO6	12
+#define F_HOST_ECN	13
+#define F_STATUS	16
+
+/* Configuration, section 5.1.4. */
+#define CONFIG_MAC	0
+#define CONFIG_STATUS	6
+#define CONFIG_LEN	8
+#define STATUS_LINK_UP	1
+
+#define HEADER_NUM_BUFFERS 10	/* of struct virtio_net_hdr, section 5.1.6 */
+
+struct net {
+	struct virtio_dev dev;
+	struct netdev *netdev;
+	struct loop_watch watch;	/* the back end's readiness */
+	bool back_end_full;		/* a packet waits for POLLOUT */
+};
+
+static void transmit(struct net *net, struct virtq *vq)
+{
+	struct virtio_chain chain;
+
+	net->back_end_full = false;
+	while (virtq_pop(vq, &chain) > 0) {
+		if (chain.readable.len < NETDEV_HEADER_LEN) {
+			virtio_break(&net->dev, "a packet lacks its header");
+			return;
+		}
+		if (netdev_send(net->netdev, chain.readable.segs,
+				chain.readable.nr) == -EAGAIN) {
+			net->back_end_full = true;
+			virtq_unpop(vq);
+			return;
+		}
+		/* What the back end refuses otherwise is lost, as on a wire. */
+		virtq_push(vq, chain.head, 0);
+	}
+}
+
+static void receive(struct net *net, struct virtq *vq)
+{
+	struct virtio_chain chain;
+	uint8_t one[2];
+
+	put_le16(one, 1);
+	while (virtq_pop(vq, &chain) > 0) {
+		ssize_t len;
+
+		if (chain.writable.len < NETDEV_HEADER_LEN) {
+			virtio_break(&net->dev, "a receive buffer has no room for a header");
+			return;
+		}
+		len = netdev_recv(net->netdev, chain.writable.segs, chain.writable.nr);
+		if (len == -EAGAIN) {
+			virtq_unpop(vq);
+			return;
+		}
+		if (len < NETDEV_HEADER_LEN) {
+			virtq_unpop(vq);	/* the packet is lost, the buffer is not */
+			continue;
+		}
+		iov_write(&chain.writable, HEADER_NUM_BUFFERS, one, sizeof(one));
+		virtq_push(vq, chain.head, (uint32_t)min_u64((uint64_t)len,
+							     chain.writable.len));
+	}
+}
+
+static void net_kick(struct virtio_dev *dev, struct virtq *vq)
+{
+	struct net *net = container_of(dev, struct net, dev);
+
+	if (virtq_index(vq) == QUEUE_RX)
+		receive(net, vq);
+	else
+		transmit(net, vq);
+}
+
+static void ready(struct loop_watch *watch, unsigned events)
+{
+	struct net *net = container_of(watch, struct net, watch);
+
+	if (events & POLLIN)
+		virtq_run(net->dev.queues[QUEUE_RX]);
+	if (events & POLLOUT && net->back_end_full)
+		virtq_run(net->dev.queues[QUEUE_TX]);
+}
+
+/* What the driver can take off a packet it receives. */
+static unsigned offloads(const struct virtio_dev *dev)
+{
+	unsigned flags = 0;
+
+	if (virtio_has(dev, F_GUEST_CSUM))
+		flags |= NETDEV_CSUM;
+	if (virtio_has(dev, F_GUEST_TSO4))
+		flags |= NETDEV_TSO4;
+	if (virtio_has(dev, F_GUEST_TSO6))
+		flags |= NETDEV_TSO6;
+	if (virtio_has(dev, F_GUEST_ECN))
+		flags |= NETDEV_ECN;
+	return flags;
+}
+
+static int net_start(struct virtio_dev *dev)
+{
+	struct net *net = container_of(dev, struct net, dev);
+	int r = netdev_set_offloads(net->netdev, offloads(dev));
+
+	if (r < 0)
+		return r;
+	return loop_watch_add(dev->loop, &net->watch, netdev_fd(net->netdev),
+			      POLLIN | POLLOUT);
+}
+
+static void net_stop(struct virtio_dev *dev)
+{
+	struct net *net = container_of(dev, struct net, dev);
+
+	loop_watch_remove(dev->loop, &net->watch);
+}
+
+static void net_free(struct virtio_dev *dev)
+{
+	free(container_of(dev, struct net, dev));
+}
+
+static const struct virtio_class net_class = {
+	.name		= "virtio-net",
+	.id		= 1,
+	.nr_queues	= NR_QUEUES,
+	.queue_size	= QUEUE_SIZE,
+	.config_size	= CONFIG_LEN,
+	.start		= net_start,
+	.stop		= net_stop,
+	.kick		= net_kick,
+	.free		= net_free,
+};
+
+int virtio_net_new(struct virtio_dev **ret_dev, struct netdev *netdev,
+		   const uint8_t mac[6], struct guest_mem *mem, struct loop *loop,
+		   struct err *err)
+{
+	static const uint8_t features[] = {
+		F_CSUM, F_GUEST_CSUM, F_MAC, F_GUEST_TSO4, F_GUEST_TSO6, F_GUEST_ECN,
+		F_HOST_TSO4, F_HOST_TSO6, F_HOST_ECN, F_STATUS,
+	};
+	struct net *net = calloc(1, sizeof(*net));
+	uint8_t config[CONFIG_LEN] = { 0 };
+	uint64_t offered = 0;
+	int r;
+
+	if (!net)
+		return err_sys(err, -ENOMEM, "cannot make %s", net_class.name);
+	for (size_t i = 0; i < ARRAY_LEN(features); i++)
+		offered |= BIT64(features[i]);
+	r = virtio_init(&net->dev, &net_class, offered, mem, loop, err);
+	if (r < 0) {
+		free(net);
+		return r;
+	}
+	net->netdev = netdev;
+	net->watch.ready = ready;
+	memcpy(config + CONFIG_MAC, mac, 6);
+	put_le16(config + CONFIG_STATUS, STATUS_LINK_UP);
+	virtio_set_config(&net->dev, 0, config, sizeof(config));
+	*ret_dev = &net->dev;
+	return 0;
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vm.h"
+
+#include "base/bits.h"
+#include "base/err.h"
+#include "memory/guest_mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KVM_PATH "/dev/kvm"
+
+static const struct vm_needed needed[] = {
+	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY" },
+	{ KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP" },
+	{ KVM_CAP_IRQ_ROUTING, "KVM_CAP_IRQ_ROUTING" },
+	{ KVM_CAP_IRQFD, "KVM_CAP_IRQFD" },
+	{ KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD" },
+	{ KVM_CAP_SIGNAL_MSI, "KVM_CAP_SIGNAL_MSI" },
+	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
+	{ 0, NULL },
+};
+
+/* Why it could not be opened, and what to do about it. */
+static int cannot_open(struct err *err, int code)
+{
+	struct stat st;
+	struct group *group;
+
+	if (code == -ENOENT || code == -ENXIO || code == -ENODEV)
+		return err_sys(err, code, "cannot open " KVM_PATH " (is virtualisation on in "
+			       "the firmware, and kvm_intel or kvm_amd loaded? 'vmm doctor' "
+			       "tells more)");
+	if (code != -EACCES || stat(KVM_PATH, &st))
+		return err_sys(err, code, "cannot open " KVM_PATH);
+	group = getgrgid(st.st_gid);
+	if (!(st.st_mode & S_IRGRP) || !(st.st_mode & S_IWGRP) || !group || !st.st_gid)
+		return err_sys(err, code, "cannot open " KVM_PATH " (only root may: give it a "
+			       "group with 'sudo chgrp kvm " KVM_PATH " && sudo chmod 660 "
+			       KVM_PATH "')");
+	return err_sys(err, code, "cannot open " KVM_PATH " (it belongs to group '%s': "
+		       "'sudo usermod -aG %s $USER', then log in again)",
+		       group->gr_name, group->gr_name);
+}
+
+int kvm_capability(int fd, int capability)
+{
+	return ioctl(fd, KVM_CHECK_EXTENSION, capability);
+}
+
+static int check(int fd, const struct vm_needed *list, struct err *err)
+{
+	for (; list->capability; list++)
+		if (kvm_capability(fd, list->capability) <= 0)
+			return err_set(err, -ENOTSUP, KVM_PATH ": this kernel lacks %s",
+				       list->name);
+	return 0;
+}
+
+int kvm_open(struct err *err)
+{
+	int fd = open(KVM_PATH, O_RDWR | O_CLOEXEC), version, r;
+
+	if (fd < 0)
+		return cannot_open(err, -errno);
+	version = ioctl(fd, KVM_GET_API_VERSION, 0);
+	if (version != KVM_API_VERSION) {
+		close(fd);
+		return err_set(err, -ENOTSUP, KVM_PATH ": API version %d, need %d", version,
+			       KVM_API_VERSION);
+	}
+	r = check(fd, needed, err);
+	if (!r)
+		r = check(fd, vm_arch_needed, err);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, struct err *err)
+{
+	struct kvm_vm *vm = calloc(1, sizeof(*vm));
+	int r;
+
+	if (!vm) {
+		close(kvm_fd);
+		return err_sys(err, -ENOMEM, "cannot create a VM");
+	}
+	vm->kvm_fd = kvm_fd;
+	pthread_mutex_init(&vm->lock, NULL);
+	do
+		vm->fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
+	while (vm->fd < 0 && errno == EINTR);
+	if (vm->fd < 0) {
+		r = err_sys(err, -errno, "cannot create a VM (KVM_CREATE_VM)");
+		goto fail;
+	}
+	vm->any_length = kvm_capability(kvm_fd, KVM_CAP_IOEVENTFD_ANY_LENGTH) > 0;
+	vm_eventfds_init(vm);
+	r = vm_arch_init(vm, err);
+	if (r < 0)
+		goto fail;
+	*ret_vm = vm;
+	return 0;
+
+fail:
+	kvm_vm_free(vm);
+	return r;
+}
+
+struct kvm_vm *kvm_vm_free(struct kvm_vm *vm)
+{
+	if (!vm)
+		return NULL;
+	if (vm->fd >= 0)
+		close(vm->fd);
+	close(vm->kvm_fd);
+	pthread_mutex_destroy(&vm->lock);
+	free(vm->msis);
+	free(vm);
+	return NULL;
+}
+
+unsigned kvm_vm_cpus_max(const struct kvm_vm *vm)
+{
+	int max = kvm_capability(vm->kvm_fd, KVM_CAP_MAX_VCPUS);
+
+	if (max <= 0)
+		max = kvm_capability(vm->kvm_fd, KVM_CAP_NR_VCPUS);
+	return max > 0 ? (unsigned)max : 1;
+}
+
+int kvm_vm_set_ram(struct kvm_vm *vm, const struct guest_mem *mem, struct err *err)
+{
+	const struct guest_mem_region *regions;
+	int nr = guest_mem_regions(mem, &regions);
+
+	for (int i = 0; i < nr; i++) {
+		struct kvm_userspace_memory_region slot = {
+			.slot = (uint32_t)i,
+			.guest_phys_addr = regions[i].at,
+			.memory_size = regions[i].len,
+			.userspace_addr = (uintptr_t)regions[i].host,
+		};
+
+		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot))
+			return err_sys(err, -errno, "cannot give the VM %llu MiB of memory at "
+				       "0x%llx", (unsigned long long)(regions[i].len / MiB),
+				       (unsigned long long)regions[i].at);
+	}
+	return 0;
+}
+
+int kvm_vm_set_irq(struct kvm_vm *vm, unsigned gsi, bool level)
+{
+	struct kvm_irq_level irq = { .irq = gsi, .level = level };
+
+	return ioctl(vm->fd, KVM_IRQ_LINE, &irq) ? -errno : 0;
+}
+
+struct eventfds *kvm_vm_eventfds(struct kvm_vm *vm)
+{
+	return &vm->efds;
+}
+
+int kvm_vm_system_fd(const struct kvm_vm *vm)
+{
+	return vm->kvm_fd;
+}
+
+int kvm_vm_fd(const struct kvm_vm *vm)
+{
+	return vm->fd;
+}
+
+int kvm_vm_create_vcpu(struct kvm_vm *vm, unsigned id, struct err *err)
+{
+	int fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)id);
+
+	if (fd < 0)
+		return err_sys(err, -errno, "cannot create vCPU %u (KVM_CREATE_VCPU)", id);
+	return fd;
+}
+
+int kvm_vm_run_size(const struct kvm_vm *vm)
+{
+	int size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+
+	return size < 0 ? -errno : size;
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * x86_vm.c - PIC, I/O APIC, local APICs and PIT in the kernel.
+ */
+#include "vm.h"
+
+#include "base/err.h"
+#include "boot/x86_layout.h"
+
+#include <errno.h>
+#include <sys/ioctl.h>
+
+#define NR_PIC_PINS 16
+
+const struct vm_needed vm_arch_needed[] = {
+	{ KVM_CAP_SET_TSS_ADDR, "KVM_CAP_SET_TSS_ADDR" },
+	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, "KVM_CAP_SET_IDENTITY_MAP_ADDR" },
+	{ KVM_CAP_PIT2, "KVM_CAP_PIT2" },
+	{ KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID" },
+	{ 0, NULL },
+};
+
+int vm_arch_init(struct kvm_vm *vm, struct err *err)
+{
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+	uint64_t identity = X86_KVM_IDENTITY_AT;
+
+	if (ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity))
+		return err_sys(err, -errno, "KVM_SET_IDENTITY_MAP_ADDR");
+	if (ioctl(vm->fd, KVM_SET_TSS_ADDR, X86_KVM_TSS_AT))
+		return err_sys(err, -errno, "KVM_SET_TSS_ADDR");
+	if (ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0))
+		return err_sys(err, -errno, "cannot create interrupt controllers "
+			       "(KVM_CREATE_IRQCHIP)");
+	if (ioctl(vm->fd, KVM_CREATE_PIT2, &pit))
+		return err_sys(err, -errno, "cannot create a timer (KVM_CREATE_PIT2)");
+	return 0;
+}
+
+unsigned vm_arch_nr_pins(void)
+{
+	return X86_NR_IOAPIC_PINS;
+}
+
+/* The first 16 pins lead to both controllers, as on a PC. */
+uint32_t vm_arch_pin_routes(struct kvm_irq_routing_entry *routes)
+{
+	for (uint32_t gsi = 0; routes && gsi < X86_NR_IOAPIC_PINS; gsi++)
+		routes[gsi] = (struct kvm_irq_routing_entry){
+			.gsi = gsi,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC,
+			.u.irqchip.pin = gsi,
+		};
+	for (uint32_t gsi = 0; routes && gsi < NR_PIC_PINS; gsi++)
+		routes[X86_NR_IOAPIC_PINS + gsi] = (struct kvm_irq_routing_entry){
+			.gsi = gsi,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip.irqchip = gsi < 8 ? KVM_IRQCHIP_PIC_MASTER :
+						       KVM_IRQCHIP_PIC_SLAVE,
+			.u.irqchip.pin = gsi % 8,
+		};
+	return X86_NR_IOAPIC_PINS + NR_PIC_PINS;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * board_parts.h - a board from the inside, between board.c and the file of the
+ * architecture.
+ */
+#ifndef MACHINE_BOARD_PARTS_H
+#define MACHINE_BOARD_PARTS_H
+
+#include "board.h"
+#include "bus/irq.h"
+#include "devices/pci/pci_bus.h"
+#include "memory/ram.h"
+
+struct acpi_power;
+struct board_arch;
+struct pci_host;
+struct uart;
+struct virtio_pci;
+
+/* An interrupt line that ends in KVM's interrupt controller. */
+struct board_pin {
+	struct irq irq;
+	struct kvm_vm *vm;
+	unsigned gsi;
+};
+
+struct board {
+	struct board_config config;
+	struct ram ram;
+	struct guest_mem *mem;
+	struct kvm_vm *vm;
+	struct bus *mmio, *pio;
+	struct pci_bus *pci;
+	struct pci_host *host;
+	struct uart *uart;
+	struct board_arch *arch;
+	uint32_t nr_functions;
+	struct virtio_pci **functions;
+	uint32_t nr_vcpus;
+	struct vcpu **vcpus;
+};
+
+void board_pin_init(struct board_pin *pin, struct kvm_vm *vm, unsigned gsi);
+
+/*
+ * The architecture's part.  Each returns 0 or a negative errno; what was made
+ * is undone by board_arch_fini(), also after a failure.  Main.
+ */
+
+/* Say where board->ram lies, by guest_mem_add(). */
+int board_arch_map_ram(struct board *board, struct err *err);
+
+/* All but what sits on the PCI bus: board->uart, and the PCI bus itself. */
+int board_arch_add_devices(struct board *board, struct err *err);
+
+/* Load the kernel and tell the first vCPU. */
+int board_arch_boot(struct board *board, struct err *err);
+
+void board_arch_power_button(struct board *board);
+void board_arch_fini(struct board *board);
+
+#endif

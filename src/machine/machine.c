@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * machine.c - back ends, and one board after the other.
+ *
+ * The guest's own doing (power-off, reset, death) is noticed on vCPU threads.
+ * The first such event counts: a guest that asked for a reset may well fault
+ * before the main thread gets to it.
+ */
+#include "machine/machine.h"
+
+#include "base/bits.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "block/disk.h"
+#include "board.h"
+#include "cpu/vcpu.h"
+#include "loop/loop.h"
+#include "machine/vm_config.h"
+#include "net/netdev.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NO_EVENT (-1)
+
+struct machine {
+	struct machine_config config;
+	struct loop *io;
+	bool io_runs;
+	struct disk **disks;
+	struct netdev **nets;
+	struct board *board;
+	bool ended;
+
+	atomic_int event;		/* enum board_event, or NO_EVENT */
+	struct loop_task on_event;
+	struct loop_timer timeout;	/* of the shutdown */
+};
+
+/* Back ends. */
+
+static int open_disks(struct machine *m, struct err *err)
+{
+	const struct vm_config *vm = m->config.vm;
+
+	m->disks = calloc(vm->nr_disk + 1, sizeof(*m->disks));
+	if (!m->disks)
+		return err_sys(err, -ENOMEM, "cannot make the disks");
+	for (uint32_t i = 0; i < vm->nr_disk; i++) {
+		const struct vm_disk_config *d = &vm->disk[i];
+		char id[24];
+		struct disk_config config = {
+			.id = d->id,
+			.path = d->path,
+			.format = d->format,
+			.read_only = d->readonly,
+			.direct = d->direct,
+		};
+		int r;
+
+		snprintf(id, sizeof(id), "disk%u", i);
+		if (!config.id)
+			config.id = id;
+		r = disk_open(&m->disks[i], &config, m->io, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int open_nets(struct machine *m, struct err *err)
+{
+	const struct vm_config *vm = m->config.vm;
+
+	m->nets = calloc(vm->nr_net + 1, sizeof(*m->nets));
+	if (!m->nets)
+		return err_sys(err, -ENOMEM, "cannot make the network cards");
+	for (uint32_t i = 0; i < vm->nr_net; i++) {
+		const struct vm_net_config *n = &vm->net[i];
+		char id[24];
+		int r;
+
+		snprintf(id, sizeof(id), "net%u", i);
+		r = n->tap ? netdev_open_tap(&m->nets[i], n->id ? n->id : id, n->tap, err) :
+			     netdev_open_fd(&m->nets[i], n->id ? n->id : id, (int)n->fd, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void close_back_ends(struct machine *m)
+{
+	for (struct disk **d = m->disks; d && *d; d++)
+		disk_close(*d);
+	for (struct netdev **n = m->nets; n && *n; n++)
+		netdev_close(*n);
+	free(m->disks);
+	free(m->nets);
+}
+
+/* Events of the board. */
+
+static void board_event(void *ctx, enum board_event event, struct vcpu *vcpu,
+			const char *why)
+{
+	struct machine *m = ctx;
+	int none = NO_EVENT;
+
+	if (!atomic_compare_exchange_strong(&m->event, &none, event))
+		return;
+	if (event == BOARD_DIED) {
+		log_error("vCPU %u: %s; its registers:", vcpu_id(vcpu), why);
+		vcpu_print(vcpu, stderr);
+	}
+	loop_post(m->config.main, &m->on_event);
+}
+
+static int new_board(struct machine *m, struct err *err)
+{
+	const struct board_config config = {
+		.vm = m->config.vm,
+		.io = m->io,
+		.disks = m->disks,
+		.nets = m->nets,
+		.console = m->config.console,
+		.event = board_event,
+		.ctx = m,
+	};
+
+	m->event = NO_EVENT;
+	return board_new(&m->board, &config, err);
+}
+
+static void end(struct machine *m, enum machine_end end)
+{
+	if (m->ended)
+		return;
+	m->ended = true;
+	loop_timer_clear(m->config.main, &m->timeout);
+	m->board = board_free(m->board);
+	m->config.ended(m->config.ctx, end);
+}
+
+static void reset(struct machine *m)
+{
+	struct err err = { 0 };
+
+	log_info("reset");
+	m->board = board_free(m->board);
+	if (new_board(m, &err) < 0 || board_start(m->board, &err) < 0) {
+		log_error("cannot start again after a reset: %s", err.text);
+		end(m, MACHINE_DIED);
+	}
+}
+
+static void on_event(struct loop_task *task)
+{
+	struct machine *m = container_of(task, struct machine, on_event);
+
+	if (m->ended)
+		return;
+	switch (m->event) {
+	case BOARD_POWEROFF:
+		end(m, MACHINE_POWEROFF);
+		break;
+	case BOARD_RESET:
+		reset(m);
+		break;
+	case BOARD_DIED:
+		end(m, MACHINE_DIED);
+		break;
+	}
+}
+
+/* From outside. */
+
+void machine_force(struct machine *m)
+{
+	end(m, MACHINE_FORCED);
+}
+
+static void timed_out(struct loop_timer *timer)
+{
+	struct machine *m = container_of(timer, struct machine, timeout);
+
+	log_warn("the guest has not shut down within %u s: ending it",
+		 m->config.vm->shutdown_timeout);
+	machine_force(m);
+}
+
+void machine_shut_down(struct machine *m)
+{
+	if (m->ended)
+		return;
+	if (m->timeout.set) {
+		machine_force(m);
+		return;
+	}
+	log_info("pressing the power button");
+	loop_timer_set(m->config.main, &m->timeout,
+		       clock_ns() + m->config.vm->shutdown_timeout * CLOCK_NS_PER_S);
+	board_power_button(m->board);
+}
+
+struct uart *machine_console(struct machine *m)
+{
+	return m->board ? board_console(m->board) : NULL;
+}
+
+int machine_start(struct machine *m, struct err *err)
+{
+	return board_start(m->board, err);
+}
+
+/* Life. */
+
+int machine_new(struct machine **ret_machine, const struct machine_config *config,
+		struct err *err)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+	int r;
+
+	if (!m)
+		return err_sys(err, -ENOMEM, "cannot make a machine");
+	m->config = *config;
+	m->on_event.run = on_event;
+	m->timeout.fired = timed_out;
+	r = loop_new(&m->io, err);
+	if (!r)
+		r = open_disks(m, err);
+	if (!r)
+		r = open_nets(m, err);
+	if (!r)
+		r = loop_start(m->io, "io0", err);
+	if (!r) {
+		m->io_runs = true;
+		r = new_board(m, err);
+	}
+	if (r < 0) {
+		machine_free(m);
+		return r;
+	}
+	*ret_machine = m;
+	return 0;
+}
+
+struct machine *machine_free(struct machine *m)
+{
+	if (!m)
+		return NULL;
+	board_free(m->board);
+	if (m->io_runs)
+		loop_stop(m->io);
+	close_back_ends(m);
+	loop_free(m->io);
+	free(m);
+	return NULL;
+}

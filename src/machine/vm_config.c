@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "machine/vm_config.h"
+
+#include "base/err.h"
+#include "boot/boot.h"
+#include "devices/virtio/virtio_blk.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define NAME_MAX_BYTES		64
+#define DEVICES_MAX		28	/* slots of the bus, less bridge and rng */
+
+static const struct option disk_rows[] = {
+	{ .key = "path", OPTION_PATH(struct vm_disk_config, path),
+	  .required = true, .primary = true,
+	  .help = "image file or block device" },
+	{ .key = "format", OPTION(struct vm_disk_config, format), .metavar = "FORMAT",
+	  .help = "how the image is laid out: raw; by default what the ending of its "
+		  "name says" },
+	{ .key = "readonly", OPTION(struct vm_disk_config, readonly), .preset = "off",
+	  .help = "the guest cannot write, and several VMs may share the image" },
+	{ .key = "serial", OPTION(struct vm_disk_config, serial),
+	  .max = VIRTIO_BLK_SERIAL_MAX,
+	  .help = "serial number, as in /dev/disk/by-id/virtio-SERIAL" },
+	{ .key = "direct", OPTION(struct vm_disk_config, direct), .preset = "off",
+	  .help = "bypass the host's page cache (O_DIRECT)" },
+	{ .key = "id", OPTION(struct vm_disk_config, id), .max = NAME_MAX_BYTES,
+	  .help = "name of the disk in messages; disk0, disk1, ... by default" },
+};
+
+static const struct option_object disk_options = {
+	.name = "disk", OPTION_OBJECT(struct vm_disk_config, disk_rows),
+};
+
+static const struct option net_rows[] = {
+	{ .key = "tap", OPTION(struct vm_net_config, tap), .max = 15,
+	  .metavar = "NAME",
+	  .help = "an existing tap device of the host" },
+	{ .key = "fd", OPTION(struct vm_net_config, fd), .max = INT32_MAX,
+	  .metavar = "FD",
+	  .help = "an open tap device, inherited as this file descriptor" },
+	{ .key = "mac", OPTION(struct vm_net_config, mac),
+	  .help = "the guest's address; made up from name and position by default" },
+	{ .key = "id", OPTION(struct vm_net_config, id), .max = NAME_MAX_BYTES,
+	  .help = "name of the card in messages; net0, net1, ... by default" },
+};
+
+static const struct option_object net_options = {
+	.name = "net", OPTION_OBJECT(struct vm_net_config, net_rows),
+};
+
+/* In the order of enum log_level. */
+static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
+
+static const struct option rows[] = {
+	{ .key = "kernel", .letter = 'k', OPTION_PATH(struct vm_config, kernel),
+	  .required = true, .metavar = "FILE",
+	  .help = "kernel: a bzImage, or an ELF vmlinux with a PVH note" },
+	{ .key = "initrd", .letter = 'i', OPTION_PATH(struct vm_config, initrd),
+	  .metavar = "FILE", .help = "initial RAM disk" },
+	{ .key = "cmdline", .letter = 'a', OPTION(struct vm_config, cmdline),
+	  .preset = BOOT_CMDLINE_DEFAULT, .metavar = "TEXT",
+	  .help = "kernel command line" },
+	{ .key = "disk", .letter = 'd', OPTION_LIST(struct vm_config, disk, nr_disk,
+						    disk_options),
+	  .max = DEVICES_MAX, .help = "add a disk" },
+	{ .key = "net", .letter = 'n', OPTION_LIST(struct vm_config, net, nr_net, net_options),
+	  .max = DEVICES_MAX, .help = "add a network card" },
+	{ .key = "cpus", .letter = 'c', OPTION(struct vm_config, cpus), .preset = "1",
+	  .min = 1, .max = VM_CONFIG_CPUS_MAX, .help = "number of virtual CPUs" },
+	{ .key = "memory", .letter = 'm', OPTION_SIZE(struct vm_config, memory),
+	  .preset = "256M", .min = 2 * MiB, .max = 16 * TiB,
+	  .help = "RAM of the guest" },
+	{ .key = "name", OPTION(struct vm_config, name), .max = NAME_MAX_BYTES,
+	  .preset = "vm", .help = "name of the VM" },
+	{ .key = "shutdown-timeout", OPTION(struct vm_config, shutdown_timeout),
+	  .preset = "30", .metavar = "SECONDS",
+	  .help = "how long the guest may take to shut down when asked to" },
+	{ .key = "log", OPTION_CHOICE(struct vm_config, log, log_levels),
+	  .preset = "warning", .metavar = "LEVEL",
+	  .help = "how much to say on standard error" },
+	{ .key = "config", .letter = 'f', OPTION_PATH(struct vm_config, config),
+	  .cmdline_only = true, .metavar = "FILE",
+	  .help = "read options from a YAML file first" },
+	{ .key = "dump-config", OPTION(struct vm_config, dump_config), .cmdline_only = true,
+	  .help = "print the whole configuration as YAML and exit" },
+	{ .key = "help", .letter = 'h', OPTION(struct vm_config, help), .cmdline_only = true,
+	  .help = "print this and exit" },
+};
+
+const struct option_object vm_config_options = {
+	.name = "run", OPTION_OBJECT(struct vm_config, rows),
+};
+
+static int check_net(const struct vm_net_config *net, unsigned i, struct err *err)
+{
+	bool fd = option_given(&net_options, net, &net->fd);
+
+	if (net->tap && fd)
+		return err_set(err, -EINVAL, "net %u: give tap= or fd=, not both", i);
+	if (!net->tap && !fd)
+		return err_set(err, -EINVAL, "net %u: where to? give tap=NAME or fd=N", i);
+	if (net->mac[0] & 1)
+		return err_set(err, -EINVAL, "net %u: %02x:%02x:%02x:%02x:%02x:%02x is a "
+			       "multicast address, no card can have it (the first byte must "
+			       "be even)", i, net->mac[0], net->mac[1], net->mac[2],
+			       net->mac[3], net->mac[4], net->mac[5]);
+	return 0;
+}
+
+int vm_config_check(const struct vm_config *config, struct err *err)
+{
+	static const uint8_t no_mac[6];
+	int r = option_check(&vm_config_options, config, err);
+
+	if (r < 0)
+		return r;
+	if (config->memory % (4 * KiB))
+		return err_set(err, -EINVAL, "memory: %llu bytes is not a multiple of 4K",
+			       (unsigned long long)config->memory);
+	if (config->nr_disk + config->nr_net > DEVICES_MAX)
+		return err_set(err, -EINVAL, "%u disks and %u network cards: the bus has room "
+			       "for %u devices", config->nr_disk, config->nr_net, DEVICES_MAX);
+	for (uint32_t i = 0; i < config->nr_net; i++) {
+		r = check_net(&config->net[i], i, err);
+		if (r < 0)
+			return r;
+		for (uint32_t k = 0; k < i; k++)
+			if (memcmp(config->net[i].mac, no_mac, 6) &&
+			    !memcmp(config->net[i].mac, config->net[k].mac, 6))
+				return err_set(err, -EINVAL, "net %u and net %u have the same "
+					       "mac", k, i);
+	}
+	return 0;
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * x86_board.c - the x86_64 machine: a PC without its past.
+ *
+ * x86_layout.h says where everything lies.
+ */
+#include "board_parts.h"
+
+#include "base/bits.h"
+#include "base/err.h"
+#include "boot/boot.h"
+#include "boot/x86_layout.h"
+#include "bus/bus.h"
+#include "cpu/vcpu.h"
+#include "devices/acpi_power.h"
+#include "devices/i8042.h"
+#include "devices/pci/pci_host.h"
+#include "devices/rtc.h"
+#include "kvm/kvm.h"
+#include "machine/vm_config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct board_arch {
+	struct board_pin com1, acpi;
+	struct i8042 *i8042;
+	struct rtc *rtc;
+	struct acpi_power *power;
+};
+
+/* The tables name the registers, the device has them. */
+_Static_assert(X86_ACPI_SLEEP_CONTROL == ACPI_POWER_SLEEP_CONTROL, "ACPI registers");
+_Static_assert(X86_ACPI_SLEEP_STATUS == ACPI_POWER_SLEEP_STATUS, "ACPI registers");
+_Static_assert(X86_ACPI_RESET == ACPI_POWER_RESET, "ACPI registers");
+_Static_assert(X86_ACPI_EVENTS == ACPI_POWER_EVENTS, "ACPI registers");
+_Static_assert(X86_ACPI_S5_TYPE == ACPI_POWER_S5_TYPE, "ACPI registers");
+_Static_assert(X86_ACPI_RESET_VALUE == ACPI_POWER_RESET_VALUE, "ACPI registers");
+_Static_assert(X86_ACPI_EVENT_POWER == ACPI_POWER_EVENT_BUTTON, "ACPI registers");
+
+int board_arch_map_ram(struct board *board, struct err *err)
+{
+	uint64_t len = board->ram.len, low = min_u64(len, X86_LOW_RAM_END);
+	int r = guest_mem_add(board->mem, 0, board->ram.host, low);
+
+	if (!r && len > low)
+		r = guest_mem_add(board->mem, X86_HIGH_RAM_AT,
+				  (char *)board->ram.host + low, len - low);
+	return r < 0 ? err_sys(err, r, "cannot lay out the guest's memory") : 0;
+}
+
+/* 64-bit BARs go above all RAM, in as much again as it takes. */
+static struct pci_window mmio64(const struct board *board)
+{
+	uint64_t high = board->ram.len - min_u64(board->ram.len, X86_LOW_RAM_END);
+
+	return (struct pci_window){ align_up(X86_HIGH_RAM_AT + high, GiB), 64 * GiB };
+}
+
+static void poweroff(void *ctx)
+{
+	struct board *board = ctx;
+
+	board->config.event(board->config.ctx, BOARD_POWEROFF, NULL, NULL);
+}
+
+static void reset(void *ctx)
+{
+	struct board *board = ctx;
+
+	board->config.event(board->config.ctx, BOARD_RESET, NULL, NULL);
+}
+
+static int add_region(struct bus *bus, struct bus_region *region, struct err *err)
+{
+	int r = bus_add(bus, region);
+
+	return r < 0 ? err_sys(err, r, "cannot place %s", region->name) : 0;
+}
+
+static int add_legacy(struct board *board, struct err *err)
+{
+	struct board_arch *arch = board->arch;
+	const struct uart_config uart = {
+		.at = X86_PORT_COM1,
+		.irq = &arch->com1.irq,
+		.backend = board->config.console,
+	};
+	const struct rtc_config rtc = { .at = X86_PORT_RTC };
+	const struct i8042_config i8042 = {
+		.at = X86_PORT_I8042,
+		.reset = reset,
+		.ctx = board,
+	};
+	const struct acpi_power_config power = {
+		.at = X86_PORT_ACPI,
+		.irq = &arch->acpi.irq,
+		.poweroff = poweroff,
+		.reset = reset,
+		.ctx = board,
+	};
+	int r;
+
+	board->uart = uart_new(&uart);
+	arch->rtc = rtc_new(&rtc);
+	arch->i8042 = i8042_new(&i8042);
+	arch->power = acpi_power_new(&power);
+	if (!board->uart || !arch->rtc || !arch->i8042 || !arch->power)
+		return err_sys(err, -ENOMEM, "cannot make the devices");
+	r = add_region(board->pio, uart_region(board->uart), err);
+	if (!r)
+		r = add_region(board->pio, rtc_region(arch->rtc), err);
+	if (!r)
+		r = add_region(board->pio, i8042_region(arch->i8042), err);
+	if (!r)
+		r = add_region(board->pio, acpi_power_region(arch->power), err);
+	return r;
+}
+
+static int add_pci(struct board *board, struct err *err)
+{
+	const struct pci_bus_config bus = {
+		.mmio = board->mmio,
+		.pio = board->pio,
+		.mem32 = { X86_PCI_MMIO32_AT, X86_PCI_MMIO32_LEN },
+		.mem64 = mmio64(board),
+	};
+	const struct pci_host_config host = {
+		.mmio = board->mmio,
+		.ecam_at = X86_ECAM_AT,
+		.pio = board->pio,
+		.ports_at = X86_PORT_PCI_CONFIG,
+	};
+
+	board->pci = pci_bus_new(&bus);
+	if (!board->pci)
+		return err_sys(err, -ENOMEM, "cannot make a PCI bus");
+	board->host = pci_host_new(board->pci, &host, err);
+	return board->host ? 0 : err->code;
+}
+
+int board_arch_add_devices(struct board *board, struct err *err)
+{
+	int r;
+
+	board->arch = calloc(1, sizeof(*board->arch));
+	if (!board->arch)
+		return err_sys(err, -ENOMEM, "cannot make the devices");
+	board_pin_init(&board->arch->com1, board->vm, X86_GSI_COM1);
+	board_pin_init(&board->arch->acpi, board->vm, X86_GSI_ACPI);
+	r = add_legacy(board, err);
+	return r < 0 ? r : add_pci(board, err);
+}
+
+int board_arch_boot(struct board *board, struct err *err)
+{
+	const struct vm_config *vm = board->config.vm;
+	struct pci_window window = mmio64(board);
+	const struct boot_config config = {
+		.kernel = vm->kernel,
+		.initrd = vm->initrd,
+		.cmdline = vm->cmdline,
+		.nr_cpus = vm->cpus,
+		.pci_mmio64_at = window.at,
+		.pci_mmio64_len = window.len,
+	};
+	struct boot_entry entry;
+	int r = boot_load(board->mem, &config, &entry, err);
+
+	return r < 0 ? r : vcpu_set_entry(board->vcpus[0], &entry, err);
+}
+
+void board_arch_power_button(struct board *board)
+{
+	acpi_power_button(board->arch->power);
+}
+
+void board_arch_fini(struct board *board)
+{
+	struct board_arch *arch = board->arch;
+
+	pci_host_free(board->host);
+	pci_bus_free(board->pci);
+	if (!arch)
+		return;
+	acpi_power_free(arch->power);
+	i8042_free(arch->i8042);
+	rtc_free(arch->rtc);
+	uart_free(board->uart);
+	free(arch);
+}

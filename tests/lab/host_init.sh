@@ -1,0 +1,140 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+#
+# host_init.sh - /init of the nested lab's KVM host (L1), made by tests/lab/run.
+#
+# First in the initramfs: lay a tmpfs over the outer machine's /, which arrives
+# read-only by 9p, and switch to it.  Then, as "init in-root", from there: run
+# the job, tell its status, end the machine.
+#
+# What passes between the two machines is the writable 9p share at /run/lab:
+#
+#	job		bash script to run (from outside)
+#	started		appears when the job starts
+#	status		the job's exit status; without it the lab has failed
+#	results/	whatever the job leaves for the caller ($LAB_RESULTS)
+
+share=/run/lab
+
+share_9p="trans=virtio,version=9p2000.L,msize=512000"
+
+# The value of lab.NAME= on the kernel's command line, commas turned to blanks.
+option()
+{
+	sed -n "s/.*\<lab\.$1=\([^ ]*\).*/\1/p" /proc/cmdline | tr , ' '
+}
+
+# Leaving without a status is how a lab fault is told; the console says why.
+fault()
+{
+	echo "lab: $*" > /dev/console
+	restart
+}
+
+restart()
+{
+	echo b > /proc/sysrq-trigger
+	exit 1		# cannot be reached, or else panics
+}
+
+build_root()
+{
+	/bin/busybox mount -t proc proc /proc	# busybox finds its applets there
+	mount -t sysfs sys /sys
+	mount -t devtmpfs dev /dev
+
+	# shellcheck disable=SC2046
+	modprobe -a virtio_pci 9pnet_virtio 9p overlay virtio_console $(option modules) ||
+		fault "a kernel module does not load"
+
+	mkdir -p /lower /upper /root
+	mount -t 9p -o "$share_9p,cache=loose,ro" root /lower ||
+		fault "cannot mount the outer machine's /"
+	mount -t tmpfs -o size=90% upper /upper
+	mkdir /upper/data /upper/work
+	mount -t overlay -o lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work root /root ||
+		fault "cannot lay a tmpfs over the outer machine's /"
+
+	mount -t tmpfs -o mode=755 run /root/run
+	mkdir "/root$share" /root/run/lock
+	mount -t 9p -o "$share_9p,cache=none" share "/root$share" ||
+		fault "cannot mount the share"
+	cp /init /root/run/init
+
+	# Without /proc busybox no longer finds its applets by itself.
+	for dir in proc sys dev; do
+		/bin/busybox mount --move "/$dir" "/root/$dir"
+	done
+	exec /bin/busybox switch_root /root /bin/busybox sh /run/init in-root
+}
+
+finish_root()
+{
+	mkdir -p /dev/pts /dev/shm
+	mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
+	mount -t tmpfs shm /dev/shm
+	ln -s /proc/self/fd /dev/fd
+	ln -s /proc/self/fd/0 /dev/stdin
+	ln -s /proc/self/fd/1 /dev/stdout
+	ln -s /proc/self/fd/2 /dev/stderr
+	mkdir -p /sys/fs/cgroup
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup
+	ip link set lo up
+
+	modules=/lib/modules/$(uname -r)
+	mkdir -p "$modules"
+	mount --bind "$LAB_KERNEL/modules" "$modules"
+	[ ! -e /dev/kvm ] || chmod 666 /dev/kvm
+	hostname lab
+}
+
+# The device file of the virtio-serial port of that name.  Ports are announced by
+# messages, so they may lag behind the driver.
+port()
+{
+	for _ in $(seq 200); do
+		for name in /sys/class/virtio-ports/*/name; do
+			if [ "$(cat "$name" 2>/dev/null)" = "$1" ]; then
+				name=${name%/name}
+				echo "/dev/${name##*/}"
+				return
+			fi
+		done
+		sleep 0.05
+	done
+	fault "no port '$1'"
+}
+
+# A port can be open only once, while a job may open /dev/stdout again: so it
+# writes to a pipe, as most callers' jobs do anyway.
+run_job()
+{
+	mkfifo /run/stdout /run/stderr
+	cat /run/stdout > "$(port stdout)" &
+	copy_out=$!
+	cat /run/stderr > "$(port stderr)" &
+	copy_err=$!
+
+	export LAB=1 LAB_RESULTS=$share/results
+	: > $share/started
+	setsid bash $share/job < /dev/null > /run/stdout 2> /run/stderr &
+	wait $!
+	status=$?
+
+	# The copies end with the last writer.  A daemon that the job left behind
+	# would keep them for ever.
+	for _ in $(seq 40); do
+		kill -0 $copy_out 2>/dev/null || kill -0 $copy_err 2>/dev/null || break
+		sleep 0.05
+	done
+	echo $status > $share/status
+}
+
+if [ "$1" != in-root ]; then
+	build_root
+fi
+LAB_KERNEL=$(cat $share/kernel)
+finish_root
+run_job
+restart

@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The sum that scripts/test prints: what counts as passed, failed and skipped."""
+
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import run  # pylint: disable=wrong-import-position
+
+
+class TotalsTest(unittest.TestCase):
+    def setUp(self):
+        run.CONDITIONS.update({'here': lambda: True, 'elsewhere': lambda: False})
+
+    def sum_of(self, skips, *results):
+        totals = run.Totals(run.parse_skips(skips))
+        for test, result in results:
+            totals.add('build', test, result, 'output')
+        return totals.summary()
+
+    def test_every_result_but_ok_and_skip_is_a_failure(self):
+        results = [('unit/a', result) for result in
+                   ('OK', 'EXPECTEDFAIL', 'FAIL', 'TIMEOUT', 'ERROR', 'INTERRUPT',
+                    'UNEXPECTEDPASS')]
+        self.assertEqual(self.sum_of('', *results), '2 passed, 5 failed, 0 skipped')
+
+    def test_skip_is_a_failure_unless_listed(self):
+        self.assertEqual(self.sum_of('# none\n', ('guest/a', 'SKIP')),
+                         '0 passed, 1 failed, 0 skipped')
+
+    def test_listed_skip_counts_on_the_machine_it_is_listed_for(self):
+        self.assertEqual(self.sum_of('guest/* here because\n', ('guest/a', 'SKIP')),
+                         '0 passed, 0 failed, 1 skipped')
+
+    def test_listed_skip_is_a_failure_on_another_machine(self):
+        self.assertEqual(self.sum_of('guest/* elsewhere because\n', ('guest/a', 'SKIP')),
+                         '0 passed, 1 failed, 0 skipped')
+
+    def test_skip_without_a_reason_or_with_an_unknown_condition_is_refused(self):
+        for line in ('guest/* here', 'guest/* nowhere because'):
+            with self.assertRaises(ValueError):
+                run.parse_skips(line)
+
+
+unittest.main()

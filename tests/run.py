@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Builds vmm in every way that the tests want and runs them; scripts/test calls this."""
+
+import argparse
+import fnmatch
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CC = os.environ.get('CC', 'cc')
+TAIL_LINES = 25
+
+# Bounds for what should never take as long; each test has a timeout of its own.
+PREPARE_SECONDS = 600
+BUILD_SECONDS = 600
+STEP_SECONDS = 900
+
+SUITES = ('lint', 'unit', 'device', 'fault', 'fuzz', 'guest', 'lab', 'boot')
+
+# What a suite needs that is no package: it does nothing when that is there.
+PREPARE = {
+    'lab': ['tests/lab/assets.sh'],
+    'boot': ['tests/lab/assets.sh'],
+}
+
+
+class Step(NamedTuple):
+    """One build of the tree and the suites to run in it; quick: also with --quick."""
+    folder: str
+    cc: str
+    options: tuple
+    suites: tuple
+    quick: bool = False
+
+
+# -Db_lundef: sanitizers leave symbols open in libraries.
+STEPS = (
+    Step('build', CC, (), ('lint', 'unit', 'device', 'fault', 'guest', 'lab', 'boot'),
+         quick=True),
+    Step('build-asan', CC, ('-Db_sanitize=address,undefined', '-Db_lundef=false'),
+         ('unit', 'device', 'fault')),
+    Step('build-tsan', CC, ('-Db_sanitize=thread', '-Db_lundef=false'), ('unit', 'device')),
+    Step('build-clang', 'clang', ('-Db_sanitize=address,undefined', '-Db_lundef=false',
+                                  '-Dfuzz=true'), ('fuzz',)),
+)
+
+ENVIRONMENT = {
+    'ASAN_OPTIONS': 'abort_on_error=1:detect_stack_use_after_return=1',
+    'UBSAN_OPTIONS': 'halt_on_error=1:abort_on_error=1:print_stacktrace=1',
+    'TSAN_OPTIONS': 'halt_on_error=1:abort_on_error=1',
+}
+
+PASSED = ('OK', 'EXPECTEDFAIL')
+
+
+def kvm_opens():
+    try:
+        os.close(os.open('/dev/kvm', os.O_RDWR | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def has_hardware():
+    with open('/proc/cpuinfo', encoding='ascii', errors='replace') as file:
+        return re.search(r'^flags\s*:.*\b(svm|vmx)\b', file.read(), re.MULTILINE) is not None
+
+
+CONDITIONS = {
+    'no-kvm': lambda: not kvm_opens(),
+    'no-hardware': lambda: not has_hardware(),
+    'not-root': lambda: os.geteuid() != 0,
+}
+
+
+def parse_skips(text):
+    """[(pattern, condition)] of expected_skips."""
+    rows = [line.split(None, 2) for line in text.splitlines() if line and line[0] != '#']
+    for row in rows:
+        if len(row) != 3 or row[1] not in CONDITIONS:
+            raise ValueError('tests/expected_skips: a line is "suite/test condition reason", '
+                             f'not "{" ".join(row)}"')
+    return [(row[0], row[1]) for row in rows]
+
+
+class Totals:
+    """Counts results and says what went wrong as soon as it is known."""
+
+    def __init__(self, skips):
+        self.skips = skips
+        self.passed = self.failed = self.skipped = 0
+
+    def fail(self, name, why, output=''):
+        self.failed += 1
+        print(f'FAIL {name}: {why}')
+        for line in output.rstrip().splitlines()[-TAIL_LINES:]:
+            print(f'    | {line}')
+        sys.stdout.flush()
+
+    def skip_is_expected(self, test):
+        return any(fnmatch.fnmatch(test, pattern) and CONDITIONS[condition]()
+                   for pattern, condition in self.skips)
+
+    def add(self, folder, test, result, output):
+        if result in PASSED:
+            self.passed += 1
+        elif result != 'SKIP':
+            self.fail(f'{folder} {test}', result.lower(), output)
+        elif self.skip_is_expected(test):
+            self.skipped += 1
+            reason = output.strip().splitlines()[-1:] or ['']
+            print(f'skip {folder} {test}: {reason[0]}')
+        else:
+            self.fail(f'{folder} {test}', 'skipped, and tests/expected_skips does not say why',
+                      output)
+
+    def summary(self):
+        return f'{self.passed} passed, {self.failed} failed, {self.skipped} skipped'
+
+
+def run(command, seconds, **more):
+    """(status, output); a command that is not there or does not end has failed."""
+    try:
+        done = subprocess.run(command, cwd=ROOT, text=True, errors='replace', timeout=seconds,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False, **more)
+    except FileNotFoundError as error:
+        return 127, str(error)
+    except subprocess.TimeoutExpired as error:
+        return 124, f'{error.stdout or ""}\nno end after {seconds} s'
+    return done.returncode, done.stdout
+
+
+def compiler_of(step):
+    """The command that the folder is set up to compile with; None if it is not set up."""
+    try:
+        with open(os.path.join(ROOT, step.folder, 'compile_commands.json'),
+                  encoding='utf-8') as file:
+            return json.load(file)[0]['command'].split(' -')[0]
+    except FileNotFoundError:
+        return None
+
+
+def set_up(step):
+    """Make the folder, or bring it to the step's compiler and options."""
+    more = list(step.options)
+    compiler = compiler_of(step)
+    if compiler is not None:
+        # Meson may have put ccache in front.
+        same = f' {compiler}'.endswith(f' {step.cc}')
+        more.append('--reconfigure' if same else '--wipe')
+    return run(['meson', 'setup', step.folder] + more, BUILD_SECONDS,
+               env={**os.environ, 'CC': step.cc})
+
+
+def build(step):
+    status, output = set_up(step)
+    if status == 0:
+        status, output = run(['meson', 'compile', '-C', step.folder], BUILD_SECONDS)
+    return status, output
+
+
+def suites_with_tests(step):
+    """Those of the step's suites in which there is something to run."""
+    _, output = run(['meson', 'introspect', '--tests', step.folder], BUILD_SECONDS)
+    tests = json.loads(output)
+    present = {suite.split(':')[-1] for test in tests for suite in test['suite']}
+    return [suite for suite in step.suites if suite in present]
+
+
+def run_tests(step, suites, totals):
+    log = os.path.join(ROOT, step.folder, 'meson-logs', 'testlog.json')
+    if os.path.exists(log):
+        os.unlink(log)
+    for command in {tuple(PREPARE[suite]) for suite in suites if suite in PREPARE}:
+        status, output = run(command, PREPARE_SECONDS)
+        if status != 0:
+            totals.fail(step.folder, f'{" ".join(command)} ended with {status}', output)
+    command = ['meson', 'test', '-C', step.folder, '--no-rebuild']
+    for suite in suites:
+        command += ['--suite', suite]
+    status, output = run(command, STEP_SECONDS, env={**ENVIRONMENT, **os.environ})
+    if status == 124 or not os.path.exists(log):
+        totals.fail(step.folder, f'meson test ended with {status}', output)
+    if not os.path.exists(log):
+        return
+    with open(log, encoding='utf-8') as file:
+        for test in map(json.loads, file):
+            # "vmm:unit / err", or just "err" where the project has no suites.
+            name = re.sub(r'^(?:\w+:)?(\S+) / ', r'\1/', test['name'])
+            totals.add(step.folder, name, test['result'],
+                       test.get('stdout', '') + test.get('stderr', ''))
+
+
+def run_step(step, totals):
+    start = time.monotonic()
+    before = totals.passed
+    status, output = build(step)
+    if status != 0:
+        totals.fail(step.folder, 'does not build', output)
+        return
+    totals.passed += 1
+    suites = suites_with_tests(step)
+    if suites:
+        run_tests(step, suites, totals)
+    print(f'{step.folder}: {" ".join(["compile"] + suites)}: {totals.passed - before} passed, '
+          f'{time.monotonic() - start:.0f} s', flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog='scripts/test', description=__doc__)
+    parser.add_argument('--suite', action='append', choices=SUITES,
+                        help='run this suite only (may be repeated)')
+    parser.add_argument('--quick', action='store_true',
+                        help='one build, no sanitizers, no guests with an operating system')
+    args = parser.parse_args()
+
+    with open(os.path.join(ROOT, 'tests', 'expected_skips'), encoding='utf-8') as file:
+        totals = Totals(parse_skips(file.read()))
+    wanted = set(args.suite or SUITES)
+    if args.quick and not args.suite:
+        wanted -= {'lab', 'boot'}
+    for step in STEPS:
+        step = step._replace(suites=tuple(s for s in step.suites if s in wanted))
+        if step.suites and (step.quick or not args.quick):
+            run_step(step, totals)
+    print(totals.summary())
+    return 1 if totals.failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/nearest.h"
+
+#include "all_kinds.h"
+#include "base/err.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+
+struct slip {
+	const char *typed, *meant;
+};
+
+static const struct slip slips[] = {
+	{ "memroy", "memory" },		/* swapped */
+	{ "memry", "memory" },		/* dropped */
+	{ "memoory", "memory" },	/* doubled */
+	{ "nemory", "memory" },		/* replaced */
+	{ "mem", "memory" },		/* cut short */
+	{ "memory-size", "memory" },	/* went on */
+	{ "images", "image" },
+	{ "cpu", "cpus" },
+};
+
+START_TEST(slip_of_the_finger_leads_to_what_was_meant)
+{
+	ck_assert_str_eq(nearest_key(&all_kinds_options, slips[_i].typed), slips[_i].meant);
+}
+END_TEST
+
+static const char *const strangers[] = {
+	"", "x", "kernel", "frobnicate",
+	"a-word-that-is-longer-than-any-key-can-reasonably-be",
+};
+
+START_TEST(unlike_word_leads_nowhere)
+{
+	ck_assert_ptr_null(nearest_key(&all_kinds_options, strangers[_i]));
+}
+END_TEST
+
+START_TEST(refusal_names_the_nearest_key)
+{
+	struct err err;
+
+	ck_assert_int_eq(nearest_refuse(&image_options, "--", "readnoly", &err), -EINVAL);
+
+	ck_assert_str_eq(err.text, "'--readnoly' is unknown: did you mean '--readonly'?");
+}
+END_TEST
+
+START_TEST(refusal_lists_the_keys_when_none_is_near)
+{
+	struct err err;
+
+	ck_assert_int_eq(nearest_refuse(&image_options, "", "x", &err), -EINVAL);
+
+	ck_assert_str_eq(err.text, "'x' is unknown: there are path, format, readonly, serial, "
+				   "cache, mac");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("nearest");
+	TCase *tc = tcase_create("all kinds");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_loop_test(tc, slip_of_the_finger_leads_to_what_was_meant, 0,
+			    ARRAY_LEN(slips));
+	tcase_add_loop_test(tc, unlike_word_leads_nowhere, 0, ARRAY_LEN(strangers));
+	tcase_add_test(tc, refusal_names_the_nearest_key);
+	tcase_add_test(tc, refusal_lists_the_keys_when_none_is_near);
+	suite_add_tcase(s, tc);
+
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
