@@ -12,6 +12,7 @@
 #ifndef BLOCK_DISK_H
 #define BLOCK_DISK_H
 
+#include "base/iov.h"
 #include "loop/loop.h"
 
 #include <stdbool.h>
@@ -20,6 +21,7 @@
 
 struct disk;
 struct err;
+struct file;
 
 struct disk_config {
 	const char *id;			/* for messages */
@@ -32,7 +34,7 @@ struct disk_config {
 enum disk_op {
 	DISK_READ,
 	DISK_WRITE,
-	DISK_FLUSH,			/* what is complete by now becomes durable */
+	DISK_FLUSH,		/* makes durable what has completed before */
 };
 
 /* Embedded in the caller's own request object; nothing is allocated for it. */
@@ -46,12 +48,15 @@ struct disk_request {
 	/* res is 0 or a negative errno. */
 	void (*done)(struct disk_request *request, int res);
 
-	/* disk's own. */
-	struct disk *disk;
+	/* The block layer's own. */
+	const struct file *file;
+	struct loop *loop;
 	struct loop_io io;
-	struct iovec *left;
-	unsigned nr_left;
-	uint64_t done_len;
+	struct iov left;		/* not yet transferred */
+	void *bounce;			/* aligned memory in place of segs, or NULL */
+	struct iovec bounce_seg;
+	struct loop_task fail;		/* completes a request that was refused */
+	int refusal;
 };
 
 /*
@@ -64,12 +69,13 @@ struct disk *disk_close(struct disk *disk);		/* -> NULL */
 
 /*
  * Owner.  done() is called later, never from within.  request and segs stay
- * alive until then.  Beyond the end: -EINVAL; a write to a read-only disk: -EROFS.
+ * alive until then.  Refused are a range beyond the end or not in whole blocks
+ * (-EINVAL) and a write to a read-only disk (-EROFS).
  */
 void disk_submit(struct disk *disk, struct disk_request *request);
 
 uint64_t disk_size(const struct disk *disk);		/* bytes, a multiple of 512 */
-uint32_t disk_block_size(const struct disk *disk);	/* best unit of I/O, bytes */
+uint32_t disk_block_size(const struct disk *disk);	/* bytes; the unit of I/O */
 bool disk_read_only(const struct disk *disk);
 
 #endif

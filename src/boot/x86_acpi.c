@@ -285,46 +285,46 @@ static void put_rsdp(uint8_t *to, uint64_t xsdt_at)
 	to[32] = checksum(to, RSDP_LEN);
 }
 
-/* False when there are more CPUs than there is room for. */
-static bool build(struct area *area, const struct boot_config *config)
+size_t x86_acpi_build(uint8_t *bytes, size_t cap, const struct boot_config *config)
 {
-	uint8_t *rsdp = area->bytes;
+	struct area area = { .bytes = bytes, .len = RSDP_LEN, .cap = cap };
 	uint8_t *dsdt, *xsdt;
 	uint8_t *tables[3];
 
-	if (config->nr_cpus > X86_ACPI_CPUS_MAX)
-		return false;
-	area->len = RSDP_LEN;
-	dsdt = add_dsdt(area, config);
+	if (cap < RSDP_LEN || config->nr_cpus > X86_ACPI_CPUS_MAX)
+		return 0;
+	dsdt = add_dsdt(&area, config);
 	if (!dsdt)
-		return false;
-	tables[0] = add_fadt(area, address_of(area, dsdt));
-	tables[1] = add_madt(area, config->nr_cpus);
-	tables[2] = add_mcfg(area);
+		return 0;
+	tables[0] = add_fadt(&area, address_of(&area, dsdt));
+	tables[1] = add_madt(&area, config->nr_cpus);
+	tables[2] = add_mcfg(&area);
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		if (!tables[i])
-			return false;
-	xsdt = add_xsdt(area, tables, ARRAY_LEN(tables));
+			return 0;
+	xsdt = add_xsdt(&area, tables, ARRAY_LEN(tables));
 	if (!xsdt)
-		return false;
-	put_rsdp(rsdp, address_of(area, xsdt));
-	return true;
+		return 0;
+	put_rsdp(bytes, address_of(&area, xsdt));
+	return area.len;
 }
 
 int x86_acpi_write(const struct guest_mem *mem, const struct boot_config *config,
 		   struct err *err)
 {
-	struct area area = { .bytes = calloc(1, X86_ACPI_LEN), .cap = X86_ACPI_LEN };
+	uint8_t *bytes = calloc(1, X86_ACPI_LEN);
+	size_t len;
 	int r;
 
-	if (!area.bytes)
+	if (!bytes)
 		return err_sys(err, -ENOMEM, "ACPI tables");
-	if (build(&area, config))
-		r = guest_mem_write(mem, X86_ACPI_AT, area.bytes, area.len);
+	len = x86_acpi_build(bytes, X86_ACPI_LEN, config);
+	if (len)
+		r = guest_mem_write(mem, X86_ACPI_AT, bytes, len);
 	else
 		r = err_set(err, -ENOSPC,
 			    "%u CPUs are too many: their ACPI tables exceed %" PRIu64 " KiB",
 			    config->nr_cpus, X86_ACPI_LEN / KiB);
-	free(area.bytes);
+	free(bytes);
 	return r;
 }

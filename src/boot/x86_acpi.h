@@ -10,6 +10,9 @@
 
 #include "memory/guest_mem.h"
 
+#include <stddef.h>
+#include <stdint.h>
+
 struct aml;
 struct boot_config;
 struct err;
@@ -20,6 +23,12 @@ struct err;
 /* All tables, the RSDP first, to X86_ACPI_AT.  -ENOSPC: too many CPUs. */
 int x86_acpi_write(const struct guest_mem *mem, const struct boot_config *config,
 		   struct err *err);
+
+/*
+ * The same into zeroed bytes, as they are to lie at X86_ACPI_AT.  Returns their
+ * length, 0 when cap is too small.
+ */
+size_t x86_acpi_build(uint8_t *bytes, size_t cap, const struct boot_config *config);
 
 /* The DSDT without its header. */
 void x86_acpi_write_dsdt(struct aml *aml, const struct boot_config *config);

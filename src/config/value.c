@@ -7,6 +7,7 @@
 #include "config/option.h"
 #include "config/quote.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -154,7 +155,7 @@ static int parse_size(const struct option *row, void *obj, const char *text,
 	int rc = parse_digits(text, &end, &value);
 
 	if (rc != -EINVAL && *end) {
-		letter = strchr(size_letters, *end & ~0x20);	/* either case */
+		letter = strchr(size_letters, toupper((unsigned char)*end));
 		if (letter)
 			end++;
 	}
@@ -204,8 +205,9 @@ static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 static int parse_mac(const struct option *row, void *obj, const char *text, struct err *err)
@@ -219,7 +221,7 @@ static int parse_mac(const struct option *row, void *obj, const char *text, stru
 		int high = hex_digit(at[0]), low = hex_digit(at[1]);
 
 		ok = high >= 0 && low >= 0 && (i == 5 || at[2] == ':');
-		mac[i] = (uint8_t)(high << 4 | low);
+		mac[i] = (uint8_t)(high * 16 + low);
 	}
 	if (!ok)
 		return err_set(err, -EINVAL,

@@ -112,12 +112,19 @@ bool loop_here(const struct loop *loop)
 	return !loop->running || pthread_equal(loop->thread, pthread_self());
 }
 
+/* Until the loop runs for the first time the kernel takes nothing from it. */
+static bool is_disabled(const struct loop *loop)
+{
+	return loop->ring.flags & IORING_SETUP_R_DISABLED;
+}
+
 static struct io_uring_sqe *get_sqe(struct loop *loop)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&loop->ring);
 
 	assert(loop_here(loop));
 	while (!sqe) {
+		assert(!is_disabled(loop));
 		io_uring_submit(&loop->ring);
 		sqe = io_uring_get_sqe(&loop->ring);
 	}
@@ -152,7 +159,8 @@ int loop_watch_add(struct loop *loop, struct loop_watch *watch, int fd, unsigned
 		slot->next->prev = &slot->next;
 	loop->slots = slot;
 	watch->slot = slot;
-	arm(loop, slot);
+	if (!is_disabled(loop))		/* else enable() does it */
+		arm(loop, slot);
 	return 0;
 }
 
@@ -172,7 +180,7 @@ void loop_watch_remove(struct loop *loop, struct loop_watch *watch)
 
 	if (!watch->slot)
 		return;
-	if (loop->over) {
+	if (loop->over || is_disabled(loop)) {
 		free_slot(watch->slot);
 		return;
 	}
@@ -348,6 +356,9 @@ static void run_posted(struct loop *loop)
 		run_task(task);
 		pthread_mutex_lock(&loop->lock);
 	}
+	/* Whoever adds to a queue that is not empty relies on us to come back. */
+	if (loop->posted.first)
+		eventfd_write(loop->wake_fd, 1);
 	pthread_mutex_unlock(&loop->lock);
 }
 
@@ -434,17 +445,20 @@ void loop_wait(struct loop *loop, bool (*done)(void *ctx), void *ctx)
 			abort();	/* the ring itself is gone: nothing can complete */
 }
 
+/* From here on the calling thread owns the loop; 0 or a negative errno. */
 static int enable(struct loop *loop)
 {
 	loop->thread = pthread_self();
+	if (is_disabled(loop)) {
+		/* io_uring_enable_rings() is missing from the library in Debian 12. */
+		if (syscall(SYS_io_uring_register, loop->ring.ring_fd,
+			    IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+			return -errno;
+		loop->ring.flags &= ~IORING_SETUP_R_DISABLED;
+		for (struct loop_slot *slot = loop->slots; slot; slot = slot->next)
+			arm(loop, slot);
+	}
 	loop->running = true;
-	if (!(loop->ring.flags & IORING_SETUP_R_DISABLED))
-		return 0;
-	loop->ring.flags &= ~IORING_SETUP_R_DISABLED;
-	/* io_uring_enable_rings() is missing from the library in Debian 12. */
-	if (syscall(SYS_io_uring_register, loop->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS,
-		    NULL, 0) < 0)
-		return -errno;
 	return 0;
 }
 

@@ -64,6 +64,8 @@ int guest_mem_map(const struct guest_mem *mem, gpa_t at, size_t len,
 {
 	int nr = 0;
 
+	if (len && len - 1 > UINT64_MAX - at)
+		return -EFAULT;
 	while (len) {
 		const struct guest_mem_region *r = find(mem, at);
 		size_t part;

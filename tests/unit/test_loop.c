@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define NR_MANY		2000	/* more than the ring has room for at once */
@@ -264,24 +265,31 @@ START_TEST(removing_what_is_not_watched_does_nothing)
 }
 END_TEST
 
+static int nr_reports;
+
+static void count_to_many(struct loop_watch *watch, unsigned events)
+{
+	(void)watch;
+	(void)events;
+	if (++nr_reports == NR_MANY)
+		loop_quit(loop);
+}
+
 START_TEST(more_watches_than_the_ring_holds_may_be_added_before_start)
 {
-	static struct watcher many[NR_MANY];
-	int fd = eventfd(1, EFD_CLOEXEC), nr = 0;
+	static struct loop_watch many[NR_MANY];
+	int fd = eventfd(1, EFD_CLOEXEC);
 
+	nr_reports = 0;
 	for (int i = 0; i < NR_MANY; i++) {
-		many[i] = (struct watcher){ .watch.ready = count };
-		ck_assert_int_eq(loop_watch_add(loop, &many[i].watch, fd, POLLIN), 0);
+		many[i].ready = count_to_many;
+		ck_assert_int_eq(loop_watch_add(loop, &many[i], fd, POLLIN), 0);
 	}
-	turns_left = NR_MANY / 100;
-	loop_defer(loop, &linger);
 	run();
 
+	ck_assert_int_eq(nr_reports, NR_MANY);
 	for (int i = 0; i < NR_MANY; i++)
-		nr += many[i].nr;
-	ck_assert_int_eq(nr, NR_MANY);
-	for (int i = 0; i < NR_MANY; i++)
-		loop_watch_remove(loop, &many[i].watch);
+		loop_watch_remove(loop, &many[i]);
 	close(fd);
 }
 END_TEST
@@ -840,25 +848,23 @@ static struct transfer many_io[NR_MANY];
 static struct iovec many_segs[NR_MANY];
 static uint32_t many_values[NR_MANY];
 
+static int many_fd;
+
 /* From within a callback: the ring has to be emptied while it is being filled. */
 static void read_many(struct loop_task *task)
 {
-	struct loop_task **fd = (struct loop_task **)&task->next;
-
-	(void)fd;
+	(void)task;
 	for (int i = 0; i < NR_MANY; i++)
-		loop_readv(loop, &many_io[i].io, turns_left, &many_segs[i], 1,
-			   (off_t)i * 4);
+		loop_readv(loop, &many_io[i].io, many_fd, &many_segs[i], 1, (off_t)i * 4);
 }
 
 START_TEST(more_ios_than_the_ring_holds_all_complete)
 {
 	struct loop_task task = { .run = read_many };
-	int fd = temp_file();
 
-	turns_left = fd;
+	many_fd = temp_file();
 	for (uint32_t i = 0; i < NR_MANY; i++)
-		ck_assert_int_eq(write(fd, &i, 4), 4);
+		ck_assert_int_eq(write(many_fd, &i, 4), 4);
 	for (int i = 0; i < NR_MANY; i++) {
 		many_io[i] = begin(NR_MANY);
 		many_segs[i] = (struct iovec){ &many_values[i], 4 };
@@ -868,7 +874,126 @@ START_TEST(more_ios_than_the_ring_holds_all_complete)
 
 	for (uint32_t i = 0; i < NR_MANY; i++)
 		ck_assert_uint_eq(many_values[i], i);
-	close(fd);
+	close(many_fd);
 }
 END_TEST
 
+static void sync_again(struct loop_io *io, int res)
+{
+	ck_assert_int_eq(res, 0);
+	tell('s');
+	if (story_len < 3)
+		loop_fdatasync(loop, io, many_fd);
+	else
+		loop_quit(loop);
+}
+
+START_TEST(io_may_be_started_again_when_it_is_done)
+{
+	struct loop_io io = { .done = sync_again };
+
+	many_fd = temp_file();
+	loop_fdatasync(loop, &io, many_fd);
+	run();
+
+	ck_assert_str_eq(story, "sss");
+	close(many_fd);
+}
+END_TEST
+
+static TCase *watch_tests(void)
+{
+	TCase *tc = tcase_create("watches");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, input_that_was_there_before_is_reported);
+	tcase_add_test(tc, every_write_to_an_unread_eventfd_is_reported);
+	tcase_add_test(tc, hang_up_is_reported);
+	tcase_add_test(tc, descriptor_that_cannot_be_watched_is_an_error_once);
+	tcase_add_test(tc, removed_watch_is_not_called_for_what_had_completed_already);
+	tcase_add_test(tc, removed_watch_may_be_freed_at_once);
+	tcase_add_test(tc, watch_may_remove_itself_and_come_back);
+	tcase_add_test(tc, removing_what_is_not_watched_does_nothing);
+	tcase_add_test(tc, more_watches_than_the_ring_holds_may_be_added_before_start);
+	return tc;
+}
+
+static TCase *work_tests(void)
+{
+	TCase *tc = tcase_create("work");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, task_that_is_queued_twice_runs_once);
+	tcase_add_test(tc, task_may_post_itself);
+	tcase_add_test(tc, what_is_posted_while_others_wait_wakes_the_next_turn);
+	tcase_add_test(tc, deferred_work_follows_all_completions_of_the_turn);
+	tcase_add_test(tc, cancelled_work_does_not_run_and_leaves_the_queue_whole);
+	tcase_add_test(tc, nothing_that_threads_post_is_lost);
+	tcase_add_test(tc, wait_runs_other_work_meanwhile);
+	return tc;
+}
+
+static TCase *life_tests(void)
+{
+	TCase *tc = tcase_create("life");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, call_before_start_runs_here);
+	tcase_add_test(tc, call_runs_on_the_loops_own_thread);
+	tcase_add_test(tc, thread_bears_its_name);
+	tcase_add_test(tc, call_after_stop_runs_here);
+	tcase_add_test(tc, calls_of_several_threads_take_turns);
+	tcase_add_test(tc, watch_left_at_stop_may_be_removed_afterwards);
+	tcase_add_test(tc, free_lets_go_of_watches_that_are_left);
+	tcase_add_test(tc, loop_that_never_ran_can_be_freed);
+	tcase_add_test(tc, loop_may_run_again_after_quit);
+	return tc;
+}
+
+static TCase *timer_tests(void)
+{
+	TCase *tc = tcase_create("timers");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, timers_fire_in_the_order_of_their_times);
+	tcase_add_test(tc, timers_of_one_time_fire_in_the_order_they_were_set);
+	tcase_add_test(tc, timer_never_fires_early);
+	tcase_add_test(tc, cleared_timer_does_not_fire);
+	tcase_add_test(tc, setting_a_timer_again_moves_it);
+	return tc;
+}
+
+static TCase *io_tests(void)
+{
+	TCase *tc = tcase_create("io");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, write_and_read_move_scattered_bytes);
+	tcase_add_test(tc, read_at_the_end_is_short);
+	tcase_add_test(tc, io_on_a_bad_descriptor_fails);
+	tcase_add_test(tc, durable_write_lands);
+	tcase_add_test(tc, flags_of_a_write_reach_the_kernel);
+	tcase_add_test(tc, fdatasync_tells_whether_the_file_can);
+	tcase_add_test(tc, more_ios_than_the_ring_holds_all_complete);
+	tcase_add_test(tc, io_may_be_started_again_when_it_is_done);
+	return tc;
+}
+
+int main(void)
+{
+	Suite *s = suite_create("loop");
+	SRunner *sr;
+	int failed;
+
+	suite_add_tcase(s, watch_tests());
+	suite_add_tcase(s, work_tests());
+	suite_add_tcase(s, life_tests());
+	suite_add_tcase(s, timer_tests());
+	suite_add_tcase(s, io_tests());
+
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

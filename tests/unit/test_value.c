@@ -71,7 +71,7 @@ START_TEST(size_is_read_and_written_in_its_largest_unit)
 END_TEST
 
 static const char *const no_sizes[] = {
-	"", "M", "12Q", "512MB", "-1M", "+1M", " 1M", "1M ", "1.5G", "0x100000", "1@",
+	"", "M", "12Q", "512MB", "-1M", "+1M", " 1M", "1M ", "1.5G", "0x100000", "1@", "1 ",
 };
 
 START_TEST(malformed_size_is_refused_with_an_example)
@@ -217,6 +217,7 @@ END_TEST
 static const char *const no_macs[] = {
 	"", "52:54:00:12:34", "52:54:00:12:34:5", "52:54:00:12:34:56:", "52-54-00-12-34-56",
 	"52:54:00:12:34:5g", "525:4:00:12:34:56", "52:54:00:12:34:56:78",
+	"52:=4:00:12:34:56", "5\":54:00:12:34:56",
 };
 
 START_TEST(malformed_mac_address_is_refused)

@@ -30,11 +30,12 @@ static void stop(struct virtio_dev *dev)
 {
 	if (!dev->running)
 		return;
+	/* From here on nothing is popped: the guest may go on offering for ever. */
+	dev->running = false;
 	if (dev->class->stop)
 		dev->class->stop(dev);
 	for (unsigned i = 0; i < dev->class->nr_queues; i++)
 		virtq_stop(dev->queues[i]);
-	dev->running = false;
 }
 
 static int start(struct virtio_dev *dev)
@@ -64,8 +65,7 @@ void virtio_break(struct virtio_dev *dev, const char *why)
 	log_limited(&limit, LOG_DEBUG, "%s: the driver broke the protocol: %s",
 		    dev->class->name, why);
 	dev->broken = true;
-	if (dev->running)
-		dev->transport->config_interrupt(dev->transport);
+	dev->transport->config_interrupt(dev->transport);
 }
 
 void virtio_set_config(struct virtio_dev *dev, size_t off, const void *bytes, size_t len)

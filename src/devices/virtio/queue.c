@@ -116,8 +116,9 @@ static void no_kicks(struct virtq *vq)
 
 void virtq_run(struct virtq *vq)
 {
-	if (!vq->running)
+	if (!vq->running || !vq->dev->running)
 		return;
+	no_kicks(vq);
 	vq->budget = vq->size;
 	vq->dev->class->kick(vq->dev, vq);
 	if (vq->running && !vq->budget)
@@ -237,7 +238,7 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain)
 	int r;
 
 	assert(loop_here(vq->dev->loop));
-	if (!vq->running || vq->dev->broken || !vq->budget)
+	if (!vq->dev->running || vq->dev->broken || !vq->budget)
 		return 0;
 	pending = (uint16_t)(load_avail_idx(vq) - vq->next_avail);
 	if (!pending) {

@@ -78,7 +78,9 @@ static void complete(struct slot *slot, uint8_t status)
 
 static void request_done(struct disk_request *request, int res)
 {
-	complete(container_of(request, struct slot, request), res < 0 ? S_IOERR : S_OK);
+	struct slot *slot = container_of(request, struct slot, request);
+
+	complete(slot, (uint8_t)(res < 0 ? S_IOERR : S_OK));
 }
 
 /*
