@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * disk.h - a virtual disk: bytes at offsets, in some format, in some file.
+ * disk.h - a guest's disk as a row of bytes in a file or block device.
  *
- * A disk belongs to one loop for its life.  It is opened and closed while
- * nothing is in flight, on the main thread; requests are the owner's.
+ *	request --> format (raw) --> file I/O on the loop
  *
- * The format is never guessed from an image's content, since a guest can write
- * that: it is what the configuration says, else what the ending of the file's
- * name says, else raw.
+ * A request is embedded in an object of whoever makes it; the disk allocates
+ * nothing for it, except that direct I/O from or to memory that the file system
+ * cannot use takes a buffer for as long as the request lasts.
+ *
+ * What an image's format is follows from what the user says or from the file's
+ * name, never from its content: the guest writes that.
+ *
+ * A disk belongs to one loop for its life.  "Owner" means that loop.
  */
 #ifndef BLOCK_DISK_H
 #define BLOCK_DISK_H
 
-#include "base/iov.h"
 #include "loop/loop.h"
 
 #include <stdbool.h>
@@ -21,61 +24,79 @@
 
 struct disk;
 struct err;
-struct file;
+
+#define DISK_SEGS_MAX	1024	/* of one request; what readv(2) takes */
 
 struct disk_config {
-	const char *id;			/* for messages */
-	const char *path;
-	const char *format;		/* NULL: by the ending of the name */
+	const char *id;		/* name in messages */
+	const char *path;	/* regular file or block device */
+	const char *format;	/* NULL: by the ending of path, else raw */
 	bool read_only;
-	bool direct;			/* O_DIRECT */
+	bool direct;		/* bypass the host's page cache */
 };
 
 enum disk_op {
 	DISK_READ,
 	DISK_WRITE,
-	DISK_FLUSH,		/* makes durable what has completed before */
+	DISK_FLUSH,		/* make all writes that are done durable */
 };
 
-/* Embedded in the caller's own request object; nothing is allocated for it. */
-struct disk_request {
+/* One operation on the file below a disk; the disk's own. */
+struct file_io {
 	enum disk_op op;
-	bool durable;			/* of a write: complete only when durable */
-	uint64_t at, len;		/* bytes; 0 for a flush */
-	struct iovec *segs;		/* len bytes in all; may be changed until done */
+	bool durable;
 	unsigned nr_segs;
+	const struct iovec *segs;
+	uint64_t at, len;	/* bytes */
+	void (*done)(struct file_io *io, int res);
 
-	/* res is 0 or a negative errno. */
-	void (*done)(struct disk_request *request, int res);
-
-	/* The block layer's own. */
-	const struct file *file;
+	struct file *file;
 	struct loop *loop;
-	struct loop_io io;
-	struct iov left;		/* not yet transferred */
-	void *bounce;			/* aligned memory in place of segs, or NULL */
-	struct iovec bounce_seg;
-	struct loop_task fail;		/* completes a request that was refused */
-	int refusal;
+	struct loop_io loop_io;
+	uint64_t moved;		/* bytes done so far */
+	struct iovec rest;	/* of a segment that was cut */
+	void *bounce;		/* NULL where segs can be used as they are */
 };
 
 /*
- * Opens and locks the image: one writer or many readers, among all processes.
- * config is copied.
+ * at and len are multiples of disk_block_size(), len is the sum of segs, and
+ * nr_segs is at most DISK_SEGS_MAX; for a flush all four are zero.  segs and what
+ * they point to stay as they are until done().
+ */
+struct disk_request {
+	enum disk_op op;
+	bool durable;			/* of a write: when done, it is on the medium */
+	unsigned nr_segs;
+	const struct iovec *segs;
+	uint64_t at, len;		/* bytes */
+
+	/* res is 0, all bytes moved, or a negative errno: any of them may have moved. */
+	void (*done)(struct disk_request *request, int res);
+
+	struct file_io io;		/* the disk's */
+};
+
+/*
+ * Opens and locks: a writer keeps all others out, readers keep writers out.
+ * *config need not outlive the call.  Main.
  */
 int disk_open(struct disk **ret_disk, const struct disk_config *config,
 	      struct loop *loop, struct err *err);
-struct disk *disk_close(struct disk *disk);		/* -> NULL */
+
+/* Not while a request is in flight; -> NULL.  Main. */
+struct disk *disk_close(struct disk *disk);
 
 /*
- * Owner.  done() is called later, never from within.  request and segs stay
- * alive until then.  Refused are a range beyond the end or not in whole blocks
- * (-EINVAL) and a write to a read-only disk (-EROFS).
+ * Start request; done() may be called before this returns.  Requests in flight
+ * are not ordered.  -EIO beyond the disk's end, -EINVAL when unaligned, -EROFS
+ * for writing to a read-only disk: then the file is not touched.  Owner.
  */
 void disk_submit(struct disk *disk, struct disk_request *request);
 
-uint64_t disk_size(const struct disk *disk);		/* bytes, a multiple of 512 */
-uint32_t disk_block_size(const struct disk *disk);	/* bytes; the unit of I/O */
+/* Fixed from open on; any thread. */
+const char *disk_id(const struct disk *disk);
+uint64_t disk_size(const struct disk *disk);		/* bytes */
+uint32_t disk_block_size(const struct disk *disk);	/* bytes, a power of two >= 512 */
 bool disk_read_only(const struct disk *disk);
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct option_object;
@@ -24,6 +25,7 @@ struct command {
 	const char *summary;			/* part of a sentence */
 	const char *arguments;			/* after the options, or "" */
 	const struct option_object *options;	/* or NULL */
+	bool hidden;				/* for the build; not listed */
 
 	/* argv[0] is the subcommand; returns an exit status. */
 	int (*run)(const struct command *command, int argc, char **argv);

@@ -25,6 +25,26 @@ int kvm_open(struct err *err);
 /* KVM_CHECK_EXTENSION on /dev/kvm or on a VM: 0 or less where absent. */
 int kvm_capability(int fd, int capability);
 
+/* The version of the API; -ENOTSUP when it is not the one that all is written for. */
+int kvm_api_version(int fd, struct err *err);
+
+/* What a person can do about open("/dev/kvm") failing with code; may be "". */
+struct kvm_advice {
+	char text[160];
+};
+
+struct kvm_advice kvm_advice(int code);
+
+/* A capability that is looked for. */
+struct kvm_feature {
+	int capability;
+	const char *name;		/* as the kernel's documentation has it */
+	const char *benefit;		/* NULL: cannot be done without */
+};
+
+/* The i-th of them; NULL when there are no more. */
+const struct kvm_feature *kvm_feature(unsigned i);
+
 /* A VM with its interrupt controllers.  Takes kvm_fd, also on failure.  Main. */
 int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, struct err *err);
 

@@ -1,118 +1,100 @@
 // SPDX-License-Identifier: Apache-2.0
+/*
+ * disk.c - opens a disk, and checks each request once, for all formats.
+ */
 #include "block/disk.h"
 
 #include "base/bits.h"
 #include "base/err.h"
-#include "format.h"
+#include "block/format.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-static const struct disk_format *const formats[] = {
-	&disk_format_raw,
-};
-
-/* What the ending of a name says, also of formats that are not read here. */
-static const struct {
-	const char *ending, *format;
-} endings[] = {
-	{ ".raw", "raw" },	{ ".img", "raw" },
-	{ ".qcow2", "qcow2" },	{ ".qcow", "qcow" },	{ ".vmdk", "vmdk" },
-	{ ".vdi", "vdi" },	{ ".vhd", "vpc" },	{ ".vhdx", "vhdx" },
-};
-
-static const char *format_by_ending(const char *path)
+static int open_image(struct disk *disk, const struct disk_config *config, struct err *err)
 {
-	const char *dot = strrchr(path, '.');
+	int r = disk_format_choose(&disk->format, config, &disk->file, err);
 
-	for (size_t i = 0; dot && i < ARRAY_LEN(endings); i++)
-		if (!strcasecmp(dot, endings[i].ending))
-			return endings[i].format;
-	return "raw";
-}
-
-static int find_format(const struct disk_config *c, const struct disk_format **ret_format,
-		       struct err *err)
-{
-	const char *name = c->format ? c->format : format_by_ending(c->path);
-
-	for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
-		if (!strcmp(formats[i]->name, name)) {
-			*ret_format = formats[i];
-			return 0;
-		}
+	if (r < 0)
+		return r;
+	if (config->direct) {
+		r = file_set_direct(&disk->file, config->path, err);
+		if (r < 0)
+			return r;
 	}
-	if (c->format)
-		return err_set(err, -EINVAL, "disk '%s': format '%s' is not supported (only "
-			       "raw is)", c->id, name);
-	return err_set(err, -EINVAL, "disk '%s': '%s' is a %s image by its name, and only raw "
-		       "is supported (convert it with 'qemu-img convert', or say 'format=raw' "
-		       "if it is raw)", c->id, c->path, name);
+	return disk->format->open(disk, err);
 }
 
 int disk_open(struct disk **ret_disk, const struct disk_config *config,
 	      struct loop *loop, struct err *err)
 {
 	struct disk *disk = calloc(1, sizeof(*disk));
-	int r;
+	int r = -ENOMEM;
 
-	if (!disk)
-		return err_sys(err, -ENOMEM, "disk '%s'", config->id);
+	if (disk)
+		disk->id = strdup(config->id);
+	if (!disk || !disk->id) {
+		err_sys(err, r, "cannot make it");
+		goto no_disk;
+	}
 	disk->loop = loop;
-	r = find_format(config, &disk->format, err);
-	if (!r)
-		r = file_open(&disk->file, config, err);
-	if (r < 0) {
-		free(disk);
-		return r;
-	}
-	r = disk->format->open(disk, config, err);
-	if (r < 0) {
-		disk_close(disk);
-		return r;
-	}
+	disk->read_only = config->read_only;
+	r = file_open(&disk->file, config->path, config->read_only, err);
+	if (r < 0)
+		goto no_disk;
+	r = open_image(disk, config, err);
+	if (r < 0)
+		goto no_image;
 	*ret_disk = disk;
 	return 0;
+
+no_image:
+	file_close(&disk->file);
+no_disk:
+	if (disk)
+		free(disk->id);
+	free(disk);
+	return err_at(err, r, "disk '%s'", config->id);
 }
 
 struct disk *disk_close(struct disk *disk)
 {
-	if (disk) {
-		file_close(&disk->file);
-		free(disk);
-	}
+	if (!disk)
+		return NULL;
+	file_close(&disk->file);
+	free(disk->id);
+	free(disk);
 	return NULL;
 }
 
-static void run_fail(struct loop_task *task)
+/* 0, or why the request cannot be. */
+static int check(const struct disk *disk, const struct disk_request *request)
 {
-	struct disk_request *request = container_of(task, struct disk_request, fail);
-
-	request->done(request, request->refusal);
-}
-
-void disk_complete(struct disk_request *request, struct loop *loop, int res)
-{
-	request->refusal = res;
-	request->fail.run = run_fail;
-	loop_defer(loop, &request->fail);
+	if (!range_within(request->at, request->len, disk->size))
+		return -EIO;
+	if ((request->at | request->len) & (disk->file.block_size - 1))
+		return -EINVAL;
+	if (request->op == DISK_WRITE && disk->read_only)
+		return -EROFS;
+	return 0;
 }
 
 void disk_submit(struct disk *disk, struct disk_request *request)
 {
-	uint32_t block = disk->file.block_size;
+	int r = check(disk, request);
 
-	if (!range_within(request->at, request->len, disk->size) ||
-	    request->at % block || request->len % block)
-		disk_complete(request, disk->loop, -EINVAL);
-	else if (request->op == DISK_WRITE && disk->file.read_only)
-		disk_complete(request, disk->loop, -EROFS);
-	else if (request->op != DISK_FLUSH && !request->len)
-		disk_complete(request, disk->loop, 0);
+	assert(loop_here(disk->loop));
+	if (r < 0 || (!request->len && request->op != DISK_FLUSH))
+		request->done(request, r);
 	else
 		disk->format->submit(disk, request);
+}
+
+const char *disk_id(const struct disk *disk)
+{
+	return disk->id;
 }
 
 uint64_t disk_size(const struct disk *disk)
@@ -127,5 +109,5 @@ uint32_t disk_block_size(const struct disk *disk)
 
 bool disk_read_only(const struct disk *disk)
 {
-	return disk->file.read_only;
+	return disk->read_only;
 }

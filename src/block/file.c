@@ -1,251 +1,184 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * file.c - the only place of the block layer that knows system calls.
- *
- * A read or write that the kernel cuts short goes on where it stopped, on the
- * request's own segments.  With O_DIRECT the kernel wants aligned memory; a
- * guest that offers other gets a bounce buffer, for that request alone.
+ * file.c - opens image files: what can serve as a disk, and who else uses it.
  */
-#include "file.h"
+#include "block/file.h"
 
 #include "base/bits.h"
 #include "base/err.h"
-#include "base/iov.h"
-#include "format.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SECTOR		512U
-#define DIRECT_ALIGN	4096U		/* where the kernel does not say */
+#define SECTOR		512
+#define BLOCK_SIZE_MAX	65536
 
-/* Since Linux 6.1; older headers lack it, and older kernels the answer. */
-#ifndef STATX_DIOALIGN
-#define STATX_DIOALIGN 0x2000U
-#endif
+/*
+ * What statx(2) tells about direct I/O since Linux 6.1, for headers that are
+ * older: a bit of the mask and two 32-bit members of the buffer.
+ */
+#define DIO_MASK		0x2000U
+#define DIO_MEM_ALIGN_AT	0x98
+#define DIO_OFFSET_ALIGN_AT	0x9c
 
-/* Opening. */
-
-static int cannot_open(const struct disk_config *c, int code, struct err *err)
+static int check_type(const char *path, mode_t mode, struct err *err)
 {
-	if (!c->read_only && (code == -EACCES || code == -EROFS || code == -EPERM) &&
-	    access(c->path, R_OK) == 0)
-		return err_sys(err, code, "disk '%s': '%s' cannot be written (add 'readonly' "
-			       "to only read it)", c->id, c->path);
-	if (c->direct && code == -EINVAL)
-		return err_sys(err, code, "disk '%s': '%s' lies on a file system without "
-			       "direct I/O (leave out 'direct')", c->id, c->path);
-	return err_sys(err, code, "disk '%s': cannot open '%s'", c->id, c->path);
+	if (S_ISREG(mode) || S_ISBLK(mode))
+		return 0;
+	return err_set(err, S_ISDIR(mode) ? -EISDIR : -EINVAL,
+		       "'%s' is a %s, not a file or block device", path,
+		       S_ISDIR(mode) ? "directory" :
+		       S_ISFIFO(mode) ? "pipe" :
+		       S_ISCHR(mode) ? "character device" : "socket");
 }
 
-/* Open file description locks: they end with the descriptor, whatever happens. */
-static int lock(const struct file *file, const struct disk_config *c, struct err *err)
+static int open_failed(const char *path, bool read_only, int code, struct err *err)
 {
-	struct flock range = {
-		.l_type = c->read_only ? F_RDLCK : F_WRLCK,
+	if (code == -EBUSY)
+		return err_set(err, code, "'%s' is in use: is it "
+			       "mounted, or does another VM have it?", path);
+	if (!read_only && (code == -EACCES || code == -EPERM || code == -EROFS) &&
+	    !faccessat(AT_FDCWD, path, R_OK, AT_EACCESS))
+		return err_set(err, code, "cannot open '%s' for writing: %s (add readonly "
+			       "if the guest need not write)", path, strerror(-code));
+	return err_sys(err, code, "cannot open '%s'", path);
+}
+
+/*
+ * Locks of the open file description end with it, whoever else in this process
+ * opens and closes the same file, and they work between two disks of one VM.
+ */
+static int lock_whole(int fd, const char *path, bool read_only, struct err *err)
+{
+	struct flock lock = {
+		.l_type = read_only ? F_RDLCK : F_WRLCK,
 		.l_whence = SEEK_SET,
 	};
+	char who[32] = "";
 
-	if (!fcntl(file->fd, F_OFD_SETLK, &range))
+	if (!fcntl(fd, F_OFD_SETLK, &lock))
 		return 0;
 	if (errno != EAGAIN && errno != EACCES)
-		return err_sys(err, -errno, "disk '%s': cannot lock '%s'", c->id, c->path);
-	return err_set(err, -EBUSY, "disk '%s': '%s' is in use by another VM or tool%s",
-		       c->id, c->path, c->read_only ? " that writes it" :
-		       " (with 'readonly' several can share an image)");
+		return err_sys(err, -errno, "cannot lock '%s'", path);
+
+	/* Only a lock that belongs to a process tells which, not one like ours. */
+	if (!fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK && lock.l_pid > 0)
+		snprintf(who, sizeof(who), " (pid %d)", (int)lock.l_pid);
+	if (read_only)
+		return err_set(err, -EBUSY, "'%s' is being written by another VM or process%s: "
+			       "only readers can share an image", path, who);
+	return err_set(err, -EBUSY, "'%s' is in use by another VM or process%s: two must "
+		       "never write one image", path, who);
 }
 
-static int measure_device(struct file *file, const struct disk_config *c, struct err *err)
-{
-	unsigned block_size;
-
-	if (ioctl(file->fd, BLKGETSIZE64, &file->size) ||
-	    ioctl(file->fd, BLKSSZGET, &block_size))
-		return err_sys(err, -errno, "disk '%s': cannot measure '%s'", c->id, c->path);
-	if (c->direct) {
-		file->block_size = block_size;
-		file->mem_align = block_size;
-	}
-	return 0;
-}
-
-/* The kernel's fields at the end of struct statx, which old headers lack. */
-static void ask_direct_alignment(struct file *file)
-{
-	struct {
-		struct statx known;
-		char more[256];
-	} st = { 0 };
-	const uint32_t *dio = (const uint32_t *)((const char *)&st.known + 0x98);
-
-	file->block_size = DIRECT_ALIGN;
-	file->mem_align = DIRECT_ALIGN;
-	if (statx(file->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st.known) ||
-	    !(st.known.stx_mask & STATX_DIOALIGN) || !dio[0] || !dio[1])
-		return;
-	file->mem_align = dio[0];
-	file->block_size = dio[1] > SECTOR ? dio[1] : SECTOR;
-}
-
-static int measure(struct file *file, const struct disk_config *c, struct err *err)
+static int measure(struct file *file, const char *path, struct err *err)
 {
 	struct stat st;
 
-	file->block_size = SECTOR;
-	file->mem_align = 1;
-	if (fstat(file->fd, &st))
-		return err_sys(err, -errno, "disk '%s': cannot examine '%s'", c->id, c->path);
-	if (S_ISBLK(st.st_mode))
-		return measure_device(file, c, err);
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, -EINVAL, "disk '%s': '%s' is neither a file nor a block "
-			       "device", c->id, c->path);
+	if (fstat(file->fd, &st) < 0)
+		return err_sys(err, -errno, "cannot tell the size of '%s'", path);
 	file->size = (uint64_t)st.st_size;
-	if (c->direct)
-		ask_direct_alignment(file);
+	if (S_ISBLK(st.st_mode) && ioctl(file->fd, BLKGETSIZE64, &file->size) < 0)
+		return err_sys(err, -errno, "cannot tell the size of '%s'", path);
+	if (!file->size)
+		return err_set(err, -EINVAL, "'%s' is empty: truncate -s SIZE gives it a size",
+			       path);
+	if (file->size % SECTOR)
+		return err_set(err, -EINVAL, "the size of '%s', %llu bytes, is no multiple of "
+			       "512: truncate -s %%512 rounds it up", path,
+			       (unsigned long long)file->size);
 	return 0;
 }
 
-int file_open(struct file *file, const struct disk_config *c, struct err *err)
+int file_open(struct file *file, const char *path, bool read_only, struct err *err)
 {
-	int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	int flags = O_CLOEXEC | (read_only ? O_RDONLY : O_RDWR);
+	struct stat st;
 	int r;
 
-	flags |= c->read_only ? O_RDONLY : O_RDWR;
-	if (c->direct)
-		flags |= O_DIRECT;
-	/* O_NONBLOCK is for pipes, which are refused below and would block here. */
-	file->fd = open(c->path, flags);
-	if (file->fd < 0)
-		return cannot_open(c, -errno, err);
-	file->read_only = c->read_only;
-	r = measure(file, c, err);
-	if (!r && (!file->size || file->size % file->block_size))
-		r = err_set(err, -EINVAL, "disk '%s': the size of '%s', %llu bytes, is not a "
-			    "multiple of %u (grow it with 'truncate -s %%%u')", c->id, c->path,
-			    (unsigned long long)file->size, file->block_size,
-			    file->block_size);
-	if (!r)
-		r = lock(file, c, err);
+	/* Looked at first: to open a pipe may block, to open a device may have effects. */
+	if (stat(path, &st) < 0)
+		return err_sys(err, -errno, "cannot open '%s'", path);
+	r = check_type(path, st.st_mode, err);
 	if (r < 0)
-		close(file->fd);
+		return r;
+	if (S_ISBLK(st.st_mode) && !read_only)
+		flags |= O_EXCL;	/* fails for what is mounted */
+
+	*file = (struct file){ .fd = open(path, flags), .block_size = SECTOR };
+	if (file->fd < 0)
+		return open_failed(path, read_only, -errno, err);
+	r = lock_whole(file->fd, path, read_only, err);
+	if (r >= 0)
+		r = measure(file, path, err);
+	if (r < 0)
+		file_close(file);
 	return r;
 }
 
 void file_close(struct file *file)
 {
 	close(file->fd);
+	file->fd = -1;
 }
 
-int file_peek(const struct file *file, void *bytes, size_t len)
+int file_read_head(const struct file *file, void *buf, size_t len)
 {
-	void *page;
-	ssize_t got;
+	ssize_t got = pread(file->fd, buf, len, 0);
 
-	if (posix_memalign(&page, DIRECT_ALIGN, DIRECT_ALIGN))
-		return -ENOMEM;
-	memset(page, 0, DIRECT_ALIGN);
-	got = pread(file->fd, page, DIRECT_ALIGN, 0);
-	memcpy(bytes, page, min_u64(len, DIRECT_ALIGN));
-	free(page);
-	return got < 0 ? -errno : 0;
+	return got < 0 ? -errno : (int)got;
 }
 
-/* Requests. */
-
-static void finish(struct disk_request *req, int res)
+/* Ask the kernel; false where it does not know. */
+static bool ask_alignment(struct file *file)
 {
-	const struct iov all = { req->segs, req->nr_segs, req->len };
+	struct statx stx;
+	char bytes[sizeof(stx)];
 
-	if (req->bounce && req->op == DISK_READ && !res)
-		iov_write(&all, 0, req->bounce, req->len);
-	free(req->bounce);
-	req->done(req, res);
+	if (statx(file->fd, "", AT_EMPTY_PATH, DIO_MASK, &stx) < 0 ||
+	    !(stx.stx_mask & DIO_MASK))
+		return false;
+	memcpy(bytes, &stx, sizeof(stx));
+	memcpy(&file->mem_align, bytes + DIO_MEM_ALIGN_AT, sizeof(uint32_t));
+	memcpy(&file->block_size, bytes + DIO_OFFSET_ALIGN_AT, sizeof(uint32_t));
+	return true;
 }
 
-static void go_on(struct disk_request *req)
+/* The smallest read that works; 0 where none does. */
+static uint32_t try_alignment(int fd)
 {
-	const struct file *file = req->file;
-	off_t at = (off_t)(req->at + (req->len - req->left.len));
+	_Alignas(4096) char buf[2 * 4096];
 
-	if (req->op == DISK_FLUSH)
-		loop_fdatasync(req->loop, &req->io, file->fd);
-	else if (req->op == DISK_READ)
-		loop_readv(req->loop, &req->io, file->fd, req->left.segs, req->left.nr, at);
-	else
-		loop_writev(req->loop, &req->io, file->fd, req->left.segs, req->left.nr, at,
-			    req->durable ? RWF_DSYNC : 0);
-}
-
-static void io_done(struct loop_io *io, int res)
-{
-	struct disk_request *req = container_of(io, struct disk_request, io);
-
-	if (res == -EINTR || res == -EAGAIN) {
-		go_on(req);
-		return;
-	}
-	if (res < 0 || req->op == DISK_FLUSH) {
-		finish(req, res);
-		return;
-	}
-	/* Nothing at all: the file has become shorter behind our back. */
-	if (!res && req->left.len) {
-		finish(req, -EIO);
-		return;
-	}
-	iov_drop_front(&req->left, (uint64_t)res);
-	if (req->left.len)
-		go_on(req);
-	else
-		finish(req, 0);
-}
-
-static bool is_aligned(const struct file *file, const struct disk_request *req)
-{
-	uintptr_t bits = 0;
-
-	for (unsigned i = 0; i < req->nr_segs; i++)
-		bits |= (uintptr_t)req->segs[i].iov_base | req->segs[i].iov_len;
-	return !(bits & (file->mem_align - 1));
-}
-
-/* The request's payload in aligned memory, with the bytes to be written. */
-static int bounce(struct disk_request *req)
-{
-	const struct iov all = { req->segs, req->nr_segs, req->len };
-
-	if (posix_memalign(&req->bounce, req->file->mem_align, req->len))
-		return -ENOMEM;
-	if (req->op == DISK_WRITE)
-		iov_read(&all, 0, req->bounce, req->len);
-	req->bounce_seg = (struct iovec){ req->bounce, req->len };
-	req->left = (struct iov){ &req->bounce_seg, 1, req->len };
+	for (uint32_t size = SECTOR; size <= 4096; size *= 8)
+		if (pread(fd, buf + size, size, 0) >= 0)
+			return size;
 	return 0;
 }
 
-void file_submit(const struct file *file, struct loop *loop,
-		 struct disk_request *req)
+int file_set_direct(struct file *file, const char *path, struct err *err)
 {
-	int r;
-
-	req->file = file;
-	req->loop = loop;
-	req->io.done = io_done;
-	req->left = (struct iov){ req->segs, req->nr_segs, req->len };
-	req->bounce = NULL;
-	if (!is_aligned(file, req)) {
-		r = bounce(req);
-		if (r < 0) {
-			disk_complete(req, loop, r);
-			return;
-		}
+	if (fcntl(file->fd, F_SETFL, O_DIRECT) < 0)
+		return err_sys(err, -errno, "'%s' cannot be used with direct", path);
+	if (!ask_alignment(file)) {
+		file->block_size = try_alignment(file->fd);
+		file->mem_align = file->block_size;
 	}
-	go_on(req);
+	if (!is_power_of_two(file->block_size) || !is_power_of_two(file->mem_align) ||
+	    file->block_size > BLOCK_SIZE_MAX || file->mem_align > BLOCK_SIZE_MAX)
+		return err_set(err, -EOPNOTSUPP, "'%s' cannot be used with direct: its file "
+			       "system has no direct I/O", path);
+	if (file->block_size < SECTOR)
+		file->block_size = SECTOR;
+	if (file->size % file->block_size)
+		return err_set(err, -EINVAL, "'%s' cannot be used with direct: its size, %llu "
+			       "bytes, is no multiple of %u", path,
+			       (unsigned long long)file->size, file->block_size);
+	file->direct = true;
+	return 0;
 }

@@ -1,33 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * file.h - an image file or block device: opened, locked, and read and written
- * asynchronously.  Formats sit above it and do no I/O of their own.
+ * file.h - the file or block device that a disk's image is in.
+ *
+ * Opened and judged by file.c on the main thread; read and written by file_io.c
+ * on the loop of its disk.
  */
 #ifndef BLOCK_FILE_H
 #define BLOCK_FILE_H
 
 #include "block/disk.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+
 struct file {
 	int fd;
-	uint64_t size;			/* bytes, a multiple of block_size */
-	uint32_t block_size;		/* what at and len must be multiples of */
-	uint32_t mem_align;		/* what buffers must be aligned to; 1: nothing */
-	bool read_only;
+	uint64_t size;		/* bytes, when it was opened; a multiple of block_size */
+	uint32_t block_size;	/* offsets and lengths are multiples of it */
+	bool direct;
+	uint32_t mem_align;	/* direct: addresses are multiples of it */
 };
 
-/*
- * Main.  Refuses what is no image: directories, pipes, odd sizes; and what
- * another process, or another disk of this one, is using.
- */
-int file_open(struct file *file, const struct disk_config *config, struct err *err);
+/* Also locks it until file_close(), against other processes and ourselves.  Main. */
+int file_open(struct file *file, const char *path, bool read_only, struct err *err);
 void file_close(struct file *file);
 
-/* The first len bytes, zero beyond the end; for judging what it is.  Main. */
-int file_peek(const struct file *file, void *bytes, size_t len);
+/* Bypass the page cache from now on.  Main. */
+int file_set_direct(struct file *file, const char *path, struct err *err);
 
-/* Carry out a request that lies within the file; owner. */
-void file_submit(const struct file *file, struct loop *loop,
-		 struct disk_request *request);
+/* The first bytes, before file_set_direct(); returns how many.  Main. */
+int file_read_head(const struct file *file, void *buf, size_t len);
+
+/*
+ * Start io: op to len, and done, are filled in and within the file.  done() gets
+ * 0 or a negative errno; -EIO when the file has become shorter.  Owner.
+ */
+void file_submit(struct file *file, struct loop *loop, struct file_io *io);
 
 #endif

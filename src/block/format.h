@@ -1,35 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * format.h - a disk format, between disk.c and the file of the format.
+ * format.h - how the bytes of a disk lie in its file.
  *
- * A format turns requests to the disk into requests to its file.
+ * A format sits above the file: it turns a checked request into file I/O and
+ * ends it by request->done().  One more is a file like raw.c and its name in
+ * the table of format.c.
  */
 #ifndef BLOCK_FORMAT_H
 #define BLOCK_FORMAT_H
 
 #include "block/disk.h"
-#include "file.h"
+#include "block/file.h"
 
-struct disk_format {
-	const char *name;
+#include <stdbool.h>
+#include <stdint.h>
 
-	/* Judge the file, which is open, and set disk->size.  Main. */
-	int (*open)(struct disk *disk, const struct disk_config *config, struct err *err);
-
-	/* request lies within the disk and is allowed.  Owner. */
-	void (*submit)(struct disk *disk, struct disk_request *request);
-};
+struct err;
 
 struct disk {
 	const struct disk_format *format;
-	struct file file;
 	struct loop *loop;
-	uint64_t size;			/* bytes */
+	struct file file;
+	char *id;
+	uint64_t size;		/* bytes that the guest sees; the format's open() sets it */
+	bool read_only;
+};
+
+struct disk_format {
+	/* The file is open; main. */
+	int (*open)(struct disk *disk, struct err *err);
+
+	/* request lies within the disk and may be done; owner. */
+	void (*submit)(struct disk *disk, struct disk_request *request);
 };
 
 extern const struct disk_format disk_format_raw;
 
-/* Complete a request at the end of this turn, without I/O. */
-void disk_complete(struct disk_request *request, struct loop *loop, int res);
+/* The format by the rule of disk.h; an error where it is none that we can open. */
+int disk_format_choose(const struct disk_format **ret_format,
+		       const struct disk_config *config, const struct file *file,
+		       struct err *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include "config/completion.h"
 #include "config/help.h"
 #include "config/manual.h"
+#include "config/nearest.h"
 #include "doctor.h"
 #include "machine/vm_config.h"
 
@@ -19,12 +20,16 @@ static int run_completion(const struct command *command, int argc, char **argv);
 static int run_manual(const struct command *command, int argc, char **argv);
 
 static const struct command commands[] = {
-	{ "run", "start a VM and stay with it", "", &vm_config_options, command_run },
-	{ "doctor", "check what this host offers to VMs", "", &doctor_options,
-	  command_doctor },
-	{ "help", "explain a command", "[COMMAND]", NULL, run_help },
-	{ "completion", "print a completion script for bash", "", NULL, run_completion },
-	{ "manual", "print a command's options as scdoc source", "COMMAND", NULL, run_manual },
+	{ .name = "run", .summary = "start a VM and stay with it", .arguments = "",
+	  .options = &vm_config_options, .run = command_run },
+	{ .name = "doctor", .summary = "check what this host offers to VMs", .arguments = "",
+	  .options = &doctor_options, .run = command_doctor },
+	{ .name = "help", .summary = "explain a command", .arguments = "[COMMAND]",
+	  .run = run_help },
+	{ .name = "completion", .summary = "print a completion script for bash",
+	  .arguments = "", .run = run_completion },
+	{ .name = "manual", .summary = "print a command's options as scdoc source",
+	  .arguments = "COMMAND", .hidden = true, .run = run_manual },
 };
 
 int command_fail(const char *fmt, ...)
@@ -49,6 +54,15 @@ static const struct command *find(const char *name)
 
 static int unknown(const char *name)
 {
+	const char *names[ARRAY_LEN(commands)], *nearest;
+	size_t nr = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (!commands[i].hidden)
+			names[nr++] = commands[i].name;
+	nearest = nearest_word(names, nr, name);
+	if (nearest)
+		return command_fail("unknown command '%s': did you mean '%s'?", name, nearest);
 	return command_fail("unknown command '%s': 'vmm help' lists them", name);
 }
 
@@ -77,7 +91,8 @@ static void overview(void)
 	printf("Usage: vmm COMMAND [OPTION]...\n\n"
 	       "Runs virtual machines on Linux/KVM.\n\nCommands:\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		printf("  %-12s%s\n", commands[i].name, commands[i].summary);
+		if (!commands[i].hidden)
+			printf("  %-12s%s\n", commands[i].name, commands[i].summary);
 	printf("\n'vmm help COMMAND' tells more about one of them.\n");
 }
 
@@ -98,13 +113,16 @@ static int run_help(const struct command *command, int argc, char **argv)
 static int run_completion(const struct command *command, int argc, char **argv)
 {
 	struct completion_command list[ARRAY_LEN(commands)];
+	size_t nr = 0;
 
 	(void)command;
 	(void)argc;
 	(void)argv;
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		list[i] = (struct completion_command){ commands[i].name, commands[i].options };
-	completion_print("vmm", list, ARRAY_LEN(list), stdout);
+		if (!commands[i].hidden)
+			list[nr++] = (struct completion_command){ commands[i].name,
+								  commands[i].options };
+	completion_print("vmm", list, nr, stdout);
 	return EXIT_OK;
 }
 
@@ -113,10 +131,17 @@ static int run_manual(const struct command *command, int argc, char **argv)
 	if (argc < 2)
 		return command_fail("manual: of which command?");
 	command = find(argv[1]);
-	if (!command || !command->options)
+	if (!command)
 		return unknown(argv[1]);
+	if (!command->options)
+		return command_fail("manual: '%s' has no options", argv[1]);
 	manual_print(command->options, stdout);
 	return EXIT_OK;
+}
+
+static bool is_help(const char *arg)
+{
+	return !strcmp(arg, "--help") || !strcmp(arg, "-h");
 }
 
 int command_main(int argc, char **argv)
@@ -131,12 +156,17 @@ int command_main(int argc, char **argv)
 		printf("vmm %s\n", VMM_VERSION);
 		return EXIT_OK;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+	if (is_help(argv[1])) {
 		overview();
 		return EXIT_OK;
 	}
 	command = find(argv[1]);
 	if (!command)
 		return unknown(argv[1]);
+	/* One with options has this among them. */
+	if (!command->options && argc > 2 && is_help(argv[2])) {
+		command_usage(command);
+		return EXIT_OK;
+	}
 	return command->run(command, argc - 1, argv + 1);
 }

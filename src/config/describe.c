@@ -72,13 +72,15 @@ static void append_limits(struct describe *notes, const struct option *row)
 	switch (row->kind) {
 	case OPTION_KIND_NUMBER:
 	case OPTION_KIND_SIZE:
-		if (row->min || row->max)
-			append(notes, "%s%s", separator(notes), value_limits(row, limits));
+		value_limits(row, limits);
+		if (limits[0])
+			append(notes, "%s%s", separator(notes), limits);
 		break;
 	case OPTION_KIND_STRING:
 	case OPTION_KIND_PATH:
 		if (row->max)
-			append(notes, "%sat most %" PRIu64 " bytes", separator(notes), row->max);
+			append(notes, "%sat most %" PRIu64 " bytes", separator(notes),
+			       row->max);
 		break;
 	case OPTION_KIND_LIST:
 		append(notes, "%smay be repeated", separator(notes));

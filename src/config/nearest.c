@@ -56,22 +56,47 @@ static unsigned slips(const char *word, const char *key)
 	return distance(word, len_word, key, len_key);
 }
 
+/* The best of the candidates so far, and what the next one must beat. */
+struct search {
+	const char *word, *nearest;
+	unsigned best;
+};
+
+static struct search search_for(const char *word)
+{
+	unsigned len = (unsigned)strlen(word);
+	unsigned best = 2 + len / 4;	/* one more than is likely */
+
+	/* Something of the word must be right. */
+	return (struct search){ .word = word, .best = best < len ? best : len };
+}
+
+static void consider(struct search *search, const char *candidate)
+{
+	unsigned n = slips(search->word, candidate);
+
+	if (n < search->best) {
+		search->best = n;
+		search->nearest = candidate;
+	}
+}
+
+const char *nearest_word(const char *const *words, size_t nr, const char *word)
+{
+	struct search search = search_for(word);
+
+	for (size_t i = 0; i < nr; i++)
+		consider(&search, words[i]);
+	return search.nearest;
+}
+
 const char *nearest_key(const struct option_object *object, const char *word)
 {
-	unsigned best = 2 + (unsigned)strlen(word) / 4;	/* one more than is likely */
-	const char *nearest = NULL;
+	struct search search = search_for(word);
 
-	if (best > strlen(word))
-		best = (unsigned)strlen(word);	/* nothing of it may be right */
-	for (uint32_t i = 0; i < object->nr_rows; i++) {
-		unsigned n = slips(word, object->rows[i].key);
-
-		if (n < best) {
-			best = n;
-			nearest = object->rows[i].key;
-		}
-	}
-	return nearest;
+	for (uint32_t i = 0; i < object->nr_rows; i++)
+		consider(&search, object->rows[i].key);
+	return search.nearest;
 }
 
 int nearest_refuse(const struct option_object *object, const char *dashes,

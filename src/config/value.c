@@ -246,7 +246,8 @@ static int parse_string(const struct option *row, void *obj, const char *text,
 		return err_set(err, -EINVAL, "the name is empty");
 	if (row->max && strlen(text) > row->max)
 		return err_set(err, -EINVAL,
-			       "'%s' is too long: %zu bytes where at most %" PRIu64 " are possible",
+			       "'%s' is too long: %zu bytes where at most %" PRIu64
+			       " are possible",
 			       quote_of(text).text, strlen(text), row->max);
 	copy = strdup(text);
 	if (!copy)

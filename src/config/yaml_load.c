@@ -80,9 +80,9 @@ static int refuse_decorated(struct loader *ld)
 		break;
 	}
 	if (anchor)
-		return fail(ld, "anchors are not supported: quote a value that starts with '&'");
+		return fail(ld, "anchors are not supported: quote a leading '&'");
 	if (tag)
-		return fail(ld, "tags are not supported: quote a value that starts with '!'");
+		return fail(ld, "tags are not supported: quote a leading '!'");
 	return 0;
 }
 

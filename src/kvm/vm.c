@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -16,37 +17,51 @@
 
 #define KVM_PATH "/dev/kvm"
 
-static const struct vm_needed needed[] = {
-	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY" },
-	{ KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP" },
-	{ KVM_CAP_IRQ_ROUTING, "KVM_CAP_IRQ_ROUTING" },
-	{ KVM_CAP_IRQFD, "KVM_CAP_IRQFD" },
-	{ KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD" },
-	{ KVM_CAP_SIGNAL_MSI, "KVM_CAP_SIGNAL_MSI" },
-	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
-	{ 0, NULL },
+static const struct kvm_feature features[] = {
+	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY", NULL },
+	{ KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP", NULL },
+	{ KVM_CAP_IRQ_ROUTING, "KVM_CAP_IRQ_ROUTING", NULL },
+	{ KVM_CAP_IRQFD, "KVM_CAP_IRQFD", NULL },
+	{ KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD", NULL },
+	{ KVM_CAP_SIGNAL_MSI, "KVM_CAP_SIGNAL_MSI", NULL },
+	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT", NULL },
+	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, "KVM_CAP_IOEVENTFD_ANY_LENGTH",
+	  "a guest's kick is taken without decoding its instruction" },
 };
+
+struct kvm_advice kvm_advice(int code)
+{
+	struct kvm_advice advice = { "" };
+	struct stat st;
+	struct group *group;
+
+	if (code == -ENOENT || code == -ENXIO || code == -ENODEV) {
+		snprintf(advice.text, sizeof(advice.text), "is virtualisation on in the "
+			 "firmware, and kvm_intel or kvm_amd loaded?");
+		return advice;
+	}
+	if (code != -EACCES || stat(KVM_PATH, &st))
+		return advice;
+	group = getgrgid(st.st_gid);
+	if (!(st.st_mode & S_IRGRP) || !(st.st_mode & S_IWGRP) || !group || !st.st_gid)
+		snprintf(advice.text, sizeof(advice.text), "only root may: give it a group with "
+			 "'sudo chgrp kvm " KVM_PATH " && sudo chmod 660 " KVM_PATH "'");
+	else
+		snprintf(advice.text, sizeof(advice.text), "it belongs to group '%s': 'sudo "
+			 "usermod -aG %s $USER', then log in again", group->gr_name,
+			 group->gr_name);
+	return advice;
+}
 
 /* Why it could not be opened, and what to do about it. */
 static int cannot_open(struct err *err, int code)
 {
-	struct stat st;
-	struct group *group;
+	struct kvm_advice advice = kvm_advice(code);
 
-	if (code == -ENOENT || code == -ENXIO || code == -ENODEV)
-		return err_sys(err, code, "cannot open " KVM_PATH " (is virtualisation on in "
-			       "the firmware, and kvm_intel or kvm_amd loaded? 'vmm doctor' "
-			       "tells more)");
-	if (code != -EACCES || stat(KVM_PATH, &st))
+	if (!advice.text[0])
 		return err_sys(err, code, "cannot open " KVM_PATH);
-	group = getgrgid(st.st_gid);
-	if (!(st.st_mode & S_IRGRP) || !(st.st_mode & S_IWGRP) || !group || !st.st_gid)
-		return err_sys(err, code, "cannot open " KVM_PATH " (only root may: give it a "
-			       "group with 'sudo chgrp kvm " KVM_PATH " && sudo chmod 660 "
-			       KVM_PATH "')");
-	return err_sys(err, code, "cannot open " KVM_PATH " (it belongs to group '%s': "
-		       "'sudo usermod -aG %s $USER', then log in again)",
-		       group->gr_name, group->gr_name);
+	return err_sys(err, code, "cannot open " KVM_PATH " (%s; 'vmm doctor' tells more)",
+		       advice.text);
 }
 
 int kvm_capability(int fd, int capability)
@@ -54,30 +69,48 @@ int kvm_capability(int fd, int capability)
 	return ioctl(fd, KVM_CHECK_EXTENSION, capability);
 }
 
-static int check(int fd, const struct vm_needed *list, struct err *err)
+int kvm_api_version(int fd, struct err *err)
 {
-	for (; list->capability; list++)
-		if (kvm_capability(fd, list->capability) <= 0)
+	int version = ioctl(fd, KVM_GET_API_VERSION, 0);
+
+	if (version != KVM_API_VERSION)
+		return err_set(err, -ENOTSUP, KVM_PATH ": API version %d, need %d", version,
+			       KVM_API_VERSION);
+	return version;
+}
+
+const struct kvm_feature *kvm_feature(unsigned i)
+{
+	if (i < ARRAY_LEN(features))
+		return &features[i];
+	i -= (unsigned)ARRAY_LEN(features);
+	for (const struct kvm_feature *f = vm_arch_features; f->name; f++)
+		if (!i--)
+			return f;
+	return NULL;
+}
+
+static int check(int fd, struct err *err)
+{
+	const struct kvm_feature *feature;
+	int version = kvm_api_version(fd, err);
+
+	if (version < 0)
+		return version;
+	for (unsigned i = 0; (feature = kvm_feature(i)); i++)
+		if (!feature->benefit && kvm_capability(fd, feature->capability) <= 0)
 			return err_set(err, -ENOTSUP, KVM_PATH ": this kernel lacks %s",
-				       list->name);
+				       feature->name);
 	return 0;
 }
 
 int kvm_open(struct err *err)
 {
-	int fd = open(KVM_PATH, O_RDWR | O_CLOEXEC), version, r;
+	int fd = open(KVM_PATH, O_RDWR | O_CLOEXEC), r;
 
 	if (fd < 0)
 		return cannot_open(err, -errno);
-	version = ioctl(fd, KVM_GET_API_VERSION, 0);
-	if (version != KVM_API_VERSION) {
-		close(fd);
-		return err_set(err, -ENOTSUP, KVM_PATH ": API version %d, need %d", version,
-			       KVM_API_VERSION);
-	}
-	r = check(fd, needed, err);
-	if (!r)
-		r = check(fd, vm_arch_needed, err);
+	r = check(fd, err);
 	if (r < 0) {
 		close(fd);
 		return r;

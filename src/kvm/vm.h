@@ -32,13 +32,8 @@ struct kvm_vm {
 	uint32_t nr_msis, room;
 };
 
-/* Capabilities that the machine cannot do without; ends with number 0. */
-struct vm_needed {
-	int capability;
-	const char *name;
-};
-
-extern const struct vm_needed vm_arch_needed[];
+/* Capabilities that matter on this architecture; ends with a name of NULL. */
+extern const struct kvm_feature vm_arch_features[];
 
 /* Interrupt controllers and timers; before any vCPU. */
 int vm_arch_init(struct kvm_vm *vm, struct err *err);

@@ -12,12 +12,14 @@
 
 #define NR_PIC_PINS 16
 
-const struct vm_needed vm_arch_needed[] = {
-	{ KVM_CAP_SET_TSS_ADDR, "KVM_CAP_SET_TSS_ADDR" },
-	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, "KVM_CAP_SET_IDENTITY_MAP_ADDR" },
-	{ KVM_CAP_PIT2, "KVM_CAP_PIT2" },
-	{ KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID" },
-	{ 0, NULL },
+const struct kvm_feature vm_arch_features[] = {
+	{ KVM_CAP_SET_TSS_ADDR, "KVM_CAP_SET_TSS_ADDR", NULL },
+	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, "KVM_CAP_SET_IDENTITY_MAP_ADDR", NULL },
+	{ KVM_CAP_PIT2, "KVM_CAP_PIT2", NULL },
+	{ KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID", NULL },
+	{ KVM_CAP_TSC_DEADLINE_TIMER, "KVM_CAP_TSC_DEADLINE_TIMER",
+	  "timer interrupts cost a guest less" },
+	{ 0, NULL, NULL },
 };
 
 int vm_arch_init(struct kvm_vm *vm, struct err *err)

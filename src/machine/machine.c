@@ -163,7 +163,7 @@ static void on_event(struct loop_task *task)
 
 	if (m->ended)
 		return;
-	switch (m->event) {
+	switch (atomic_load(&m->event)) {
 	case BOARD_POWEROFF:
 		end(m, MACHINE_POWEROFF);
 		break;

@@ -3,8 +3,8 @@
  * kernel_files.h - small files that a loader must take for kernels, to be
  * damaged one byte at a time, and guest RAM to load them into.
  */
-#ifndef KERNEL_FILES_H
-#define KERNEL_FILES_H
+#ifndef TESTS_UNIT_KERNEL_FILES_H
+#define TESTS_UNIT_KERNEL_FILES_H
 
 #include "base/bits.h"
 #include "base/bytes.h"

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -564,6 +565,45 @@ START_TEST(loop_that_never_ran_can_be_freed)
 }
 END_TEST
 
+/* Let nr more descriptors be opened. */
+static void limit_descriptors(int nr)
+{
+	struct rlimit limit;
+	int next = dup(0);
+
+	ck_assert_int_ge(next, 0);
+	close(next);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = (rlim_t)(next + nr);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+START_TEST(new_without_a_descriptor_for_the_ring_fails)
+{
+	struct loop *other = NULL;
+	struct err err;
+
+	limit_descriptors(0);
+
+	ck_assert_int_eq(loop_new(&other, &err), -EMFILE);
+	ck_assert_ptr_null(other);
+	ck_assert_ptr_nonnull(strstr(err.text, "io_uring"));
+}
+END_TEST
+
+START_TEST(new_without_a_descriptor_for_the_eventfd_fails)
+{
+	struct loop *other = NULL;
+	struct err err;
+
+	limit_descriptors(1);
+
+	ck_assert_int_eq(loop_new(&other, &err), -EMFILE);
+	ck_assert_ptr_null(other);
+	ck_assert_ptr_nonnull(strstr(err.text, "eventfd"));
+}
+END_TEST
+
 START_TEST(loop_may_run_again_after_quit)
 {
 	struct teller a = { .task.run = tell_task, .letter = 'a' };
@@ -946,6 +986,8 @@ static TCase *life_tests(void)
 	tcase_add_test(tc, watch_left_at_stop_may_be_removed_afterwards);
 	tcase_add_test(tc, free_lets_go_of_watches_that_are_left);
 	tcase_add_test(tc, loop_that_never_ran_can_be_freed);
+	tcase_add_test(tc, new_without_a_descriptor_for_the_ring_fails);
+	tcase_add_test(tc, new_without_a_descriptor_for_the_eventfd_fails);
 	tcase_add_test(tc, loop_may_run_again_after_quit);
 	return tc;
 }

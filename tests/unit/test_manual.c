@@ -30,7 +30,8 @@ START_TEST(options_are_terms_with_a_paragraph_below)
 					   "\tGuest memory. From 1M to 1T\\; default 512M.\n"
 					   "\n"
 					   "*-c*, *--cpus* _N_\n"));
-	ck_assert_ptr_nonnull(strstr(text, "\n*-d*, *--direct*\n\tPass the page cache by.\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\n*-d*, *--direct*\n"
+					   "\tPass the page cache by.\n"));
 }
 END_TEST
 
@@ -43,8 +44,8 @@ START_TEST(keys_of_an_object_are_one_level_deeper)
 					   "all.\n"
 					   "\n"
 					   "\t*path*=_FILE_\n"
-					   "\t\tImage file or block device. Required\\; the key "
-					   "may be left out.\n"
+					   "\t\tImage file or block device. Required\\; the "
+					   "key may be left out.\n"
 					   "\n"
 					   "\t*format*=_raw\\|qcow2\\|vmdk_\n"));
 	ck_assert_ptr_nonnull(strstr(text, "\n\t*readonly*\\[=_on\\|off_\\]\n"));

@@ -477,22 +477,6 @@ START_TEST(move_that_failed_leaves_no_old_message_bound)
 }
 END_TEST
 
-START_TEST(reset_unbinds_masks_and_forgets)
-{
-	write_control(ENABLE);
-	open_vector(1);
-	msix_raise(&msix, 2);
-
-	msix_reset(&msix);
-
-	ck_assert_uint_eq(nr_calls, 2);
-	ck_assert_int_eq(calls[1].what, UNBIND);
-	ck_assert_uint_eq(msix_read(&msix, entry(1), 8), 0);
-	ck_assert_uint_eq(msix_read(&msix, entry(1) + 8, 8), UINT64_C(1) << 32);
-	ck_assert_uint_eq(msix_read(&msix, PBA, 8), 0);
-}
-END_TEST
-
 START_TEST(fini_unbinds_and_closes)
 {
 	int fd = msix_fd(&msix, 1);
@@ -565,7 +549,6 @@ int main(void)
 	tcase_add_test(tc, interrupts_from_before_enabling_are_forgotten);
 	tcase_add_test(tc, binding_that_failed_is_tried_again_at_the_next_write);
 	tcase_add_test(tc, move_that_failed_leaves_no_old_message_bound);
-	tcase_add_test(tc, reset_unbinds_masks_and_forgets);
 	tcase_add_test(tc, fini_unbinds_and_closes);
 	tcase_add_test(tc, too_few_descriptors_fail_with_a_reason_and_leak_none);
 	suite_add_tcase(s, tc);

@@ -29,6 +29,15 @@ START_TEST(slip_of_the_finger_leads_to_what_was_meant)
 }
 END_TEST
 
+START_TEST(word_of_a_list_is_found_as_well)
+{
+	static const char *const words[] = { "run", "doctor", "help" };
+
+	ck_assert_str_eq(nearest_word(words, ARRAY_LEN(words), "docter"), "doctor");
+	ck_assert_ptr_null(nearest_word(words, ARRAY_LEN(words), "walk"));
+}
+END_TEST
+
 static const char *const strangers[] = {
 	"", "x", "kernel", "frobnicate",
 	"a-word-that-is-longer-than-any-key-can-reasonably-be",
@@ -70,6 +79,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, slip_of_the_finger_leads_to_what_was_meant, 0,
 			    ARRAY_LEN(slips));
+	tcase_add_test(tc, word_of_a_list_is_found_as_well);
 	tcase_add_loop_test(tc, unlike_word_leads_nowhere, 0, ARRAY_LEN(strangers));
 	tcase_add_test(tc, refusal_names_the_nearest_key);
 	tcase_add_test(tc, refusal_lists_the_keys_when_none_is_near);

@@ -161,13 +161,13 @@ START_TEST(capabilities_may_fill_the_space_to_its_last_byte)
 }
 END_TEST
 
-START_TEST(extended_space_reads_as_zero_and_drops_writes)
+START_TEST(extended_space_is_absent)
 {
 	pci_config_write(&fn, 0x100, 4, 0xffffffff);
 	pci_config_write(&fn, 0xffc, 4, 0xffffffff);
 
-	ck_assert_uint_eq(pci_config_read(&fn, 0x100, 4), 0);
-	ck_assert_uint_eq(pci_config_read(&fn, 0xffc, 4), 0);
+	ck_assert_uint_eq(pci_config_read(&fn, 0x100, 4), UINT32_MAX);
+	ck_assert_uint_eq(pci_config_read(&fn, 0xffc, 4), UINT32_MAX);
 }
 END_TEST
 
@@ -185,21 +185,6 @@ START_TEST(read_hook_brings_registers_up_to_date_first)
 
 	ck_assert_uint_eq(pci_config_read(&fn, 0x40, 1), 1);
 	ck_assert_uint_eq(pci_config_read(&fn, 0x40, 1), 2);
-}
-END_TEST
-
-START_TEST(reset_clears_what_was_written_and_nothing_else)
-{
-	uint8_t before[PCI_CFG_SPACE_SIZE];
-
-	memcpy(before, fn.config, sizeof(before));
-	for (unsigned reg = 0; reg < PCI_CFG_SPACE_SIZE; reg += 4)
-		pci_config_write(&fn, reg, 4, 0xffffffff);
-	ck_assert_mem_ne(fn.config, before, sizeof(before));
-
-	pci_config_reset(&fn);
-
-	ck_assert_mem_eq(fn.config, before, sizeof(before));
 }
 END_TEST
 
@@ -224,9 +209,8 @@ int main(void)
 	tcase_add_test(tc, capabilities_are_chained_in_the_order_they_were_added);
 	tcase_add_test(tc, capabilities_begin_at_dwords_and_do_not_overlap);
 	tcase_add_test(tc, capabilities_may_fill_the_space_to_its_last_byte);
-	tcase_add_test(tc, extended_space_reads_as_zero_and_drops_writes);
+	tcase_add_test(tc, extended_space_is_absent);
 	tcase_add_test(tc, read_hook_brings_registers_up_to_date_first);
-	tcase_add_test(tc, reset_clears_what_was_written_and_nothing_else);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);

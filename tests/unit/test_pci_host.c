@@ -104,18 +104,18 @@ START_TEST(ecam_of_absent_functions_reads_as_all_ones)
 }
 END_TEST
 
-START_TEST(extended_space_of_a_present_function_reads_as_zero)
+START_TEST(extended_space_of_a_present_function_is_absent)
 {
-	ck_assert_uint_eq(bus_read(mmio, ECAM(SLOT, 0x100), 4), 0);
-	ck_assert_uint_eq(bus_read(mmio, ECAM(SLOT, 0xffc), 4), 0);
+	ck_assert_uint_eq(bus_read(mmio, ECAM(SLOT, 0x100), 4), UINT32_MAX);
+	ck_assert_uint_eq(bus_read(mmio, ECAM(SLOT, 0xffc), 4), UINT32_MAX);
 }
 END_TEST
 
-START_TEST(address_port_reads_back_without_reserved_bits)
+START_TEST(address_port_cannot_be_read_back)
 {
-	bus_write(pio, ADDRESS, 4, 0xffffffff);
+	bus_write(pio, ADDRESS, 4, SLOT_ADDRESS);
 
-	ck_assert_uint_eq(bus_read(pio, ADDRESS, 4), 0x80fffffc);
+	ck_assert_uint_eq(bus_read(pio, ADDRESS, 4), UINT32_MAX);
 }
 END_TEST
 
@@ -127,7 +127,7 @@ START_TEST(address_port_ignores_narrow_accesses)
 	bus_write(pio, ADDRESS + 3, 1, 0);
 	bus_write(pio, RESET_PORT, 1, 6);
 
-	ck_assert_uint_eq(bus_read(pio, ADDRESS, 4), SLOT_ADDRESS);
+	ck_assert_uint_eq(bus_read(pio, DATA, 4), DEVICE_ID);
 	ck_assert_uint_eq(bus_read(pio, ADDRESS, 2), 0xffff);
 	ck_assert_uint_eq(bus_read(pio, RESET_PORT, 1), 0xff);
 }
@@ -182,19 +182,7 @@ START_TEST(access_across_both_ports_does_nothing)
 	bus_write(pio, ADDRESS, 8, 0);
 
 	ck_assert_uint_eq(bus_read(pio, ADDRESS, 8), UINT64_MAX);
-	ck_assert_uint_eq(bus_read(pio, ADDRESS, 4), SLOT_ADDRESS);
-}
-END_TEST
-
-START_TEST(reset_clears_the_address_and_the_functions)
-{
-	bus_write(pio, ADDRESS, 4, SLOT_ADDRESS);
-	bus_write(mmio, ECAM(SLOT, PCI_COMMAND), 2, PCI_COMMAND_MASTER);
-
-	pci_host_reset(host);
-
-	ck_assert_uint_eq(bus_read(pio, ADDRESS, 4), 0);
-	ck_assert_uint_eq(bus_read(mmio, ECAM(SLOT, PCI_COMMAND), 2), 0);
+	ck_assert_uint_eq(bus_read(pio, DATA, 4), DEVICE_ID);
 }
 END_TEST
 
@@ -267,15 +255,14 @@ int main(void)
 	tcase_add_test(tc, ecam_access_across_dwords_is_served_bytewise);
 	tcase_add_test(tc, ecam_access_across_functions_reaches_both);
 	tcase_add_test(tc, ecam_of_absent_functions_reads_as_all_ones);
-	tcase_add_test(tc, extended_space_of_a_present_function_reads_as_zero);
-	tcase_add_test(tc, address_port_reads_back_without_reserved_bits);
+	tcase_add_test(tc, extended_space_of_a_present_function_is_absent);
+	tcase_add_test(tc, address_port_cannot_be_read_back);
 	tcase_add_test(tc, address_port_ignores_narrow_accesses);
 	tcase_add_test(tc, data_port_selects_bytes_of_the_dword);
 	tcase_add_test(tc, data_port_writes_reach_ecam);
 	tcase_add_test(tc, data_port_is_dead_while_not_enabled);
 	tcase_add_test(tc, buses_other_than_0_do_not_exist);
 	tcase_add_test(tc, access_across_both_ports_does_nothing);
-	tcase_add_test(tc, reset_clears_the_address_and_the_functions);
 	tcase_add_test(tc, second_host_is_refused_its_slot);
 	tcase_add_test(tc, host_whose_ports_are_taken_leaves_nothing_behind);
 	tcase_add_test(tc, host_whose_ecam_is_taken_leaves_nothing_behind);

@@ -122,7 +122,8 @@ START_TEST(command_line_overrules_the_file_and_adds_to_its_lists)
 END_TEST
 
 static const char *const empties[] = {
-	"", "\n", "# nothing\n", "---\n", "---\n...\n", "{}\n", "\xef\xbb\xbf", "%YAML 1.1\n---\n",
+	"", "\n", "# nothing\n", "---\n", "---\n...\n", "{}\n", "\xef\xbb\xbf",
+	"%YAML 1.1\n---\n",
 };
 
 START_TEST(file_without_keys_changes_nothing)
@@ -181,16 +182,16 @@ static const struct refusal refusals[] = {
 	{ "name: \"a\\0b\"\n", "vm.yaml:1:7: a value cannot hold a NUL character" },
 	{ "\"a\\0b\": 1\n", "vm.yaml:1:1: a value cannot hold a NUL character" },
 	{ "name: &a x\n",
-	  "vm.yaml:1:7: anchors are not supported: quote a value that starts with '&'" },
+	  "vm.yaml:1:7: anchors are not supported: quote a leading '&'" },
 	{ "image: &a []\n",
-	  "vm.yaml:1:8: anchors are not supported: quote a value that starts with '&'" },
+	  "vm.yaml:1:8: anchors are not supported: quote a leading '&'" },
 	{ "&a cpus: 1\n",
-	  "vm.yaml:1:1: anchors are not supported: quote a value that starts with '&'" },
+	  "vm.yaml:1:1: anchors are not supported: quote a leading '&'" },
 	{ "name: *a\n", "vm.yaml:1:7: aliases are not supported: write the value again" },
 	{ "name: !!str x\n",
-	  "vm.yaml:1:7: tags are not supported: quote a value that starts with '!'" },
+	  "vm.yaml:1:7: tags are not supported: quote a leading '!'" },
 	{ "clock: !x {}\n",
-	  "vm.yaml:1:8: tags are not supported: quote a value that starts with '!'" },
+	  "vm.yaml:1:8: tags are not supported: quote a leading '!'" },
 	{ "cpus: 1\n---\ncpus: 2\n", "vm.yaml:2:1: a second document is not supported" },
 };
 
@@ -353,11 +354,12 @@ START_TEST(dump_of_every_kind_loads_back)
 END_TEST
 
 static const char *const awkward[] = {
-	"no", "~", "null", "1e3", "0x10", "- a", "a: b", "a #b", "#", "'", "\"", "\\", "&a", "*a",
-	"!x", "%", "@", "`", " lead", "trail ", "\n", "a\nb", "a\n\n  b\n", "\t", "\r\n", "\x01\x1b",
-	"\x7f", "\xc2\x85", "\xe2\x80\xa8", "\xef\xbb\xbf", "\xc3\xa4", "\xf0\x9f\x98\x80", "---",
-	"a very long line of words that goes on and on far past the eighty columns at which "
-	"an emitter would like to fold it  with  double spaces",
+	"no", "~", "null", "1e3", "0x10", "- a", "a: b", "a #b", "#", "'", "\"", "\\", "&a",
+	"*a", "!x", "%", "@", "`", "---", " lead", "trail ", "\n", "a\nb", "a\n\n  b\n", "\t",
+	"\r\n", "\x01\x1b", "\x7f", "\xc2\x85", "\xe2\x80\xa8", "\xef\xbb\xbf", "\xc3\xa4",
+	"\xf0\x9f\x98\x80",
+	("a very long line of words that goes on and on far past the eighty columns at which "
+	 "an emitter would like to fold it  with  double spaces"),
 };
 
 START_TEST(awkward_string_loads_back)

@@ -10,8 +10,7 @@
  *
  * The owner of the function
  *
- *   - calls msix_config_written() from its write_config hook and msix_reset()
- *     from its reset hook,
+ *   - calls msix_config_written() from its write_config hook,
  *   - directs accesses to its BAR for which msix_covers() to msix_read() and
  *     msix_write().
  *
@@ -66,9 +65,6 @@ int msix_init(struct msix *msix, struct pci_function *fn, unsigned nr_vectors,
 	      unsigned bar, uint32_t table_off, uint32_t pba_off,
 	      struct eventfds *efds, struct err *err);
 void msix_fini(struct msix *msix);
-
-/* Power-on state: MSI-X off, every vector masked, none pending. */
-void msix_reset(struct msix *msix);
 
 /* The guest wrote there; follow it if that is the capability's control word. */
 void msix_config_written(struct msix *msix, unsigned reg, unsigned size);

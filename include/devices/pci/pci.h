@@ -10,10 +10,9 @@
  *	pci_bus_add()		now the guest sees it (pci_bus.h)
  *
  * config[] holds the registers as the guest reads them, writable[] has a one
- * for each bit that the guest may change.  All other bits are constant, and
- * reset clears exactly the writable ones.  A device may fill in the bytes of
- * its capabilities in both arrays until pci_bus_add(); later it touches
- * config[] only within its hooks.
+ * for each bit that the guest may change; all other bits are constant.  A device
+ * may fill in the bytes of its capabilities in both arrays until pci_bus_add();
+ * later it touches config[] only within its hooks.
  *
  * Register names are those of <linux/pci_regs.h>; the rules are those of the
  * PCI Local Bus Specification 3.0, chapter 6.
@@ -58,8 +57,6 @@ struct pci_ops {
 	 */
 	void (*bar_mapped)(struct pci_function *fn, struct pci_bar *bar, uint64_t at);
 	void (*bar_unmapped)(struct pci_function *fn, struct pci_bar *bar);
-	/* The machine was reset; config[] was cleared, every BAR is unmapped. */
-	void (*reset)(struct pci_function *fn);
 };
 
 enum pci_bar_kind {
@@ -112,14 +109,12 @@ uint8_t pci_add_capability(struct pci_function *fn, uint8_t id, unsigned len);
  * What follows is for the bus that the function is on, under the bus's lock.
  *
  * reg and size as in struct pci_ops, reg below PCI_CFG_SPACE_EXP_SIZE.  The
- * extended space reads as zero: no function here has extended capabilities.
+ * extended space reads as all ones, as that of a conventional function behind a
+ * PCI Express bridge does; a guest then looks for nothing more there.
  */
 uint32_t pci_config_read(struct pci_function *fn, unsigned reg, unsigned size);
 void pci_config_write(struct pci_function *fn, unsigned reg, unsigned size,
 		      uint32_t value);
-
-/* Clear what the guest may have written. */
-void pci_config_reset(struct pci_function *fn);
 
 /* Does the guest have this BAR decode, and at which address? */
 bool pci_bar_decodes(const struct pci_bar *bar, uint64_t *ret_at);

@@ -78,7 +78,4 @@ void pci_bus_write(struct pci_bus *bus, uint8_t devfn, unsigned reg, unsigned si
  */
 int pci_bus_assign(struct pci_bus *bus, struct err *err);
 
-/* As after power-on: nothing decodes.  Main, while vCPUs are parked. */
-void pci_bus_reset(struct pci_bus *bus);
-
 #endif

@@ -33,7 +33,4 @@ struct pci_host *pci_host_new(struct pci_bus *root, const struct pci_host_config
 			      struct err *err);
 struct pci_host *pci_host_free(struct pci_host *host);	/* -> NULL */
 
-/* Also resets the bus.  Main, while vCPUs are parked. */
-void pci_host_reset(struct pci_host *host);
-
 #endif

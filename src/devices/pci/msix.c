@@ -162,22 +162,6 @@ void msix_fini(struct msix *msix)
 	pthread_mutex_destroy(&msix->lock);
 }
 
-void msix_reset(struct msix *msix)
-{
-	pthread_mutex_lock(&msix->lock);
-	msix->enabled = false;
-	msix->masked = false;
-	for (unsigned i = 0; i < msix->nr_vectors; i++) {
-		struct msix_vector *v = &msix->vectors[i];
-
-		memset(v->entry, 0, sizeof(v->entry));
-		v->entry[CONTROL] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
-	}
-	settle_all(msix);
-	drain_all(msix);
-	pthread_mutex_unlock(&msix->lock);
-}
-
 void msix_config_written(struct msix *msix, unsigned reg, unsigned size)
 {
 	uint16_t flags;

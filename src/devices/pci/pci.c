@@ -96,7 +96,7 @@ uint32_t pci_config_read(struct pci_function *fn, unsigned reg, unsigned size)
 
 	assert(size <= 4 && (reg & 3) + size <= 4);
 	if (reg >= PCI_CFG_SPACE_SIZE)
-		return 0;
+		return UINT32_MAX;
 	if (fn->ops->read_config)
 		fn->ops->read_config(fn, reg, size);
 	memcpy(&value, fn->config + reg, size);
@@ -112,12 +112,6 @@ void pci_config_write(struct pci_function *fn, unsigned reg, unsigned size,
 	for (unsigned i = reg; i < reg + size; i++, value >>= 8)
 		fn->config[i] = (uint8_t)((fn->config[i] & ~fn->writable[i]) |
 					  (value & fn->writable[i]));
-}
-
-void pci_config_reset(struct pci_function *fn)
-{
-	for (unsigned i = 0; i < PCI_CFG_SPACE_SIZE; i++)
-		fn->config[i] &= (uint8_t)~fn->writable[i];
 }
 
 bool pci_bar_decodes(const struct pci_bar *bar, uint64_t *ret_at)

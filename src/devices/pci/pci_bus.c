@@ -320,19 +320,3 @@ int pci_bus_assign(struct pci_bus *bus, struct err *err)
 	pthread_mutex_unlock(&bus->lock);
 	return r;
 }
-
-void pci_bus_reset(struct pci_bus *bus)
-{
-	pthread_mutex_lock(&bus->lock);
-	for (unsigned devfn = 0; devfn < NR_DEVFN; devfn++)
-		if (bus->functions[devfn])
-			pci_config_reset(bus->functions[devfn]);
-	remap(bus);
-	for (unsigned devfn = 0; devfn < NR_DEVFN; devfn++) {
-		struct pci_function *fn = bus->functions[devfn];
-
-		if (fn && fn->ops->reset)
-			fn->ops->reset(fn);
-	}
-	pthread_mutex_unlock(&bus->lock);
-}

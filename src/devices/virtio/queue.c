@@ -4,12 +4,14 @@
  *
  * The rings lie in guest RAM, where a vCPU may change them at any moment.
  * Every number is therefore loaded once into a local and only the local is
- * judged.  avail->idx is loaded with acquire order, which pairs with the
- * driver's barrier before its store; used->idx is stored with release order.
+ * judged.  Loading avail->idx acquires, which pairs with the driver's barrier
+ * before its store; storing used->idx releases.
  *
  * Kicks and interrupts are each suppressed by an index the other side reads
- * (EVENT_IDX) or by a flag.  Both follow the same pattern: announce, full
- * barrier, look again; so that either the announcement is seen or the news is.
+ * (EVENT_IDX) or by a flag.  Both follow the same pattern: announce, then look
+ * again; so that either the announcement is seen or the news is.  These stores
+ * and loads are sequentially consistent, which keeps the two in this order as
+ * the driver's full barrier does on its side.
  *
  * While a queue has work the driver is told not to kick.  Only when pop finds
  * nothing does it ask for the next kick.
@@ -99,11 +101,9 @@ static _Atomic(uint16_t) *avail_event(const struct virtq *vq)
 static void ask_for_kick(struct virtq *vq)
 {
 	if (vq->event_idx)
-		atomic_store_explicit(avail_event(vq), htole16(vq->next_avail),
-				      memory_order_relaxed);
+		atomic_store(avail_event(vq), htole16(vq->next_avail));
 	else
-		atomic_store_explicit(&vq->used->flags, 0, memory_order_relaxed);
-	atomic_thread_fence(memory_order_seq_cst);
+		atomic_store(&vq->used->flags, 0);
 }
 
 /* With EVENT_IDX an index not moved on says the same. */
@@ -114,9 +114,15 @@ static void no_kicks(struct virtq *vq)
 				      memory_order_relaxed);
 }
 
+/* A device that is stopping still gives back what it has, but takes no more. */
+static bool is_served(const struct virtq *vq)
+{
+	return vq->running && vq->dev->running && !vq->dev->broken;
+}
+
 void virtq_run(struct virtq *vq)
 {
-	if (!vq->running || !vq->dev->running)
+	if (!is_served(vq))
 		return;
 	no_kicks(vq);
 	vq->budget = vq->size;
@@ -140,7 +146,7 @@ static void run_again(struct loop_task *task)
 
 static uint16_t load_avail_idx(const struct virtq *vq)
 {
-	return le16toh(atomic_load_explicit(&vq->avail->idx, memory_order_acquire));
+	return le16toh(atomic_load(&vq->avail->idx));
 }
 
 static int broken(struct virtq *vq, const char *why)
@@ -187,8 +193,12 @@ static int add_indirect(struct virtq *vq, struct virtio_chain *chain, const stru
 	if (!nr || len % sizeof(struct desc))
 		return broken(vq, "an indirect table has a wrong length");
 
-	/* A chain cannot be longer than its table, else it is a loop. */
-	for (uint32_t steps = 0; steps < nr; steps++) {
+	/*
+	 * A chain longer than its table is a loop.  Nor may it be longer than the
+	 * queue (section 2.7.5.3.1), but drivers are known to exceed small ones;
+	 * a bound there must be, since empty buffers cost a guest no memory.
+	 */
+	for (uint32_t steps = 0; steps < nr && steps < VIRTIO_QUEUE_SIZE_MAX; steps++) {
 		struct desc desc;
 		int r;
 
@@ -206,7 +216,7 @@ static int add_indirect(struct virtq *vq, struct virtio_chain *chain, const stru
 		if (i >= nr)
 			return broken(vq, "a descriptor index is beyond its table");
 	}
-	return broken(vq, "descriptors form a loop");
+	return broken(vq, "descriptors form a loop or a very long chain");
 }
 
 static int walk(struct virtq *vq, struct virtio_chain *chain)
@@ -238,7 +248,7 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain)
 	int r;
 
 	assert(loop_here(vq->dev->loop));
-	if (!vq->dev->running || vq->dev->broken || !vq->budget)
+	if (!is_served(vq) || !vq->budget)
 		return 0;
 	pending = (uint16_t)(load_avail_idx(vq) - vq->next_avail);
 	if (!pending) {
@@ -286,12 +296,9 @@ static bool wants_interrupt(const struct virtq *vq, uint16_t old, uint16_t new)
 {
 	uint16_t event;
 
-	atomic_thread_fence(memory_order_seq_cst);
 	if (!vq->event_idx)
-		return !(le16toh(atomic_load_explicit(&vq->avail->flags,
-						      memory_order_relaxed)) &
-			 AVAIL_F_NO_INTERRUPT);
-	event = le16toh(atomic_load_explicit(used_event(vq), memory_order_relaxed));
+		return !(le16toh(atomic_load(&vq->avail->flags)) & AVAIL_F_NO_INTERRUPT);
+	event = le16toh(atomic_load(used_event(vq)));
 	return (uint16_t)(new - event - 1) < (uint16_t)(new - old);
 }
 
@@ -302,7 +309,7 @@ static void publish_now(struct virtq *vq)
 	if (!vq->running || old == vq->next_used)
 		return;
 	vq->published = vq->next_used;
-	atomic_store_explicit(&vq->used->idx, htole16(vq->next_used), memory_order_release);
+	atomic_store(&vq->used->idx, htole16(vq->next_used));
 	if (wants_interrupt(vq, old, vq->next_used))
 		vq->dev->transport->queue_interrupt(vq->dev->transport, vq->index);
 }

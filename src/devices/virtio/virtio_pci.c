@@ -241,13 +241,18 @@ static void write_queue(struct virtio_pci *vp, uint64_t off, uint32_t value)
 	virtio_set_setup(vp->dev, vp->queue_select, &setup);
 }
 
+static void forget_vectors(struct virtio_pci *vp)
+{
+	vp->config_vector = MSIX_NO_VECTOR;
+	for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++)
+		vp->queue_vectors[i] = MSIX_NO_VECTOR;
+}
+
 static void write_status(struct virtio_pci *vp, uint8_t status)
 {
 	if (!status) {
 		unbind_kicks(vp);
-		vp->config_vector = MSIX_NO_VECTOR;
-		for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++)
-			vp->queue_vectors[i] = MSIX_NO_VECTOR;
+		forget_vectors(vp);
 	}
 	virtio_set_status(vp->dev, status);
 	bind_kicks(vp);
@@ -507,9 +512,7 @@ int virtio_pci_new(struct virtio_pci **ret_vp, struct virtio_dev *dev,
 	vp->efds = efds;
 	vp->transport.queue_interrupt = queue_interrupt;
 	vp->transport.config_interrupt = config_interrupt;
-	vp->config_vector = MSIX_NO_VECTOR;
-	for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++)
-		vp->queue_vectors[i] = MSIX_NO_VECTOR;
+	forget_vectors(vp);
 	pthread_mutex_init(&vp->lock, NULL);
 
 	pci_init(&vp->fn, &virtio_pci_ops, &ids);

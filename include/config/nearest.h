@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nearest.h - what a user may have meant by a key that does not exist.
+ * nearest.h - what a user may have meant by a word that does not exist.
  */
 #ifndef CONFIG_NEAREST_H
 #define CONFIG_NEAREST_H
 
+#include <stddef.h>
+
 struct err;
 struct option_object;
 
-/* NULL when no key is near enough to be a likely slip. */
+/* NULL when none of the words is near enough to be a likely slip. */
+const char *nearest_word(const char *const *words, size_t nr, const char *word);
+
+/* The same for the keys of an object. */
 const char *nearest_key(const struct option_object *object, const char *word);
 
 /*

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * file_io.c - moves bytes between memory and a file, until all are moved.
+ *
+ * The kernel may move fewer bytes than it was asked to.  The rest is asked for
+ * again: from the next whole segment on by the caller's own array, and the
+ * remainder of a cut segment by itself, so that no copy of the array is needed.
+ *
+ * Direct I/O demands more of memory than a guest knows of.  Where a segment
+ * does not comply the bytes go through a buffer, piece by piece: each piece is
+ * then just a short transfer.
+ */
+#include "block/file.h"
+
+#include "base/bits.h"
+#include "base/iov.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* A guest chooses how long a request is, but not how much memory that costs. */
+#define BOUNCE_MAX	(256 * KiB)
+
+static bool fits_direct(const struct file *file, const struct file_io *io)
+{
+	for (unsigned i = 0; i < io->nr_segs; i++)
+		if ((uintptr_t)io->segs[i].iov_base & (file->mem_align - 1) ||
+		    io->segs[i].iov_len & (file->block_size - 1))
+			return false;
+	return true;
+}
+
+static struct iov memory_of(const struct file_io *io)
+{
+	return (struct iov){ (struct iovec *)io->segs, io->nr_segs, io->len };
+}
+
+static void move(struct file_io *io, const struct iovec *segs, unsigned nr)
+{
+	off_t at = (off_t)(io->at + io->moved);
+
+	if (io->op == DISK_READ)
+		loop_readv(io->loop, &io->loop_io, io->file->fd, segs, nr, at);
+	else
+		loop_writev(io->loop, &io->loop_io, io->file->fd, segs, nr, at,
+			    io->durable ? RWF_DSYNC : 0);
+}
+
+static void move_by_bounce(struct file_io *io)
+{
+	struct iov memory = memory_of(io);
+
+	io->rest.iov_base = io->bounce;
+	io->rest.iov_len = (size_t)min_u64(io->len - io->moved, BOUNCE_MAX);
+	if (io->op == DISK_WRITE)
+		iov_read(&memory, io->moved, io->bounce, io->rest.iov_len);
+	move(io, &io->rest, 1);
+}
+
+static void move_in_place(struct file_io *io)
+{
+	const struct iovec *seg = io->segs;
+	uint64_t off = io->moved;
+
+	for (; off >= seg->iov_len; seg++)
+		off -= seg->iov_len;
+	if (!off) {
+		move(io, seg, io->nr_segs - (unsigned)(seg - io->segs));
+		return;
+	}
+	io->rest.iov_base = (char *)seg->iov_base + off;
+	io->rest.iov_len = seg->iov_len - off;
+	move(io, &io->rest, 1);
+}
+
+static void start(struct file_io *io)
+{
+	if (io->op == DISK_FLUSH)
+		loop_fdatasync(io->loop, &io->loop_io, io->file->fd);
+	else if (io->bounce)
+		move_by_bounce(io);
+	else
+		move_in_place(io);
+}
+
+static void finish(struct file_io *io, int res)
+{
+	free(io->bounce);
+	io->bounce = NULL;
+	io->done(io, res);
+}
+
+static void part_done(struct loop_io *loop_io, int res)
+{
+	struct file_io *io = container_of(loop_io, struct file_io, loop_io);
+
+	if (res == -EINTR || res == -EAGAIN) {
+		start(io);
+		return;
+	}
+	if (res < 0 || io->op == DISK_FLUSH) {
+		finish(io, res);
+		return;
+	}
+	if (!res) {
+		finish(io, -EIO);	/* the file ends before its size of once */
+		return;
+	}
+	if (io->bounce && io->op == DISK_READ) {
+		struct iov memory = memory_of(io);
+
+		iov_write(&memory, io->moved, io->bounce, (size_t)res);
+	}
+	io->moved += (uint64_t)res;
+	if (io->moved < io->len)
+		start(io);
+	else
+		finish(io, 0);
+}
+
+static bool get_bounce(struct file_io *io)
+{
+	uint64_t align = max_u64(io->file->mem_align, io->file->block_size);
+
+	return !posix_memalign(&io->bounce, align, min_u64(io->len, BOUNCE_MAX));
+}
+
+void file_submit(struct file *file, struct loop *loop, struct file_io *io)
+{
+	io->file = file;
+	io->loop = loop;
+	io->loop_io.done = part_done;
+	io->moved = 0;
+	io->bounce = NULL;
+	if (file->direct && !fits_direct(file, io) && !get_bounce(io))
+		finish(io, -ENOMEM);
+	else
+		start(io);
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "echo.h"
+
+#include "base/bits.h"
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct echo *echo_of(struct virtio_dev *dev)
+{
+	return container_of(dev, struct echo, dev);
+}
+
+/* As much as fits. */
+static void answer(struct echo *echo, struct virtq *vq, struct virtio_chain *chain)
+{
+	uint8_t bytes[512];
+	uint64_t done = 0, len = min_u64(chain->readable.len, chain->writable.len);
+
+	while (done < len) {
+		size_t part = min_u64(len - done, sizeof(bytes));
+
+		if (iov_read(&chain->readable, done, bytes, part) ||
+		    iov_write(&chain->writable, done, bytes, part))
+			abort();
+		done += part;
+	}
+	virtq_push(vq, chain->head, (uint32_t)done);
+	echo->nr_served++;
+}
+
+static void answer_all(struct loop_timer *timer)
+{
+	struct echo *echo = container_of(timer, struct echo, timer);
+
+	for (unsigned i = 0; i < echo->nr_held; i++)
+		answer(echo, echo->held[i].vq, &echo->held[i].chain);
+	echo->nr_held = 0;
+}
+
+static int echo_start(struct virtio_dev *dev)
+{
+	struct echo *echo = echo_of(dev);
+
+	if (!echo->start_result)
+		echo->nr_starts++;
+	return echo->start_result;
+}
+
+static bool is_idle(void *ctx)
+{
+	return !((struct echo *)ctx)->nr_held;
+}
+
+static void echo_stop(struct virtio_dev *dev)
+{
+	struct echo *echo = echo_of(dev);
+
+	loop_wait(dev->loop, is_idle, echo);
+	echo->nr_stops++;
+}
+
+static void hold(struct echo *echo, struct virtq *vq, const struct virtio_chain *chain)
+{
+	unsigned i = echo->nr_held++;
+
+	echo->held[i].vq = vq;
+	echo->held[i].chain = *chain;
+	if (!echo->timer.set)
+		loop_timer_set(echo->dev.loop, &echo->timer, clock_ns() + echo->delay_ns);
+}
+
+static void echo_kick(struct virtio_dev *dev, struct virtq *vq)
+{
+	struct echo *echo = echo_of(dev);
+	struct virtio_chain chain;
+
+	echo->nr_kicks++;
+	while (virtq_pop(vq, &chain) > 0) {
+		if (echo->delay_ns && echo->nr_held < ARRAY_LEN(echo->held))
+			hold(echo, vq, &chain);
+		else
+			answer(echo, vq, &chain);
+	}
+}
+
+static void echo_free(struct virtio_dev *dev)
+{
+	free(echo_of(dev));
+}
+
+static const struct virtio_class echo_class = {
+	.name		= "echo",
+	.id		= ECHO_TYPE,
+	.nr_queues	= ECHO_QUEUES,
+	.queue_size	= ECHO_QUEUE_SIZE,
+	.config_size	= ECHO_CONFIG_LEN,
+	.start		= echo_start,
+	.stop		= echo_stop,
+	.kick		= echo_kick,
+	.free		= echo_free,
+};
+
+struct echo *echo_new(struct guest_mem *mem, struct loop *loop)
+{
+	struct echo *echo = calloc(1, sizeof(*echo));
+
+	if (!echo || virtio_init(&echo->dev, &echo_class, BIT64(ECHO_F_SHOUT), mem, loop, NULL))
+		abort();
+	echo->timer.fired = answer_all;
+	echo_set_config(echo, 0x11);
+	return echo;
+}
+
+void echo_set_config(struct echo *echo, uint8_t byte)
+{
+	uint8_t config[ECHO_CONFIG_LEN];
+
+	memset(config, byte, sizeof(config));
+	virtio_set_config(&echo->dev, 0, config, sizeof(config));
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * cmdline.c - the kernel's command line arrives as it was given.
+ */
+#include "payload.h"
+
+void payload(void)
+{
+	expect_eq(boot.protocol, FROM_PVH, "an ELF file is entered by PVH");
+	expect(same_text(boot.cmdline, "root=/dev/vda  \"two words\", a=b,c"),
+	       "the command line arrives as it was given");
+}

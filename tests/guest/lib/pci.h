@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pci.h - configuration space of bus 0, by ECAM.
+ */
+#ifndef TESTS_GUEST_LIB_PCI_H
+#define TESTS_GUEST_LIB_PCI_H
+
+#include "io.h"
+
+#include <stdint.h>
+
+#define PCI_SLOTS		32
+#define PCI_ABSENT		0xffffffff
+
+#define PCI_COMMAND		0x04
+#define PCI_COMMAND_MEMORY	0x2
+#define PCI_COMMAND_MASTER	0x4
+#define PCI_BAR0		0x10
+#define PCI_CAPABILITIES	0x34
+
+#define PCI_CAP_VENDOR		0x09
+#define PCI_CAP_MSIX		0x11
+
+/* The address of a function's register. */
+static inline uint64_t pci_at(unsigned slot, unsigned reg)
+{
+	return 0xe0000000 + slot * 0x8000 + reg;
+}
+
+/*
+ * The capability of this kind after the one at, or the first for 0; returns its
+ * offset, 0 when there is none.
+ */
+unsigned pci_next_capability(unsigned slot, unsigned at, uint8_t id);
+
+#endif

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * pci.c - ECAM and the ports 0xcf8 and 0xcfc show the same functions; each has
+ * its BARs assigned and decoding.
+ */
+#include "pci.h"
+#include "io.h"
+#include "payload.h"
+
+#define ADDRESS		0xcf8
+#define DATA		0xcfc
+#define ENABLE		0x80000000
+#define HEADER_LEN	0x40
+#define VENDOR_VIRTIO	0x1af4
+#define EXTENDED	0x100
+#define WINDOW_AT	0xc0000000
+#define WINDOW_END	0xe0000000
+
+static uint32_t by_ports(unsigned slot, unsigned reg)
+{
+	out32(ADDRESS, ENABLE | slot << 11 | reg);
+	return in32(DATA);
+}
+
+static void check(unsigned slot)
+{
+	uint32_t bar = read32(pci_at(slot, PCI_BAR0));
+
+	for (unsigned reg = 0; reg < HEADER_LEN; reg += 4)
+		expect_eq(by_ports(slot, reg), read32(pci_at(slot, reg)), "both ways agree");
+	expect_eq(read16(pci_at(slot, 2)), by_ports(slot, 0) >> 16, "half a register");
+	expect_eq(in8(DATA + 1), read8(pci_at(slot, 1)), "one byte of a register");
+	expect_eq(read32(pci_at(slot, EXTENDED)), 0, "no extended capabilities");
+	if (read16(pci_at(slot, 0)) != VENDOR_VIRTIO)
+		return;
+	expect(bar >= WINDOW_AT && bar < WINDOW_END, "BAR 0 lies in the window");
+	expect(read16(pci_at(slot, PCI_COMMAND)) & PCI_COMMAND_MEMORY, "BAR 0 decodes");
+}
+
+void payload(void)
+{
+	unsigned nr = 0;
+
+	for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
+		uint32_t id = read32(pci_at(slot, 0));
+
+		expect_eq(by_ports(slot, 0), id, "both ways see the same function");
+		if (id == PCI_ABSENT)
+			continue;
+		nr++;
+		check(slot);
+	}
+	out32(ADDRESS, 0);
+	expect_eq(in32(DATA), 0xffffffff, "without the enable bit nothing answers");
+	print_number(nr);
+	print(" functions\n");
+}

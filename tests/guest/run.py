@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Usage: run.py VMM PAYLOADS NAME
+
+Runs the payload of that name, as the table below says, and judges it: by its exit
+status, by the PASS it prints, and by what else is expected of the run.
+"""
+
+import calendar
+import os
+import re
+import sys
+import tempfile
+import time
+from typing import Callable, NamedTuple
+
+from vm import DIED, OK, Vm, need_kvm
+
+SECTOR = 512
+
+# A guest's I/O costs no exit; what an unrelated signal causes may.
+REQUESTS = (100, 1100)
+EXITS_MORE = 10
+
+
+class Case(NamedTuple):
+    """files: what to make first, {name: bytes}; arguments name them as {name}."""
+    arguments: tuple = ()
+    status: int = OK
+    out: str = 'PASS\n'
+    err: str = ''               # a pattern; '' means that nothing is said
+    files: dict = {}
+    meanwhile: Callable = lambda vm: None
+    after: Callable = lambda vm, paths: None
+    image: str = ''             # instead of NAME.elf
+
+
+def press_button(vm):
+    vm.wait_for(b'READY')
+    vm.kill()
+
+
+def time_is_now(vm, _):
+    century, year, *rest = map(int, re.search(rb'time ([\d ]+)', vm.out).group(1).split())
+    then = calendar.timegm((century * 100 + year, *rest))
+    assert abs(time.time() - then) <= 3, f'the guest has {time.gmtime(then)}'
+
+
+def was_written(_, paths):
+    with open(paths['disk'], 'rb') as file:
+        content = file.read()
+    assert content[-4096:] == b'\x01' + b'\xa7' * 4094 + b'\x02', 'the image has other data'
+    assert not any(content[:-4096]), 'a request that failed has written'
+
+
+def exits(vm):
+    line = re.search(rb'vcpu 0: exits to user space: pio (\d+), mmio (\d+), other (\d+)', vm.err)
+    return sum(map(int, line.groups()))
+
+
+CASES = {
+    'acpi': Case(('--cpus', '3', '--cmdline', 'cpus=3')),
+    'blk_readonly': Case(('--disk', 'path={disk},readonly'),
+                         files={'disk': b'R' + bytes(8 * SECTOR - 1)}),
+    'blk_request': Case(('--disk', 'path={disk},serial=serial-of-the-disk'),
+                        files={'disk': bytes(2048 * SECTOR)}, after=was_written),
+    'bzimage': Case(('--cmdline', 'hello bzImage'), image='bzimage'),
+    'cmdline': Case(('--cmdline', 'root=/dev/vda  "two words", a=b,c')),
+    'high_memory': Case(('--memory', '5G')),
+    'initrd': Case(('--initrd', '{initrd}'), files={'initrd': b'b' + bytes(4998) + b'e'}),
+    'memory_holes': Case(('--memory', '256M')),
+    'mmio': Case(),
+    'msix_irq': Case(),
+    'pci': Case(('--disk', '{disk}'), out='3 functions\nPASS\n',
+                files={'disk': bytes(SECTOR)}),
+    'pio': Case(),
+    'power_button': Case(out='READY\nPASS\n', meanwhile=press_button),
+    'poweroff': Case(out='still on\n'),
+    'reset_acpi': Case(('--disk', '{disk}'), out='first boot\nsecond boot\nPASS\n',
+                       files={'disk': bytes(SECTOR)}),
+    'reset_i8042': Case(('--disk', '{disk}'), out='first boot\nsecond boot\nPASS\n',
+                        files={'disk': bytes(SECTOR)}),
+    'rng': Case(),
+    'rtc': Case(out=None, after=time_is_now),
+    'serial_irq': Case(),
+    'smp': Case(('--cpus', '5', '--cmdline', 'cpus=5')),
+    'triple_fault': Case(status=DIED, out='',
+                         err=r'vmm: .*vCPU 0: triple fault[^\n]*\n'
+                             r'(?s:.*)rip 0000000000.*(?s:.*)rbx 1122334455667788'),
+}
+
+
+def run(vmm, payloads, name, case):
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {key: os.path.join(folder, key) for key in case.files}
+        for key, content in case.files.items():
+            with open(paths[key], 'wb') as file:
+                file.write(content)
+        command = [vmm, 'run', '--kernel', os.path.join(payloads, case.image or name + '.elf')]
+        with Vm(command + [argument.format(**paths) for argument in case.arguments]) as vm:
+            case.meanwhile(vm)
+            status = vm.finish()
+            out = vm.out.decode(errors='replace')
+            print(vm.said())
+            assert status == case.status, f'exit status {status}, not {case.status}'
+            assert out == case.out or case.out is None and out.endswith('PASS\n'), \
+                f'the guest printed {out!r}, not {case.out!r}'
+            assert re.match(case.err or r'\Z', vm.err.decode(errors='replace')), \
+                'what vmm says is not as expected'
+            case.after(vm, paths)
+            return vm
+
+
+def run_ioeventfd_no_exits(vmm, payloads):
+    """The same guest with more and with fewer requests: the requests cost nothing."""
+    counts = []
+    for requests in REQUESTS:
+        case = Case(('--log', 'debug', '--disk', '{disk}', '--cmdline', f'requests={requests}'),
+                    files={'disk': bytes(SECTOR)}, err='')
+        counts.append(exits(run(vmm, payloads, 'ioeventfd_no_exits', case._replace(err='.'))))
+    assert counts[1] - counts[0] <= EXITS_MORE, \
+        f'{REQUESTS[1] - REQUESTS[0]} more requests took {counts[1] - counts[0]} more exits'
+
+
+def main():
+    vmm, payloads, name = sys.argv[1:]
+    need_kvm()
+    try:
+        if name == 'ioeventfd_no_exits':
+            run_ioeventfd_no_exits(vmm, payloads)
+        else:
+            run(vmm, payloads, name, CASES[name])
+    except AssertionError as error:
+        sys.exit(f'{name}: {error}')
+
+
+main()

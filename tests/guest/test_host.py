@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Usage: test_host.py VMM PAYLOADS [TEST]...
+
+What vmm says where the host denies it something.  As root, in mount namespaces: a
+/dev of our own, and a user who may do little.
+"""
+
+import os
+import shutil
+
+import vm
+from vm import VmTest
+
+SECTOR = 512
+NOBODY = {'user': 65534, 'group': 65534, 'extra_groups': []}
+AS_NOBODY = ('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups')
+KVM_GROUP = 'daemon'        # any that each system has
+
+
+class Host(VmTest):
+    def setUp(self):
+        super().setUp()
+        # Where everybody may look, unlike the folder of a build.
+        os.chmod(self.folder, 0o755)
+        self.vmm = shutil.copy(self.vmm, self.folder)
+        self.payload = shutil.copy(os.path.join(self.payloads, 'pio.elf'), self.folder)
+
+    def assert_refused_in(self, make_kvm, pattern, as_user=()):
+        """In a namespace whose /dev holds only what make_kvm makes."""
+        script = f'mount -t tmpfs -o mode=755 none /dev && {make_kvm} && exec "$@"'
+        self.assert_refused(['run', '--kernel', self.payload], pattern,
+                            command=('unshare', '-m', 'sh', '-c', script, 'sh', *as_user))
+
+    def test_no_kvm(self):
+        self.assert_refused_in('true', '/dev/kvm.*No such file')
+
+    def test_kvm_without_a_driver(self):
+        self.assert_refused_in('mknod /dev/kvm c 10 254', '/dev/kvm.*No such device')
+
+    def test_kvm_that_is_something_else(self):
+        self.assert_refused_in('mknod /dev/kvm c 1 3', '/dev/kvm')
+
+    def test_kvm_that_only_root_may_open(self):
+        self.assert_refused_in('mknod -m 600 /dev/kvm c 10 232', '/dev/kvm.*Permission denied',
+                               AS_NOBODY)
+
+    def test_kvm_that_belongs_to_a_group(self):
+        self.assert_refused_in(
+            f'mknod -m 660 /dev/kvm c 10 232 && chgrp {KVM_GROUP} /dev/kvm',
+            f"/dev/kvm.*'{KVM_GROUP}'.*Permission denied", AS_NOBODY)
+
+    def test_kernel_that_may_not_be_read(self):
+        os.chmod(self.payload, 0o600)
+        self.assert_refused_in('mknod -m 666 /dev/kvm c 10 232', 'pio.elf.*Permission denied',
+                               AS_NOBODY)
+
+    def refuse_disk(self, mode, pattern, *more):
+        path = self.file('disk', bytes(SECTOR))
+        os.chmod(path, mode)
+        self.assert_refused(['run', '--kernel', self.payload, '--disk', ','.join((path, *more))],
+                            pattern, **NOBODY)
+
+    def test_disk_that_may_not_be_read(self):
+        self.refuse_disk(0o600, 'disk.*Permission denied', 'readonly')
+
+    def test_disk_that_may_not_be_written(self):
+        self.refuse_disk(0o444, 'disk.*readonly.*Permission denied')
+
+    def test_tap_that_may_not_be_opened(self):
+        self.assert_refused(['run', '--kernel', self.payload, '--net', 'tap=nonexistent0'],
+                            'nonexistent0', **NOBODY)
+
+
+if os.geteuid() != 0:
+    vm.skip('needs root, for mount namespaces and another user')
+vm.main()

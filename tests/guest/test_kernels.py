@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Usage: test_kernels.py VMM PAYLOADS [TEST]...
+
+What vmm refuses once it has opened /dev/kvm: kernels and initrds, more of something
+than there is, and disks that another VM uses.
+"""
+
+import fcntl
+import os
+import struct
+import unittest
+
+import vm
+from vm import OK, VmTest
+
+SECTOR = 512
+KVM_CHECK_EXTENSION = 0xae03
+KVM_CAP_MAX_VCPUS = 66
+CPUS_MAX = 4096
+ELF_SIZE_MIN = 64 + 3 * 56          # header and program headers
+P_PADDR = 64 + 24                   # of the first program header
+
+
+def cpus_of_host():
+    fd = os.open('/dev/kvm', os.O_RDWR)
+    try:
+        return fcntl.ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS)
+    finally:
+        os.close(fd)
+
+
+class Kernels(VmTest):
+    def refuse(self, content, pattern):
+        self.assert_refused(['run', '--kernel', self.file('kernel', content)], pattern)
+
+    def payload(self, name='pio.elf'):
+        with open(os.path.join(self.payloads, name), 'rb') as file:
+            return file.read()
+
+    def test_missing(self):
+        self.assert_refused(['run', '--kernel', '/nonexistent'], '/nonexistent.*No such file')
+
+    def test_folder(self):
+        self.assert_refused(['run', '--kernel', self.folder], self.folder)
+
+    def test_device(self):
+        self.assert_refused(['run', '--kernel', '/dev/null'], '/dev/null')
+
+    def test_empty(self):
+        self.refuse(b'', 'kernel')
+
+    def test_garbage(self):
+        self.refuse(bytes(range(256)) * 64, 'kernel')
+
+    def test_text(self):
+        self.refuse(b'#!/bin/sh\n', 'kernel')
+
+    def test_elf_cut_off_anywhere(self):
+        elf = self.payload()
+        for length in (1, 4, 16, 63, 64, 100, ELF_SIZE_MIN, 4096, 5000, 20000):
+            with self.subTest(length):
+                self.refuse(elf[:length], 'kernel')
+
+    def test_bzimage_cut_off_anywhere(self):
+        image = self.payload('bzimage')
+        for length in (0x202, 0x206, 0x230, 0x264, 1023, 1024, 1025, 5000):
+            with self.subTest(length):
+                self.refuse(image[:length], 'kernel')
+
+    def test_elf_that_says_nothing_of_pvh(self):
+        self.refuse(self.payload().replace(b'Xen\0', b'Xem\0'), 'PVH')
+
+    def test_elf_that_does_not_fit_into_memory(self):
+        elf = bytearray(self.payload())
+        struct.pack_into('<Q', elf, P_PADDR, 1 << 40)
+        self.refuse(elf, 'memory')
+
+    def test_elf_that_wraps_the_address_space(self):
+        elf = bytearray(self.payload())
+        struct.pack_into('<Q', elf, P_PADDR, (1 << 64) - 4096)
+        self.refuse(elf, 'memory')
+
+    def test_elf_that_lies_on_what_the_monitor_writes(self):
+        elf = bytearray(self.payload())
+        struct.pack_into('<Q', elf, P_PADDR, 0x7000)
+        self.refuse(elf, '0x7000')
+
+
+class Amounts(VmTest):
+    def refuse(self, arguments, pattern):
+        self.assert_refused(['run', '--kernel', os.path.join(self.payloads, 'pio.elf'),
+                             *arguments], pattern)
+
+    def test_missing_initrd(self):
+        self.refuse(['--initrd', '/nonexistent'], '/nonexistent.*No such file')
+
+    def test_empty_initrd(self):
+        self.refuse(['--initrd', self.file('initrd')], 'initrd')
+
+    def test_initrd_larger_than_memory(self):
+        path = self.file('initrd')
+        os.truncate(path, 300 << 20)
+        self.refuse(['--initrd', path], 'initrd.*memory')
+
+    def test_initrd_larger_than_any_memory(self):
+        path = self.file('initrd')
+        os.truncate(path, 1 << 40)
+        self.refuse(['--initrd', path], 'initrd')
+
+    def test_command_line_that_is_too_long(self):
+        self.refuse(['--cmdline', 'x' * 70000], 'command line.*70000')
+
+    @unittest.skipIf(cpus_of_host() >= CPUS_MAX, 'this KVM allows all that vmm does')
+    def test_more_cpus_than_kvm_allows(self):
+        self.refuse(['--cpus', str(cpus_of_host() + 1)], f'cpus.*{cpus_of_host()}')
+
+    def test_network_descriptor_that_is_no_tap(self):
+        self.refuse(['--net', 'fd=0'], 'descriptor 0.*tap')
+
+    def test_network_descriptor_that_is_not_open(self):
+        self.refuse(['--net', 'fd=77'], 'descriptor 77')
+
+
+class SharedDisks(VmTest):
+    def setUp(self):
+        super().setUp()
+        self.disk = self.file('disk', bytes(8 * SECTOR))
+
+    def hold(self, *more):
+        run = self.start('deaf', '--disk', ','.join((self.disk, *more)))
+        run.wait_for(b'READY')
+        return run
+
+    def refuse(self, *more):
+        self.assert_refused(['run', '--kernel', os.path.join(self.payloads, 'pio.elf'),
+                             '--disk', ','.join((self.disk, *more))], f'{self.disk}.*VM')
+
+    def test_no_two_writers(self):
+        self.hold()
+        self.refuse()
+
+    def test_no_reader_beside_a_writer(self):
+        self.hold()
+        self.refuse('readonly')
+
+    def test_no_writer_beside_a_reader(self):
+        self.hold('readonly')
+        self.refuse()
+
+    def test_any_number_of_readers(self):
+        self.hold('readonly')
+        self.hold('readonly')
+        second = self.start('pio', '--disk', f'{self.disk},readonly')
+        self.assertEqual(second.finish(), OK, second.said())
+
+    def test_free_again_after_a_kill(self):
+        first = self.hold()
+        first.process.kill()
+        first.process.wait()
+        second = self.start('pio', '--disk', self.disk)
+        self.assertEqual(second.finish(), OK, second.said())
+
+
+vm.need_kvm()
+vm.main()

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A vmm process under test: started, watched, and ended whatever happens."""
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import unittest
+
+SECONDS = 30        # for a whole run, however slow the machine
+SKIPPED = 77
+
+# Exit statuses of vmm run.
+OK, USAGE, DIED, FORCED = range(4)
+
+
+def skip(why):
+    print(f'skipped: {why}')
+    sys.exit(SKIPPED)
+
+
+def need_kvm():
+    try:
+        os.close(os.open('/dev/kvm', os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        skip(f'cannot open /dev/kvm: {error.strerror}')
+
+
+class Vm:
+    """One run.  What it prints gathers in .out and .err.
+
+    With a terminal, standard input and output are a new one, which is the
+    process's own; .master is where a user would sit.  messages_too: standard error
+    is the terminal as well, and .err stays empty.  behind: another process has its
+    foreground, and so its input.
+    """
+
+    def __init__(self, command, terminal=False, messages_too=False, behind=False,
+                 **more):
+        self.out = self.err = b''
+        self.deadline = time.monotonic() + SECONDS
+        self.tty = None
+        streams = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE}
+        if terminal:
+            self.master, self.tty = pty.openpty()
+            self.before = self.mode()
+            streams = {'stdin': self.tty, 'stdout': self.tty, 'start_new_session': True,
+                       'preexec_fn': self.be_behind if behind else self.take_terminal}
+        streams['stderr'] = self.tty if messages_too else subprocess.PIPE
+        self.process = subprocess.Popen(command, **{**streams, **more})
+        if not terminal:
+            self.master = self.process.stdout.fileno()
+        self.open = {self.master}
+        if self.process.stderr:
+            self.open.add(self.process.stderr.fileno())
+
+    def take_terminal(self):
+        """In the child."""
+        fcntl.ioctl(self.tty, termios.TIOCSCTTY, 0)
+
+    def be_behind(self):
+        """In the child; the other process dies with the terminal."""
+        self.take_terminal()
+        other = os.fork()
+        if not other:
+            os.setpgid(0, 0)
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            os.tcsetpgrp(self.tty, os.getpid())
+            os.execlp('sleep', 'sleep', str(SECONDS))
+        while os.tcgetpgrp(self.tty) != other:
+            time.sleep(0.01)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
+        self.hang_up()
+        if self.tty is not None:
+            os.close(self.master)
+            os.close(self.tty)
+
+    def said(self):
+        return (self.out + self.err).decode(errors='replace')
+
+    def read(self, seconds):
+        """Take what comes within that time; False when nothing did."""
+        ready, _, _ = select.select(list(self.open), [], [], max(0, seconds))
+        for fd in ready:
+            data = os.read(fd, 65536)
+            if not data:
+                self.open.discard(fd)
+            elif fd == self.master:
+                self.out += data
+            else:
+                self.err += data
+        return bool(ready)
+
+    def _left(self):
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise AssertionError(f'no end after {SECONDS} s; output so far:\n{self.said()}')
+        return left
+
+    def wait(self, done, what):
+        """Until done() of what was printed."""
+        while not done():
+            if not self.read(min(0.05, self._left())) and self.process.poll() is not None:
+                raise AssertionError(f'vmm ended before {what}; output:\n{self.said()}')
+
+    def wait_for(self, text):
+        self.wait(lambda: text in self.out, repr(text))
+
+    def type(self, data):
+        if self.tty is not None:
+            os.write(self.master, data)
+        else:
+            self.process.stdin.write(data)
+            self.process.stdin.flush()
+
+    def hang_up(self):
+        """No more input; of no effect with a terminal."""
+        if self.process.stdin:
+            self.process.stdin.close()
+
+    def kill(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+
+    def mode(self):
+        """The terminal's, as a value to compare."""
+        return termios.tcgetattr(self.tty)
+
+    def finish(self):
+        """Read to the end; the exit status, negative if a signal ended it."""
+        while self.process.poll() is None:
+            self.read(min(0.05, self._left()))
+        while self.open and self.read(0):
+            pass
+        return self.process.returncode
+
+
+class VmTest(unittest.TestCase):
+    """What the tests of vmm's command line share."""
+
+    vmm = payloads = None
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def file(self, name, content=b''):
+        path = os.path.join(self.folder, name)
+        with open(path, 'wb') as file:
+            file.write(content)
+        return path
+
+    def start(self, payload, *arguments, **more):
+        """Runs the payload; ends with the test."""
+        vm = Vm([self.vmm, 'run', '--kernel', os.path.join(self.payloads, payload + '.elf'),
+                 *arguments], **more)
+        self.addCleanup(vm.__exit__)
+        return vm
+
+    def assert_refused(self, arguments, pattern, command=(), **more):
+        """vmm ends with status 1 and one line on standard error that says why."""
+        with Vm([*command, self.vmm, *arguments], **more) as vm:
+            status = vm.finish()
+        said = vm.err.decode(errors='replace')
+        self.assertRegex(said, pattern)
+        self.assertRegex(said, r'\Avmm: [^\n]+\n\Z', 'not one line that begins with "vmm: "')
+        self.assertEqual(status, USAGE)
+        self.assertEqual(vm.out, b'')
+
+
+def main():
+    VmTest.vmm, VmTest.payloads = sys.argv[1:3]
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:], verbosity=2)

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The I/O half of file.h, over a loop that moves as little as a test wants.
+ * What opens files is tested by test_disk.c.
+ */
+#include "block/file.h"
+
+#include "base/bits.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#define BLOCK	512
+#define NR_MOST	16
+
+static uint8_t content[1024 * 1024];
+
+/* What the next operations of the loop return: a length limit, or an error. */
+static int results[NR_MOST];
+static int nr_ops, nr_bad_ops;
+static int last_flags;
+static uint64_t demanded_align;
+
+/* Each operation completes in the same call; what that starts is one more. */
+static void serve(struct loop_io *io, const struct iovec *segs, unsigned nr, off_t at,
+		  bool reading)
+{
+	int limit = results[nr_ops++], moved = 0;
+
+	ck_assert_int_lt(nr_ops, NR_MOST);
+	for (unsigned i = 0; i < nr && moved < limit; i++) {
+		int part = (int)min_u64(segs[i].iov_len, (uint64_t)(limit - moved));
+
+		nr_bad_ops += (uintptr_t)segs[i].iov_base % demanded_align != 0;
+		nr_bad_ops += segs[i].iov_len % demanded_align != 0;
+		if (reading)
+			memcpy(segs[i].iov_base, content + at + moved, (size_t)part);
+		else
+			memcpy(content + at + moved, segs[i].iov_base, (size_t)part);
+		moved += part;
+	}
+	io->done(io, limit > 0 ? moved : limit);
+}
+
+void loop_readv(struct loop *loop, struct loop_io *io, int fd, const struct iovec *segs,
+		unsigned nr, off_t at)
+{
+	(void)loop;
+	(void)fd;
+	serve(io, segs, nr, at, true);
+}
+
+void loop_writev(struct loop *loop, struct loop_io *io, int fd, const struct iovec *segs,
+		 unsigned nr, off_t at, int flags)
+{
+	(void)loop;
+	(void)fd;
+	last_flags = flags;
+	serve(io, segs, nr, at, false);
+}
+
+void loop_fdatasync(struct loop *loop, struct loop_io *io, int fd)
+{
+	(void)loop;
+	(void)fd;
+	io->done(io, results[nr_ops++]);
+}
+
+static struct file file;
+static struct file_io io;
+static int nr_done, result;
+
+/* Three segments of 3, 0, 5 and 4 blocks, each between two guard blocks. */
+static _Alignas(BLOCK) uint8_t memory[16 * BLOCK];
+static struct iovec segs[4];
+#define LEN	(12 * BLOCK)
+#define AT	(7 * BLOCK)
+
+static uint8_t *block(int i)
+{
+	return memory + i * BLOCK;
+}
+
+static void io_done(struct file_io *done, int res)
+{
+	ck_assert_ptr_eq(done, &io);
+	nr_done++;
+	result = res;
+}
+
+static void setup(void)
+{
+	file = (struct file){ .fd = -1, .size = sizeof(content), .block_size = BLOCK };
+	for (size_t i = 0; i < sizeof(content); i++)
+		content[i] = (uint8_t)(i * 7 + i / 256);
+	memset(memory, 0xee, sizeof(memory));
+	segs[0] = (struct iovec){ block(1), 3 * BLOCK };
+	segs[1] = (struct iovec){ block(4), 0 };
+	segs[2] = (struct iovec){ block(5), 5 * BLOCK };
+	segs[3] = (struct iovec){ block(11), 4 * BLOCK };
+	for (int i = 0; i < NR_MOST; i++)
+		results[i] = INT32_MAX;
+	nr_ops = nr_bad_ops = nr_done = 0;
+	demanded_align = 1;
+}
+
+static void submit(enum disk_op op)
+{
+	io.op = op;
+	io.segs = segs;
+	io.nr_segs = ARRAY_LEN(segs);
+	io.at = AT;
+	io.len = LEN;
+	io.done = io_done;
+	file_submit(&file, NULL, &io);
+}
+
+/* The segments hold exactly what the file does, the guards nothing. */
+static void check_memory(void)
+{
+	ck_assert_mem_eq(block(1), content + AT, 3 * BLOCK);
+	ck_assert_mem_eq(block(5), content + AT + 3 * BLOCK, 5 * BLOCK);
+	ck_assert_mem_eq(block(11), content + AT + 8 * BLOCK, 4 * BLOCK);
+	ck_assert_uint_eq(block(0)[BLOCK - 1], 0xee);
+	ck_assert_uint_eq(block(4)[0], 0xee);
+	ck_assert_uint_eq(block(10)[0], 0xee);
+	ck_assert_uint_eq(block(15)[0], 0xee);
+}
+
+START_TEST(whole_transfer_is_one_operation)
+{
+	submit(DISK_READ);
+
+	ck_assert_int_eq(nr_ops, 1);
+	ck_assert_int_eq(nr_done, 1);
+	ck_assert_int_eq(result, 0);
+	check_memory();
+}
+END_TEST
+
+START_TEST(short_read_goes_on_where_it_stopped)
+{
+	results[0] = 100;		/* within the first segment */
+	results[1] = 5;
+	results[2] = 3 * BLOCK - 105;	/* to its end */
+	results[3] = 5 * BLOCK + 1;	/* a byte of the last */
+	submit(DISK_READ);
+
+	ck_assert_int_eq(nr_ops, 5);
+	ck_assert_int_eq(nr_done, 1);
+	ck_assert_int_eq(result, 0);
+	check_memory();
+}
+END_TEST
+
+START_TEST(short_write_goes_on_where_it_stopped)
+{
+	memset(content, 0, sizeof(content));
+	for (int i = 0; i < 16; i++)
+		memset(block(i), i == 0 || i == 4 || i == 10 || i == 15 ? 0xee : i, BLOCK);
+	results[0] = 3 * BLOCK;
+	results[1] = 1;
+	results[2] = BLOCK;
+	submit(DISK_WRITE);
+
+	ck_assert_int_eq(nr_ops, 5);
+	ck_assert_int_eq(result, 0);
+	check_memory();
+	ck_assert_uint_eq(content[AT - 1], 0);
+	ck_assert_uint_eq(content[AT + LEN], 0);
+}
+END_TEST
+
+START_TEST(interrupted_operation_is_repeated)
+{
+	results[0] = -EINTR;
+	results[1] = BLOCK;
+	results[2] = -EAGAIN;
+	submit(DISK_READ);
+
+	ck_assert_int_eq(nr_ops, 5);
+	ck_assert_int_eq(result, 0);
+	check_memory();
+}
+END_TEST
+
+START_TEST(error_ends_the_transfer)
+{
+	results[0] = BLOCK;
+	results[1] = -ENOSPC;
+	submit(DISK_WRITE);
+
+	ck_assert_int_eq(nr_ops, 2);
+	ck_assert_int_eq(nr_done, 1);
+	ck_assert_int_eq(result, -ENOSPC);
+}
+END_TEST
+
+START_TEST(end_of_file_is_an_error)
+{
+	results[0] = BLOCK;
+	results[1] = 0;
+	submit(DISK_READ);
+
+	ck_assert_int_eq(nr_done, 1);
+	ck_assert_int_eq(result, -EIO);
+}
+END_TEST
+
+START_TEST(durable_write_says_so_to_the_kernel)
+{
+	io.durable = true;
+	submit(DISK_WRITE);
+	ck_assert_int_eq(last_flags, RWF_DSYNC);
+
+	io.durable = false;
+	submit(DISK_WRITE);
+	ck_assert_int_eq(last_flags, 0);
+}
+END_TEST
+
+START_TEST(flush_passes_the_result_on)
+{
+	results[0] = 0;
+	submit(DISK_FLUSH);
+	ck_assert_int_eq(result, 0);
+
+	results[1] = -EIO;
+	submit(DISK_FLUSH);
+	ck_assert_int_eq(result, -EIO);
+	ck_assert_int_eq(nr_ops, 2);
+}
+END_TEST
+
+/* Direct I/O: the loop counts what the kernel would not take. */
+
+static void setup_direct(void)
+{
+	setup();
+	file.direct = true;
+	file.mem_align = BLOCK;
+	demanded_align = BLOCK;
+}
+
+START_TEST(direct_transfer_of_aligned_memory_takes_no_buffer)
+{
+	results[0] = 3 * BLOCK;
+	submit(DISK_READ);
+
+	ck_assert_int_eq(nr_ops, 2);
+	ck_assert_int_eq(nr_bad_ops, 0);
+	ck_assert_ptr_eq(io.bounce, NULL);
+	check_memory();
+}
+END_TEST
+
+START_TEST(direct_read_into_odd_memory_arrives)
+{
+	segs[0].iov_base = block(1) - 1;
+	results[0] = BLOCK;
+	submit(DISK_READ);
+
+	ck_assert_int_eq(result, 0);
+	ck_assert_int_eq(nr_ops, 2);
+	ck_assert_int_eq(nr_bad_ops, 0);
+	ck_assert_mem_eq(block(1) - 1, content + AT, 3 * BLOCK);
+	ck_assert_uint_eq(block(4)[-1], 0xee);
+	ck_assert_mem_eq(block(5), content + AT + 3 * BLOCK, 5 * BLOCK);
+	ck_assert_mem_eq(block(11), content + AT + 8 * BLOCK, 4 * BLOCK);
+}
+END_TEST
+
+START_TEST(direct_write_from_odd_memory_arrives)
+{
+	segs[0].iov_base = block(1) + 1;
+	memset(block(1), 0x11, 3 * BLOCK + 1);
+	memset(block(11), 0x22, 4 * BLOCK);
+	results[0] = BLOCK;
+	submit(DISK_WRITE);
+
+	ck_assert_int_eq(result, 0);
+	ck_assert_int_eq(nr_ops, 2);
+	ck_assert_int_eq(nr_bad_ops, 0);
+	ck_assert_mem_eq(content + AT, block(1) + 1, 3 * BLOCK);
+	ck_assert_mem_eq(content + AT + 8 * BLOCK, block(11), 4 * BLOCK);
+}
+END_TEST
+
+START_TEST(direct_transfer_of_cut_segments_arrives)
+{
+	segs[0].iov_len = 3 * BLOCK - 16;
+	segs[1] = (struct iovec){ block(4) - 16, 16 };
+	submit(DISK_READ);
+
+	ck_assert_int_eq(result, 0);
+	ck_assert_int_eq(nr_bad_ops, 0);
+	check_memory();
+}
+END_TEST
+
+START_TEST(failing_transfer_through_a_buffer_changes_no_memory)
+{
+	segs[0].iov_base = block(1) - 1;
+	results[0] = -EIO;
+	submit(DISK_READ);
+
+	ck_assert_int_eq(result, -EIO);
+	ck_assert_uint_eq(block(1)[0], 0xee);
+	ck_assert_ptr_null(io.bounce);
+}
+END_TEST
+
+START_TEST(long_transfer_goes_through_a_small_buffer)
+{
+	static _Alignas(BLOCK) uint8_t odd[600 * 1024 + 1];
+
+	io = (struct file_io){
+		.op = DISK_READ,
+		.segs = segs,
+		.nr_segs = 1,
+		.at = AT,
+		.len = sizeof(odd) - 1,
+		.done = io_done,
+	};
+	segs[0] = (struct iovec){ odd + 1, io.len };
+	file_submit(&file, NULL, &io);
+
+	ck_assert_int_eq(result, 0);
+	ck_assert_int_gt(nr_ops, 1);
+	ck_assert_int_eq(nr_bad_ops, 0);
+	ck_assert_mem_eq(segs[0].iov_base, content + AT, io.len);
+}
+END_TEST
+
+START_TEST(direct_flush_needs_no_memory)
+{
+	results[0] = 0;
+	io = (struct file_io){ .op = DISK_FLUSH, .done = io_done };
+	file_submit(&file, NULL, &io);
+
+	ck_assert_int_eq(nr_done, 1);
+	ck_assert_int_eq(result, 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("file");
+	TCase *tc = tcase_create("buffered");
+	TCase *direct = tcase_create("direct");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_test(tc, whole_transfer_is_one_operation);
+	tcase_add_test(tc, short_read_goes_on_where_it_stopped);
+	tcase_add_test(tc, short_write_goes_on_where_it_stopped);
+	tcase_add_test(tc, interrupted_operation_is_repeated);
+	tcase_add_test(tc, error_ends_the_transfer);
+	tcase_add_test(tc, end_of_file_is_an_error);
+	tcase_add_test(tc, durable_write_says_so_to_the_kernel);
+	tcase_add_test(tc, flush_passes_the_result_on);
+	suite_add_tcase(s, tc);
+
+	tcase_add_checked_fixture(direct, setup_direct, NULL);
+	tcase_add_test(direct, direct_transfer_of_aligned_memory_takes_no_buffer);
+	tcase_add_test(direct, direct_read_into_odd_memory_arrives);
+	tcase_add_test(direct, direct_write_from_odd_memory_arrives);
+	tcase_add_test(direct, direct_transfer_of_cut_segments_arrives);
+	tcase_add_test(direct, failing_transfer_through_a_buffer_changes_no_memory);
+	tcase_add_test(direct, long_transfer_goes_through_a_small_buffer);
+	tcase_add_test(direct, direct_flush_needs_no_memory);
+	suite_add_tcase(s, direct);
+
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

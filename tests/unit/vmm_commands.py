@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Usage: vmm_commands.py VMM
+
+How subcommands are found, and what is said when they are not.
+"""
+
+import subprocess
+import sys
+import unittest
+
+VMM = sys.argv[1]
+
+
+def vmm(*arguments):
+    run = subprocess.run([VMM, *arguments], capture_output=True, text=True, check=False)
+    return run.returncode, run.stdout, run.stderr
+
+
+class Commands(unittest.TestCase):
+    def test_misspelt_command_names_the_nearest(self):
+        self.assertEqual(vmm('docter'),
+                         (1, '', "vmm: unknown command 'docter': did you mean 'doctor'?\n"))
+
+    def test_unlike_word_leads_to_the_list(self):
+        self.assertEqual(vmm('frob'),
+                         (1, '', "vmm: unknown command 'frob': 'vmm help' lists them\n"))
+
+    def test_hidden_command_is_neither_listed_nor_suggested(self):
+        self.assertNotIn('manual', vmm('help')[1])
+        self.assertNotIn('manual', vmm('manul')[2])
+
+    def test_help_of_a_command_is_had_in_both_orders(self):
+        for command in ('run', 'doctor', 'help', 'completion'):
+            status, text, errors = vmm('help', command)
+            self.assertEqual((status, errors), (0, ''))
+            self.assertTrue(text.startswith(f'Usage: vmm {command}'))
+            self.assertEqual(vmm(command, '--help'), (0, text, ''))
+
+    def test_no_command_is_a_mistake_but_help_is_none(self):
+        self.assertEqual(vmm()[0], 1)
+        self.assertEqual(vmm('--help'), (0, vmm()[1], ''))
+
+    def test_run_without_a_kernel_is_one_line_of_error(self):
+        status, text, errors = vmm('run')
+        self.assertEqual((status, text), (1, ''))
+        self.assertRegex(errors, r'\Avmm: .*kernel.*\n\Z')
+
+
+unittest.main(argv=sys.argv[:1])
