@@ -56,6 +56,8 @@ struct file_io {
 	uint64_t moved;		/* bytes done so far */
 	struct iovec rest;	/* of a segment that was cut */
 	void *bounce;		/* NULL where segs can be used as they are */
+	struct loop_task refuse;
+	int refusal;
 };
 
 /*
@@ -87,14 +89,14 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 struct disk *disk_close(struct disk *disk);
 
 /*
- * Start request; done() may be called before this returns.  Requests in flight
- * are not ordered.  -EIO beyond the disk's end, -EINVAL when unaligned, -EROFS
- * for writing to a read-only disk: then the file is not touched.  Owner.
+ * Start request; done() is called later, never from within.  Requests in flight
+ * are not ordered.  Refused, without touching the file, are a range beyond the
+ * end or not in whole blocks (-EINVAL) and a write to a read-only disk (-EROFS).
+ * Owner.
  */
 void disk_submit(struct disk *disk, struct disk_request *request);
 
 /* Fixed from open on; any thread. */
-const char *disk_id(const struct disk *disk);
 uint64_t disk_size(const struct disk *disk);		/* bytes */
 uint32_t disk_block_size(const struct disk *disk);	/* bytes, a power of two >= 512 */
 bool disk_read_only(const struct disk *disk);

@@ -26,6 +26,7 @@
 #define X86_PCI_MMIO32_LEN	UINT64_C(0x20000000)
 #define X86_ECAM_AT		UINT64_C(0xe0000000)
 #define X86_PCI_BUSES		1
+#define X86_PCI_SEGMENT		1	/* see below */
 #define X86_ECAM_LEN		(X86_PCI_BUSES * MiB)
 #define X86_IOAPIC_AT		UINT64_C(0xfec00000)
 #define X86_LAPIC_AT		UINT64_C(0xfee00000)
@@ -33,6 +34,13 @@
 #define X86_KVM_TSS_AT		UINT64_C(0xfeffd000)	/* 3 pages */
 #define X86_KVM_LEN		UINT64_C(0x4000)	/* both */
 #define X86_HIGH_RAM_AT		(4 * GiB)
+
+/*
+ * The PCI bus is said to be of segment 1.  Linux reaches segment 0 through the
+ * configuration ports wherever it finds them, at two exits per access, and all
+ * other segments through ECAM, at one.  Who knows nothing of segments uses the
+ * ports and finds the same functions.
+ */
 
 /* What the boot code puts into low RAM. */
 #define X86_GDT_AT		UINT64_C(0x0500)

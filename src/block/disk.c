@@ -11,7 +11,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 static int open_image(struct disk *disk, const struct disk_config *config, struct err *err)
 {
@@ -31,14 +30,10 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 	      struct loop *loop, struct err *err)
 {
 	struct disk *disk = calloc(1, sizeof(*disk));
-	int r = -ENOMEM;
+	int r;
 
-	if (disk)
-		disk->id = strdup(config->id);
-	if (!disk || !disk->id) {
-		err_sys(err, r, "cannot make it");
-		goto no_disk;
-	}
+	if (!disk)
+		return err_sys(err, -ENOMEM, "disk '%s'", config->id);
 	disk->loop = loop;
 	disk->read_only = config->read_only;
 	r = file_open(&disk->file, config->path, config->read_only, err);
@@ -53,8 +48,6 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 no_image:
 	file_close(&disk->file);
 no_disk:
-	if (disk)
-		free(disk->id);
 	free(disk);
 	return err_at(err, r, "disk '%s'", config->id);
 }
@@ -64,7 +57,6 @@ struct disk *disk_close(struct disk *disk)
 	if (!disk)
 		return NULL;
 	file_close(&disk->file);
-	free(disk->id);
 	free(disk);
 	return NULL;
 }
@@ -72,13 +64,19 @@ struct disk *disk_close(struct disk *disk)
 /* 0, or why the request cannot be. */
 static int check(const struct disk *disk, const struct disk_request *request)
 {
-	if (!range_within(request->at, request->len, disk->size))
-		return -EIO;
-	if ((request->at | request->len) & (disk->file.block_size - 1))
+	if (!range_within(request->at, request->len, disk->size) ||
+	    (request->at | request->len) & (disk->file.block_size - 1))
 		return -EINVAL;
 	if (request->op == DISK_WRITE && disk->read_only)
 		return -EROFS;
 	return 0;
+}
+
+static void refused(struct file_io *io, int res)
+{
+	struct disk_request *request = container_of(io, struct disk_request, io);
+
+	request->done(request, res);
 }
 
 void disk_submit(struct disk *disk, struct disk_request *request)
@@ -86,15 +84,12 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 	int r = check(disk, request);
 
 	assert(loop_here(disk->loop));
-	if (r < 0 || (!request->len && request->op != DISK_FLUSH))
-		request->done(request, r);
-	else
-		disk->format->submit(disk, request);
-}
-
-const char *disk_id(const struct disk *disk)
-{
-	return disk->id;
+	if (r < 0 || (!request->len && request->op != DISK_FLUSH)) {
+		request->io.done = refused;
+		file_refuse(disk->loop, &request->io, r);
+		return;
+	}
+	disk->format->submit(disk, request);
 }
 
 uint64_t disk_size(const struct disk *disk)

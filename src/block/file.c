@@ -41,12 +41,12 @@ static int check_type(const char *path, mode_t mode, struct err *err)
 static int open_failed(const char *path, bool read_only, int code, struct err *err)
 {
 	if (code == -EBUSY)
-		return err_set(err, code, "'%s' is in use: is it "
-			       "mounted, or does another VM have it?", path);
+		return err_set(err, code, "'%s' is in use: is it mounted, or does another "
+			       "VM have it?", path);
 	if (!read_only && (code == -EACCES || code == -EPERM || code == -EROFS) &&
 	    !faccessat(AT_FDCWD, path, R_OK, AT_EACCESS))
-		return err_set(err, code, "cannot open '%s' for writing: %s (add readonly "
-			       "if the guest need not write)", path, strerror(-code));
+		return err_sys(err, code, "'%s' cannot be written (add 'readonly' to only "
+			       "read it)", path);
 	return err_sys(err, code, "cannot open '%s'", path);
 }
 

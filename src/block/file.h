@@ -36,8 +36,12 @@ int file_read_head(const struct file *file, void *buf, size_t len);
 
 /*
  * Start io: op to len, and done, are filled in and within the file.  done() gets
- * 0 or a negative errno; -EIO when the file has become shorter.  Owner.
+ * 0 or a negative errno, -EIO when the file has become shorter; it is called
+ * later, never from within.  Owner.
  */
 void file_submit(struct file *file, struct loop *loop, struct file_io *io);
+
+/* Have io->done() called with res at the end of this turn, without I/O.  Owner. */
+void file_refuse(struct loop *loop, struct file_io *io, int res);
 
 #endif

@@ -118,6 +118,20 @@ static void part_done(struct loop_io *loop_io, int res)
 		finish(io, 0);
 }
 
+static void run_refuse(struct loop_task *task)
+{
+	struct file_io *io = container_of(task, struct file_io, refuse);
+
+	io->done(io, io->refusal);
+}
+
+void file_refuse(struct loop *loop, struct file_io *io, int res)
+{
+	io->refusal = res;
+	io->refuse.run = run_refuse;
+	loop_defer(loop, &io->refuse);
+}
+
 static bool get_bounce(struct file_io *io)
 {
 	uint64_t align = max_u64(io->file->mem_align, io->file->block_size);
@@ -133,7 +147,7 @@ void file_submit(struct file *file, struct loop *loop, struct file_io *io)
 	io->moved = 0;
 	io->bounce = NULL;
 	if (file->direct && !fits_direct(file, io) && !get_bounce(io))
-		finish(io, -ENOMEM);
+		file_refuse(loop, io, -ENOMEM);
 	else
 		start(io);
 }

@@ -28,16 +28,16 @@ struct magic {
 static const struct row {
 	const char *name;
 	const char *endings[3];		/* of file names; up to a NULL */
-	struct magic magic[3];		/* any of them; up to len 0 */
+	struct magic magic[4];		/* any of them; up to len 0 */
 	const struct disk_format *format;
 } rows[] = {
 	{ "raw", { ".raw", ".img" }, { { 0 } }, &disk_format_raw },
-	{ "qcow2", { ".qcow2" }, { { 0, 4, "QFI\xfb" } }, NULL },
+	{ "qcow2", { ".qcow2", ".qcow" }, { { 0, 4, "QFI\xfb" } }, NULL },
 	{ "vmdk", { ".vmdk" },
-	  { { 0, 4, "KDMV" }, { 0, 21, "# Disk DescriptorFile" } }, NULL },
+	  { { 0, 4, "KDMV" }, { 0, 4, "COWD" }, { 0, 21, "# Disk DescriptorFile" } }, NULL },
 	{ "vdi", { ".vdi" }, { { 0x40, 4, "\x7f\x10\xda\xbe" } }, NULL },
 	{ "vhdx", { ".vhdx" }, { { 0, 8, "vhdxfile" } }, NULL },
-	{ "vhd", { ".vhd", ".vpc" }, { { 0, 8, "conectix" } }, NULL },
+	{ "vpc", { ".vhd", ".vpc" }, { { 0, 8, "conectix" } }, NULL },
 };
 
 static bool has_ending(const struct row *row, const char *path)
@@ -69,8 +69,9 @@ static int choose_by_word(const struct disk_format **ret_format,
 		if (strcmp(rows[i].name, config->format))
 			continue;
 		if (!rows[i].format)
-			return err_set(err, -ENOTSUP, "format %s is not supported: "
-				       "convert '%s' to raw", rows[i].name, config->path);
+			return err_set(err, -ENOTSUP, "format %s is not supported: convert "
+				       "'%s' to raw with qemu-img", rows[i].name,
+				       config->path);
 		*ret_format = rows[i].format;
 		return 0;
 	}

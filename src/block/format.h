@@ -21,7 +21,6 @@ struct disk {
 	const struct disk_format *format;
 	struct loop *loop;
 	struct file file;
-	char *id;
 	uint64_t size;		/* bytes that the guest sees; the format's open() sets it */
 	bool read_only;
 };

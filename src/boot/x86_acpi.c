@@ -257,6 +257,7 @@ static uint8_t *add_mcfg(struct area *area)
 		return NULL;
 	segment = table + HEADER_LEN + 8;
 	put_le64(segment, X86_ECAM_AT);
+	put_le16(segment + 8, X86_PCI_SEGMENT);
 	segment[11] = X86_PCI_BUSES - 1;
 	return seal(table);
 }

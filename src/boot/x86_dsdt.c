@@ -152,7 +152,7 @@ static void put_pci(struct aml *aml, const struct boot_config *config)
 	name_eisa_id(aml, "_HID", "PNP0A08");
 	name_eisa_id(aml, "_CID", "PNP0A03");
 	name_integer(aml, "_UID", 0);
-	name_integer(aml, "_SEG", 0);
+	name_integer(aml, "_SEG", X86_PCI_SEGMENT);
 	name_integer(aml, "_BBN", 0);
 
 	aml_name(aml, "_CRS");

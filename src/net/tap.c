@@ -99,8 +99,8 @@ int netdev_open_tap(struct netdev **ret_netdev, const char *id, const char *name
 		return r;
 	fd = open(TUN_PATH, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return err_sys(err, -errno, "net '%s': cannot open " TUN_PATH " (is the module "
-			       "'tun' loaded?)", id);
+		return err_sys(err, -errno, "net '%s': cannot open " TUN_PATH "%s", id,
+			       errno == ENOENT ? " (is the module 'tun' loaded?)" : "");
 	r = attach(fd, id, name, err);
 	if (!r)
 		r = new_netdev(ret_netdev, fd, id, err);

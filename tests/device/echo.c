@@ -61,27 +61,23 @@ static void echo_stop(struct virtio_dev *dev)
 	echo->nr_stops++;
 }
 
-static void hold(struct echo *echo, struct virtq *vq, const struct virtio_chain *chain)
-{
-	unsigned i = echo->nr_held++;
-
-	echo->held[i].vq = vq;
-	echo->held[i].chain = *chain;
-	if (!echo->timer.set)
-		loop_timer_set(echo->dev.loop, &echo->timer, clock_ns() + echo->delay_ns);
-}
-
+/* A chain points into itself, so it is popped to where it is to stay. */
 static void echo_kick(struct virtio_dev *dev, struct virtq *vq)
 {
 	struct echo *echo = echo_of(dev);
-	struct virtio_chain chain;
 
 	echo->nr_kicks++;
-	while (virtq_pop(vq, &chain) > 0) {
-		if (echo->delay_ns && echo->nr_held < ARRAY_LEN(echo->held))
-			hold(echo, vq, &chain);
-		else
-			answer(echo, vq, &chain);
+	while (virtq_pop(vq, &echo->held[echo->nr_held].chain) > 0) {
+		struct echo_held *held = &echo->held[echo->nr_held];
+
+		if (!echo->delay_ns || echo->nr_held == ECHO_HELD_MAX) {
+			answer(echo, vq, &held->chain);
+			continue;
+		}
+		held->vq = vq;
+		echo->nr_held++;
+		if (!echo->timer.set)
+			loop_timer_set(dev->loop, &echo->timer, clock_ns() + echo->delay_ns);
 	}
 }
 

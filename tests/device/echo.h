@@ -16,13 +16,20 @@
 #define ECHO_CONFIG_LEN		12
 #define ECHO_F_SHOUT		3	/* a feature that does nothing */
 
+#define ECHO_HELD_MAX		128
+
+struct echo_held {
+	struct virtq *vq;
+	struct virtio_chain chain;
+};
+
 struct echo {
 	struct virtio_dev dev;
 	struct loop_timer timer;
 	uint64_t delay_ns;		/* set before start */
 	int start_result;		/* what start() is to return; as above */
 	unsigned nr_held;
-	struct { struct virtq *vq; struct virtio_chain chain; } held[2 * ECHO_QUEUE_SIZE];
+	struct echo_held held[ECHO_HELD_MAX + 1];
 
 	/* Counted, for tests to look at when the loop is settled. */
 	_Atomic(unsigned) nr_starts, nr_stops, nr_kicks, nr_served;

@@ -312,8 +312,13 @@ void ring_write(struct ring *ring, uint16_t index, uint64_t at, uint32_t len,
 void ring_offer(struct ring *ring, uint16_t head)
 {
 	store16(&ring->avail->ring[ring->next_avail % ring->size], head);
-	ring->next_avail++;
-	store16(&ring->avail->idx, ring->next_avail);
+	ring_set_avail_idx(ring, (uint16_t)(ring->next_avail + 1));
+}
+
+void ring_set_avail_idx(struct ring *ring, uint16_t idx)
+{
+	ring->next_avail = idx;
+	store16(&ring->avail->idx, idx);
 }
 
 static uint16_t flags_of(const struct buffer *buffer, bool last)

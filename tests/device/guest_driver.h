@@ -127,6 +127,9 @@ void ring_write(struct ring *ring, uint16_t index, uint64_t at, uint32_t len,
 /* Put head into the next place and make it available. */
 void ring_offer(struct ring *ring, uint16_t head);
 
+/* Make available all before this index, whatever the ring says there. */
+void ring_set_avail_idx(struct ring *ring, uint16_t idx);
+
 /* A chain that is well-formed; false when descriptors have run out. */
 bool ring_send(struct ring *ring, const struct buffer *buffers, unsigned nr);
 

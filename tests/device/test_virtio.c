@@ -6,8 +6,6 @@
  */
 #include "devices/virtio/virtio.h"
 
-#include "devices/pci/pci_bus.h"
-#include "devices/pci/pci_host.h"
 #include "kind_fixture.h"
 
 #include <check.h>

@@ -94,13 +94,13 @@ static void buffer_larger_than_memory(void)
 static void more_available_than_the_queue_holds(void)
 {
 	ring_write(ring, 0, OUT_AT, LEN, 0, 0);
-	ring->avail->idx = SIZE + 1;
+	ring_set_avail_idx(ring, SIZE + 1);
 }
 
 static void available_index_goes_back(void)
 {
 	ring_write(ring, 0, OUT_AT, LEN, 0, 0);
-	ring->avail->idx = UINT16_MAX;
+	ring_set_avail_idx(ring, UINT16_MAX);
 }
 
 static void table_in_a_table(void)

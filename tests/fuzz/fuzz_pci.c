@@ -252,11 +252,8 @@ static void step(struct machine *m, const uint8_t *input)
 	case 5:
 		read_or_write(m->pio, write, IO_AT + off % 256, size, wide);
 		break;
-	case 6:
+	default:
 		msix_raise(&dev->msix, off);
-		break;
-	default:	/* as a guest that assigns all addresses anew */
-		must(!pci_bus_assign(m->bus, NULL));
 		break;
 	}
 }

@@ -14,6 +14,7 @@
 #define FADT_X_DSDT	140
 #define MADT_ENTRIES	44
 #define MADT_LAPIC	0
+#define MCFG_ECAM	44
 
 static bool sums_up(uint64_t at, uint32_t len)
 {
@@ -55,14 +56,14 @@ static unsigned count_processors(uint64_t madt)
 void payload(void)
 {
 	uint64_t rsdp = boot.rsdp, xsdt = read64(rsdp + RSDP_XSDT);
-	uint64_t fadt = 0, madt = 0, mcfg = 0;
+	uint64_t fadt = 0, madt = 0, mcfg = 0, end;
 
 	expect(!memcmp((const void *)rsdp, "RSD PTR ", 8), "the boot protocol names the RSDP");
 	expect(sums_up(rsdp, RSDP_V1_LEN) && sums_up(rsdp, RSDP_LEN), "the RSDP's checksums");
 	expect(is(xsdt, "XSDT"), "the RSDP names the XSDT");
 	check_table(xsdt);
-	for (uint64_t at = xsdt + TABLE_HEADER; at < xsdt + read32(xsdt + TABLE_LENGTH);
-	     at += 8) {
+	end = xsdt + read32(xsdt + TABLE_LENGTH);
+	for (uint64_t at = xsdt + TABLE_HEADER; at < end; at += 8) {
 		uint64_t table = read64(at);
 
 		check_table(table);
@@ -74,5 +75,5 @@ void payload(void)
 	expect(is(read64(fadt + FADT_X_DSDT), "DSDT"), "the FADT names the DSDT");
 	check_table(read64(fadt + FADT_X_DSDT));
 	expect_eq(count_processors(madt), cmdline_number("cpus"), "processors in the MADT");
-	expect_eq(read64(mcfg + 44), 0xe0000000, "the MCFG tells where ECAM is");
+	expect_eq(read64(mcfg + MCFG_ECAM), 0xe0000000, "the MCFG tells where ECAM is");
 }

@@ -24,12 +24,12 @@ EXITS_MORE = 10
 
 
 class Case(NamedTuple):
-    """files: what to make first, {name: bytes}; arguments name them as {name}."""
+    """How a payload is run, and what has to come of it."""
     arguments: tuple = ()
     status: int = OK
-    out: str = 'PASS\n'
-    err: str = ''               # a pattern; '' means that nothing is said
-    files: dict = {}
+    out: str = 'PASS\n'         # None: whatever ends with that
+    err: str = r'\Z'            # a pattern for what vmm says: nothing
+    files: dict = {}            # what to make first; arguments name it as {name}
     meanwhile: Callable = lambda vm: None
     after: Callable = lambda vm, paths: None
     image: str = ''             # instead of NAME.elf
@@ -71,7 +71,8 @@ CASES = {
     'memory_holes': Case(('--memory', '256M')),
     'mmio': Case(),
     'msix_irq': Case(),
-    'pci': Case(('--disk', '{disk}'), out='3 functions\nPASS\n',
+    'pci': Case(('--disk', '{disk}'),
+                out='3 functions\nPASS\n',
                 files={'disk': bytes(SECTOR)}),
     'pio': Case(),
     'power_button': Case(out='READY\nPASS\n', meanwhile=press_button),
@@ -105,7 +106,7 @@ def run(vmm, payloads, name, case):
             assert status == case.status, f'exit status {status}, not {case.status}'
             assert out == case.out or case.out is None and out.endswith('PASS\n'), \
                 f'the guest printed {out!r}, not {case.out!r}'
-            assert re.match(case.err or r'\Z', vm.err.decode(errors='replace')), \
+            assert re.match(case.err, vm.err.decode(errors='replace')), \
                 'what vmm says is not as expected'
             case.after(vm, paths)
             return vm
@@ -116,8 +117,8 @@ def run_ioeventfd_no_exits(vmm, payloads):
     counts = []
     for requests in REQUESTS:
         case = Case(('--log', 'debug', '--disk', '{disk}', '--cmdline', f'requests={requests}'),
-                    files={'disk': bytes(SECTOR)}, err='')
-        counts.append(exits(run(vmm, payloads, 'ioeventfd_no_exits', case._replace(err='.'))))
+                    files={'disk': bytes(SECTOR)}, err='.')
+        counts.append(exits(run(vmm, payloads, 'ioeventfd_no_exits', case)))
     assert counts[1] - counts[0] <= EXITS_MORE, \
         f'{REQUESTS[1] - REQUESTS[0]} more requests took {counts[1] - counts[0]} more exits'
 

@@ -79,6 +79,12 @@ class Streams(VmTest):
         self.assertEqual(run.finish(), OK)
         self.assertEqual(run.err, b'')
 
+    def test_reader_that_sleeps_does_not_keep_vmm(self):
+        run = self.start('flood', '--cmdline', f'lines={3 * LINES}', '--shutdown-timeout', '1')
+        run.wait_for(LINE)
+        run.kill()
+        self.assertEqual(run.finish_unread(), FORCED)
+
     def test_input_reaches_the_guest_as_it_is(self):
         run = self.start('echo')
         run.wait_for(b'READY')

@@ -27,7 +27,7 @@ class Keys(VmTest):
         self.run_.type(b'q')
         self.assertEqual(self.run_.finish(), OK)
         told = b''.join(b'<%d>' % key for key in (*keys, ord('q')))
-        self.assertIn(b'READY\n' + told + b'PASS\n', self.run_.out)
+        self.assertIn(b'READY\n' + told + b'PASS\n', self.run_.out.replace(b'\r', b''))
 
     def test_control_keys_are_the_guests(self):
         self.run_.type(b'\x03\x1a\x1c\x04\r\x13\x11\x16')
@@ -62,12 +62,21 @@ class Keys(VmTest):
 class Screen(VmTest):
     def test_messages_begin_at_the_left_edge(self):
         run = self.start('deaf', '--log', 'info', terminal=True, messages_too=True)
-        run.wait_for(b'READY\n')
+        run.wait_for(b'READY')
         run.kill()
         run.wait_for(b'button')
         run.kill()
         self.assertEqual(run.finish(), FORCED)
         self.assertRegex(run.out, rb'vmm: [^\r\n]*power button[^\r\n]*\r\n')
+
+
+    def test_stopped_terminal_does_not_keep_vmm(self):
+        run = self.start('flood', '--cmdline', 'lines=2000', '--shutdown-timeout', '1',
+                         terminal=True)
+        run.wait_for(b'0123456789')
+        run.kill()
+        self.assertEqual(run.finish_unread(), FORCED)
+        self.assertEqual(run.mode(), run.before)
 
 
 class Background(VmTest):

@@ -10,7 +10,10 @@
 #
 # What passes between the two machines is the writable 9p share at /run/lab:
 #
-#	job		bash script to run (from outside)
+#	kernel		folder of this kernel (from outside, like the next three)
+#	modules		names of modules to load besides kvm_amd
+#	terminal	rows and columns, if the job is to have a terminal
+#	job		bash script to run
 #	started		appears when the job starts
 #	status		the job's exit status; without it the lab has failed
 #	results/	whatever the job leaves for the caller ($LAB_RESULTS)
@@ -18,12 +21,6 @@
 share=/run/lab
 
 share_9p="trans=virtio,version=9p2000.L,msize=512000"
-
-# The value of lab.NAME= on the kernel's command line, commas turned to blanks.
-option()
-{
-	sed -n "s/.*\<lab\.$1=\([^ ]*\).*/\1/p" /proc/cmdline | tr , ' '
-}
 
 # Leaving without a status is how a lab fault is told; the console says why.
 fault()
@@ -44,8 +41,7 @@ build_root()
 	mount -t sysfs sys /sys
 	mount -t devtmpfs dev /dev
 
-	# shellcheck disable=SC2046
-	modprobe -a virtio_pci 9pnet_virtio 9p overlay virtio_console $(option modules) ||
+	modprobe -a virtio_pci 9pnet_virtio 9p overlay virtio_console ||
 		fault "a kernel module does not load"
 
 	mkdir -p /lower /upper /root
@@ -82,11 +78,33 @@ finish_root()
 	mount -t cgroup2 cgroup2 /sys/fs/cgroup
 	ip link set lo up
 
-	modules=/lib/modules/$(uname -r)
-	mkdir -p "$modules"
-	mount --bind "$LAB_KERNEL/modules" "$modules"
-	[ ! -e /dev/kvm ] || chmod 666 /dev/kvm
 	hostname lab
+}
+
+# KVM copies the TSC's frequency when it is loaded, while the kernel still refines
+# it until a second or so after its start.  A KVM loaded in between goes on with a
+# first guess that can be some per mille off when the outer machine is busy, and then
+# takes its guests for ones that want another frequency: their timers come seconds
+# late or never.
+await_tsc()
+{
+	for _ in $(seq 200); do
+		! grep -qx tsc /sys/devices/system/clocksource/clocksource0/current_clocksource ||
+			return
+		sleep 0.05
+	done
+	fault "the TSC did not become the clock"
+}
+
+load_modules()
+{
+	in_root=/lib/modules/$(uname -r)
+	mkdir -p "$in_root"
+	mount --bind "$(cat $share/kernel)/modules" "$in_root"
+	await_tsc
+	# shellcheck disable=SC2046
+	/sbin/modprobe -a kvm_amd $(cat $share/modules) || fault "a kernel module does not load"
+	chmod 666 /dev/kvm
 }
 
 # The device file of the virtio-serial port of that name.  Ports are announced by
@@ -108,7 +126,7 @@ port()
 
 # A port can be open only once, while a job may open /dev/stdout again: so it
 # writes to a pipe, as most callers' jobs do anyway.
-run_job()
+run_job_on_ports()
 {
 	mkfifo /run/stdout /run/stderr
 	cat /run/stdout > "$(port stdout)" &
@@ -116,8 +134,6 @@ run_job()
 	cat /run/stderr > "$(port stderr)" &
 	copy_err=$!
 
-	export LAB=1 LAB_RESULTS=$share/results
-	: > $share/started
 	setsid bash $share/job < /dev/null > /run/stdout 2> /run/stderr &
 	wait $!
 	status=$?
@@ -128,13 +144,35 @@ run_job()
 		kill -0 $copy_out 2>/dev/null || kill -0 $copy_err 2>/dev/null || break
 		sleep 0.05
 	done
+}
+
+run_job_on_terminal()
+{
+	port terminal > /dev/null
+	read -r rows columns < $share/terminal
+	stty -F /dev/hvc0 rows "$rows" columns "$columns"
+	# In the foreground: shells let what is in the background ignore Ctrl-C.
+	setsid -c bash $share/job < /dev/hvc0 > /dev/hvc0 2>&1
+	status=$?
+	sleep 0.2	# the console has no way to tell that all is written
+}
+
+run_job()
+{
+	export LAB=1 LAB_RESULTS=$share/results
+	: > $share/started
+	if [ -e $share/terminal ]; then
+		run_job_on_terminal
+	else
+		run_job_on_ports
+	fi
 	echo $status > $share/status
 }
 
 if [ "$1" != in-root ]; then
 	build_root
 fi
-LAB_KERNEL=$(cat $share/kernel)
 finish_root
+load_modules
 run_job
 restart

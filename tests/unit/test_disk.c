@@ -108,7 +108,6 @@ START_TEST(disk_is_what_the_file_is)
 {
 	ck_assert_int_eq(open_disk(config("a.img")), 0);
 
-	ck_assert_str_eq(disk_id(disk), "root");
 	ck_assert_uint_eq(disk_size(disk), SIZE);
 	ck_assert_uint_eq(disk_block_size(disk), 512);
 	ck_assert(!disk_read_only(disk));
@@ -158,7 +157,7 @@ START_TEST(file_that_cannot_be_written_is_refused_unless_read_only)
 	/* Root writes whatever it wants; for anybody else this changes nothing. */
 	ck_assert_int_ge(seteuid(geteuid() ? geteuid() : NOBODY), 0);
 
-	refuses(c, -EACCES, "add readonly");
+	refuses(c, -EACCES, "add 'readonly'");
 	c.read_only = true;
 	ck_assert_int_eq(open_disk(c), 0);
 	ck_assert(disk_read_only(disk));
@@ -233,7 +232,8 @@ static const struct {
 	{ "# Disk DescriptorFile\n", "vmdk", 0 },
 	{ "\x7f\x10\xda\xbe", "vdi", 0x40 },
 	{ "vhdxfile", "vhdx", 0 },
-	{ "conectix", "vhd", 0 },
+	{ "COWD", "vmdk", 0 },
+	{ "conectix", "vpc", 0 },
 };
 
 START_TEST(content_of_another_format_is_refused_not_followed)
@@ -413,10 +413,10 @@ START_TEST(request_beyond_the_end_fails_and_changes_nothing)
 	struct stat st;
 
 	ck_assert_int_eq(open_disk(config("a.img")), 0);
-	ck_assert_int_eq(transfer(DISK_WRITE, SIZE, bytes, 512, false), -EIO);
-	ck_assert_int_eq(transfer(DISK_WRITE, SIZE - 512, bytes, 1024, false), -EIO);
-	ck_assert_int_eq(transfer(DISK_READ, UINT64_MAX - 511, bytes, 512, false), -EIO);
-	ck_assert_int_eq(transfer(DISK_READ, UINT64_MAX - 511, bytes, 1024, false), -EIO);
+	ck_assert_int_eq(transfer(DISK_WRITE, SIZE, bytes, 512, false), -EINVAL);
+	ck_assert_int_eq(transfer(DISK_WRITE, SIZE - 512, bytes, 1024, false), -EINVAL);
+	ck_assert_int_eq(transfer(DISK_READ, UINT64_MAX - 511, bytes, 512, false), -EINVAL);
+	ck_assert_int_eq(transfer(DISK_READ, UINT64_MAX - 511, bytes, 1024, false), -EINVAL);
 
 	ck_assert_int_eq(stat(in_folder("a.img"), &st), 0);
 	ck_assert_int_eq(st.st_size, SIZE);
@@ -433,6 +433,22 @@ START_TEST(request_for_parts_of_blocks_is_refused)
 
 	ck_assert_int_eq(transfer(DISK_READ, 1, bytes, 512, false), -EINVAL);
 	ck_assert_int_eq(transfer(DISK_READ, 0, bytes, 513, false), -EINVAL);
+}
+END_TEST
+
+START_TEST(refused_request_ends_later_not_from_within)
+{
+	struct disk_request request = {
+		.op = DISK_READ, .at = SIZE, .len = 512, .done = request_done,
+	};
+
+	ck_assert_int_eq(open_disk(config("a.img")), 0);
+	nr_pending = 1;
+	disk_submit(disk, &request);
+	ck_assert_int_eq(nr_pending, 1);
+	ck_assert_int_eq(loop_run(loop), 0);
+
+	ck_assert_int_eq(nr_pending, 0);
 }
 END_TEST
 
@@ -681,6 +697,7 @@ static TCase *request_tests(void)
 	tcase_add_test(tc, durable_write_is_in_the_file);
 	tcase_add_test(tc, request_beyond_the_end_fails_and_changes_nothing);
 	tcase_add_test(tc, request_for_parts_of_blocks_is_refused);
+	tcase_add_test(tc, refused_request_ends_later_not_from_within);
 	tcase_add_test(tc, request_for_nothing_succeeds);
 	tcase_add_test(tc, read_only_disk_is_read_and_flushed_but_not_written);
 	tcase_add_test(tc, file_that_is_cut_behind_our_back_is_an_error);

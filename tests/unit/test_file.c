@@ -69,6 +69,14 @@ void loop_fdatasync(struct loop *loop, struct loop_io *io, int fd)
 	io->done(io, results[nr_ops++]);
 }
 
+static struct loop_task *deferred;
+
+void loop_defer(struct loop *loop, struct loop_task *task)
+{
+	(void)loop;
+	deferred = task;
+}
+
 static struct file file;
 static struct file_io io;
 static int nr_done, result;
@@ -222,6 +230,18 @@ START_TEST(durable_write_says_so_to_the_kernel)
 }
 END_TEST
 
+START_TEST(refusal_comes_at_the_end_of_the_turn)
+{
+	io.done = io_done;
+	file_refuse(NULL, &io, -EROFS);
+	ck_assert_int_eq(nr_done, 0);
+
+	deferred->run(deferred);
+	ck_assert_int_eq(nr_done, 1);
+	ck_assert_int_eq(result, -EROFS);
+}
+END_TEST
+
 START_TEST(flush_passes_the_result_on)
 {
 	results[0] = 0;
@@ -362,6 +382,7 @@ int main(void)
 	tcase_add_test(tc, error_ends_the_transfer);
 	tcase_add_test(tc, end_of_file_is_an_error);
 	tcase_add_test(tc, durable_write_says_so_to_the_kernel);
+	tcase_add_test(tc, refusal_comes_at_the_end_of_the_turn);
 	tcase_add_test(tc, flush_passes_the_result_on);
 	suite_add_tcase(s, tc);
 

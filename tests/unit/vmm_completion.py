@@ -47,7 +47,8 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.offered('vmm run --ker'), ['--kernel'])
 
     def test_keys_of_a_disk_are_offered(self):
-        self.assertEqual(self.offered('vmm run --disk path=a,read'), ['path=a,readonly'])
+        # Bash keeps what stands before the last '='.
+        self.assertEqual(self.offered('vmm run --disk path=a,read'), ['a,readonly'])
 
 
 unittest.main(argv=sys.argv[:1])

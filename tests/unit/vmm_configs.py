@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Usage: vmm_configs.py VMM CONFIG...
+"""Usage: vmm_configs.py VMM FOLDER
 
-Each ready configuration loads, and what is dumped of it loads to the same.
+Each ready configuration in the folder loads, and what is dumped of it loads to the same.
 """
 
+import glob
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import tempfile
 import unittest
 
 VMM = sys.argv[1]
-CONFIGS = sys.argv[2:]
+CONFIGS = sorted(glob.glob(os.path.join(sys.argv[2], '*.yaml')))
 
 
 def dump(config):

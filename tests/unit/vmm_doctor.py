@@ -21,12 +21,12 @@ def doctor(*arguments):
 class Doctor(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.run = doctor('--json')
-        cls.report = json.loads(cls.run.stdout)
+        cls.done = doctor('--json')
+        cls.report = json.loads(cls.done.stdout)
 
     def test_exit_status_tells_whether_all_that_is_needed_is_there(self):
         failed = [c['name'] for c in self.report['checks'] if c['state'] == 'fail']
-        self.assertEqual(self.run.returncode, 1 if failed else 0)
+        self.assertEqual(self.done.returncode, 1 if failed else 0)
         self.assertEqual(self.report['ready'], not failed)
 
     def test_each_check_has_found_something(self):

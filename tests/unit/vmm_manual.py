@@ -32,12 +32,12 @@ class ManualPage(unittest.TestCase):
         with open(SOURCE, encoding='utf-8') as file:
             cls.source = file.read()
         with open(SOURCE, encoding='utf-8') as file:
-            cls.run = subprocess.run([SCDOC], stdin=file, capture_output=True, text=True,
+            cls.done = subprocess.run([SCDOC], stdin=file, capture_output=True, text=True,
                                      check=False)
 
     def test_scdoc_has_nothing_to_say(self):
-        self.assertEqual((self.run.returncode, self.run.stderr), (0, ''))
-        self.assertIn('.TH "vmm" "1"', self.run.stdout)
+        self.assertEqual((self.done.returncode, self.done.stderr), (0, ''))
+        self.assertIn('.TH "vmm" "1"', self.done.stdout)
 
     def test_options_take_the_place_of_their_marks(self):
         self.assertNotIn('%options', self.source)

@@ -71,10 +71,10 @@ void pci_bus_write(struct pci_bus *bus, uint8_t devfn, unsigned reg, unsigned si
 		   uint32_t value);
 
 /*
- * The firmware's part: give every BAR an address in its window and let it
- * decode, so that a guest which assigns nothing works.  Bus mastering is left
- * to the driver.  -ENOSPC when a BAR finds no room; give up the VM then.  Main,
- * before vCPUs run.
+ * The firmware's part: give every BAR an address in its window.  Decoding and
+ * bus mastering are left to the driver: a guest that finds decoding on switches
+ * it off and on again around every BAR it sizes.  -ENOSPC when a BAR finds no
+ * room; give up the VM then.  Main, before vCPUs run.
  */
 int pci_bus_assign(struct pci_bus *bus, struct err *err);
 

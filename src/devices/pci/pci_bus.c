@@ -262,8 +262,6 @@ static int assign_bar(struct pci_bus_config *left, struct pci_bar *bar, struct e
 			       "PCI slot %u: no room for BAR %u (%s, %" PRIu64 " bytes)",
 			       PCI_SLOT(bar->fn->devfn), bar->index, bar->region.name, len);
 	pci_bar_set_address(bar, at);
-	bar->fn->config[PCI_COMMAND] |=
-		bar->kind == PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
 	return 0;
 }
 
@@ -307,7 +305,6 @@ static int assign_locked(struct pci_bus *bus, struct err *err)
 			return r;
 		lens &= ~len;
 	}
-	remap(bus);
 	return 0;
 }
 

@@ -109,18 +109,16 @@ static uint64_t ecam_off(uint32_t address, uint64_t port)
 }
 
 /*
- * CONFIG_ADDRESS takes whole dwords only: the ports in it belong to others,
+ * CONFIG_ADDRESS answers whole dwords only: the ports in it belong to others,
  * such as the reset register at 0xcf9, as far as smaller accesses go.
- *
- * It cannot be read back.  Who just uses it, as firmware does, finds it
- * working; Linux, which tests it first, finds it missing and uses ECAM
- * instead, at one exit per access where the ports cost two.
  */
 static uint64_t ports_read(struct bus_region *region, uint64_t port, unsigned size)
 {
 	struct pci_host *host = container_of(region, struct pci_host, ports);
 	uint32_t address = host->address;
 
+	if (port == CONFIG_ADDRESS && size == 4)
+		return address;
 	if (port < CONFIG_DATA || !(address & ADDRESS_ENABLE))
 		return UINT64_MAX;
 	return config_read(host, ecam_off(address, port), size);

@@ -160,6 +160,7 @@ static uint64_t *ring_address(struct virtq_setup *setup, uint64_t off, unsigned 
 static uint32_t read_queue(struct virtio_pci *vp, uint64_t off)
 {
 	struct virtq_setup setup;
+	const uint64_t *address;
 	unsigned half;
 
 	/* A queue that does not exist has size 0 (section 4.1.4.3.1). */
@@ -176,7 +177,8 @@ static uint32_t read_queue(struct virtio_pci *vp, uint64_t off)
 	case COMMON_QUEUE_NOTIFY_OFF:
 		return vp->queue_select;
 	default:
-		return (uint32_t)(*ring_address(&setup, off, &half) >> 32 * half);
+		address = ring_address(&setup, off, &half);
+		return (uint32_t)(*address >> 32 * half);
 	}
 }
 

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fake_disk.h - disk.h in memory, in place of src/block.
+ *
+ * Requests complete at the end of the loop's turn, unless they are held.
+ */
+#ifndef DEVICE_FAKE_DISK_H
+#define DEVICE_FAKE_DISK_H
+
+#include "block/disk.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What happened to a disk, and what is to happen; the owner's. */
+struct fake_disk_log {
+	bool hold;			/* complete nothing until fake_disk_release() */
+	unsigned nr_turns;		/* of the loop that a request takes besides */
+	int result;			/* of every request, if not 0 */
+	unsigned nr_waiting;		/* submitted, not complete */
+	unsigned nr_reads, nr_writes, nr_durable, nr_flushes;
+};
+
+/* bytes hold the content, outlive the disk, and are len long, a multiple of 512. */
+struct disk *fake_disk_new(struct loop *loop, uint8_t *bytes, uint64_t len, bool read_only);
+struct disk *fake_disk_free(struct disk *disk);		/* -> NULL */
+
+struct fake_disk_log *fake_disk_log(struct disk *disk);
+
+/* Complete what is held and hold no more.  Owner. */
+void fake_disk_release(struct disk *disk);
+
+#endif

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * test_virtio_net.c - packets both ways, with a socket pair as the wire.
+ */
+#include "devices/virtio/virtio_net.h"
+
+#include "base/bytes.h"
+#include "fake_netdev.h"
+#include "guest_driver.h"
+#include "rig.h"
+
+#include <check.h>
+#include <errno.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_net.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RING_SIZE	64
+#define SECONDS_MAX	60
+#define HEADER_LEN	NETDEV_HEADER_LEN
+#define PACKET_LEN	200u		/* header included */
+#define ROOM		2048u		/* of a receive buffer */
+#define OUT_AT		DRIVER_FREE_AT
+#define IN_AT		(DRIVER_FREE_AT + 0x4000)
+
+static const uint8_t mac[6] = { 0x02, 0x11, 0x22, 0x33, 0x44, 0x55 };
+
+static struct rig rig;
+static struct driver driver;
+static struct netdev *netdev;
+static int wire;
+static struct ring *rx, *tx;
+static struct vring_used_elem elem;
+
+static void setup(void)
+{
+	struct virtio_dev *dev;
+
+	rig_open(&rig, RIG_THREAD);
+	netdev = fake_netdev_new(&wire);
+	ck_assert_int_eq(virtio_net_new(&dev, netdev, mac, rig.mem, rig.loop, NULL), 0);
+	rig_plug(&rig, dev);
+	ck_assert(driver_find(&driver, &rig, VIRTIO_ID_NET));
+	rx = &driver.rings[0];
+	tx = &driver.rings[1];
+}
+
+static void teardown(void)
+{
+	rig_unplug(&rig);
+	netdev = netdev_close(netdev);
+	close(wire);
+	rig_close(&rig);
+}
+
+static void start(uint64_t features)
+{
+	ck_assert(driver_start(&driver, features, RING_SIZE));
+}
+
+/* A packet that tells which one it is. */
+static void fill(uint8_t *packet, unsigned which, size_t len)
+{
+	memset(packet, (int)(which + 1), len);
+	memset(packet, 0, HEADER_LEN);
+}
+
+static void send_packet(unsigned which)
+{
+	uint64_t at = OUT_AT + which % RING_SIZE * PACKET_LEN;
+	const struct buffer buffer = { at, PACKET_LEN, false };
+
+	fill(rig_ram(&rig, at, PACKET_LEN), which, PACKET_LEN);
+	ck_assert(ring_send(tx, &buffer, 1));
+}
+
+static void assert_on_wire(unsigned which)
+{
+	uint8_t expected[PACKET_LEN], packet[PACKET_LEN + 1];
+	struct pollfd pollfd = { .fd = wire, .events = POLLIN };
+
+	fill(expected, which, PACKET_LEN);
+	ck_assert_int_eq(poll(&pollfd, 1, RIG_PATIENCE_MS), 1);
+	ck_assert_int_eq(recv(wire, packet, sizeof(packet), 0), PACKET_LEN);
+	ck_assert_mem_eq(packet, expected, PACKET_LEN);
+}
+
+static uint64_t room_at(unsigned which)
+{
+	return IN_AT + which % 32 * (uint64_t)ROOM;
+}
+
+static void offer_room(unsigned which)
+{
+	const struct buffer buffer = { room_at(which), ROOM, true };
+
+	memset(rig_ram(&rig, room_at(which), ROOM), 0xff, ROOM);
+	ck_assert(ring_send(rx, &buffer, 1));
+}
+
+static void put_on_wire(unsigned which)
+{
+	uint8_t packet[PACKET_LEN];
+
+	fill(packet, which, sizeof(packet));
+	ck_assert_int_eq(send(wire, packet, sizeof(packet), 0), PACKET_LEN);
+}
+
+static void assert_received(unsigned which)
+{
+	uint8_t expected[PACKET_LEN];
+
+	fill(expected, which, PACKET_LEN);
+	put_le16(expected + offsetof(struct virtio_net_hdr_v1, num_buffers), 1);
+	ck_assert(ring_wait(rx, &elem));
+	ck_assert_uint_eq(elem.len, PACKET_LEN);
+	ck_assert_mem_eq(rig_ram(&rig, room_at(which), PACKET_LEN), expected, PACKET_LEN);
+}
+
+/* Out. */
+
+START_TEST(packet_goes_out_with_its_header)
+{
+	start(DRIVER_CORE_FEATURES);
+
+	send_packet(0);
+	ring_kick(tx);
+
+	assert_on_wire(0);
+	ck_assert(ring_wait(tx, &elem));
+	ck_assert_uint_eq(elem.len, 0);
+}
+END_TEST
+
+START_TEST(packet_may_be_scattered)
+{
+	const struct buffer buffers[] = {
+		{ OUT_AT, 5, false }, { OUT_AT + 5, 7, false }, { OUT_AT + 12, 1, false },
+		{ OUT_AT + 13, PACKET_LEN - 13, false },
+	};
+
+	start(0);
+	fill(rig_ram(&rig, OUT_AT, PACKET_LEN), 4, PACKET_LEN);
+	ck_assert(ring_send(tx, buffers, ARRAY_LEN(buffers)));
+	ring_kick(tx);
+
+	assert_on_wire(4);
+}
+END_TEST
+
+START_TEST(packets_stay_in_order)
+{
+	start(DRIVER_CORE_FEATURES);
+
+	for (unsigned i = 0; i < RING_SIZE; i++)
+		send_packet(i);
+	ring_kick(tx);
+
+	for (unsigned i = 0; i < RING_SIZE; i++)
+		assert_on_wire(i);
+}
+END_TEST
+
+START_TEST(full_wire_holds_packets_back_and_loses_none)
+{
+	unsigned nr_sent = 0, nr_seen = 0;
+
+	start(DRIVER_CORE_FEATURES);
+	/* Until the wire takes no more the device gives each one back. */
+	for (; ring_used_idx(tx) == nr_sent; nr_sent++) {
+		ring_reap(tx, &elem);
+		send_packet(nr_sent);
+		ring_kick(tx);
+		rig_settle(&rig);
+	}
+	send_packet(nr_sent++);
+	ring_kick(tx);
+	ck_assert_uint_ge(nr_sent, 3);
+
+	for (; nr_seen < nr_sent; nr_seen++)
+		assert_on_wire(nr_seen);
+	rig_settle(&rig);
+	ck_assert_uint_eq(ring_used_idx(tx), nr_sent);
+}
+END_TEST
+
+START_TEST(reset_while_the_wire_is_full_forgets_what_waits)
+{
+	unsigned nr_sent = 0;
+
+	start(0);
+	for (; ring_used_idx(tx) == nr_sent; nr_sent++) {
+		ring_reap(tx, &elem);
+		send_packet(nr_sent);
+		ring_kick(tx);
+		rig_settle(&rig);
+	}
+	start(0);
+	for (unsigned i = 0; i + 1 < nr_sent; i++)
+		assert_on_wire(i);
+
+	send_packet(100);
+	ring_kick(tx);
+
+	assert_on_wire(100);
+}
+END_TEST
+
+START_TEST(packet_that_the_wire_refuses_is_lost)
+{
+	start(0);
+	close(wire);
+	wire = dup(STDIN_FILENO);
+
+	send_packet(0);
+	ring_kick(tx);
+
+	ck_assert(ring_wait(tx, &elem));
+	ck_assert_uint_eq(driver_status(&driver), DRIVER_READY);
+}
+END_TEST
+
+START_TEST(packet_shorter_than_its_header_is_a_breach)
+{
+	const struct buffer buffer = { OUT_AT, HEADER_LEN - 1, false };
+
+	start(0);
+	ck_assert(ring_send(tx, &buffer, 1));
+	ring_kick(tx);
+
+	ck_assert(driver_must_reset(&driver));
+	start(0);
+	send_packet(1);
+	ring_kick(tx);
+	assert_on_wire(1);
+}
+END_TEST
+
+/* In. */
+
+START_TEST(packet_comes_in_with_its_header)
+{
+	start(DRIVER_CORE_FEATURES);
+	offer_room(0);
+	ring_kick(rx);
+	rig_settle(&rig);
+
+	put_on_wire(0);
+
+	assert_received(0);
+}
+END_TEST
+
+START_TEST(packet_waits_for_a_buffer)
+{
+	start(DRIVER_CORE_FEATURES);
+	put_on_wire(0);
+	put_on_wire(1);
+	rig_settle(&rig);
+	ck_assert_uint_eq(ring_used_idx(rx), 0);
+
+	offer_room(0);
+	ring_kick(rx);
+	assert_received(0);
+	offer_room(1);
+	ring_notify(rx);
+	assert_received(1);
+}
+END_TEST
+
+START_TEST(packet_from_before_the_start_comes_in)
+{
+	put_on_wire(3);
+	start(0);
+
+	offer_room(3);
+	ring_kick(rx);
+
+	assert_received(3);
+}
+END_TEST
+
+START_TEST(packet_may_be_received_in_pieces)
+{
+	const struct buffer buffers[] = {
+		{ IN_AT, 6, true }, { IN_AT + 6, 5, true }, { IN_AT + 11, 1000, true },
+	};
+
+	start(0);
+	ck_assert(ring_send(rx, buffers, ARRAY_LEN(buffers)));
+	ring_kick(rx);
+	put_on_wire(0);
+
+	assert_received(0);
+}
+END_TEST
+
+START_TEST(many_packets_come_in_though_buffers_are_few)
+{
+	enum { ROOMS = 4, PACKETS = 2000 };
+	unsigned nr_put = 0;
+
+	start(DRIVER_CORE_FEATURES);
+	for (unsigned i = 0; i < ROOMS; i++)
+		offer_room(i);
+	ring_kick(rx);
+
+	for (unsigned i = 0; i < PACKETS; i++) {
+		for (; nr_put < PACKETS && nr_put < i + 2 * ROOMS; nr_put++)
+			put_on_wire(nr_put);
+		assert_received(i);
+		offer_room(i + ROOMS);
+		ring_notify(rx);
+	}
+}
+END_TEST
+
+START_TEST(packet_larger_than_the_buffer_never_writes_beyond_it)
+{
+	const struct buffer buffer = { IN_AT, PACKET_LEN / 2, true };
+	const uint8_t *after = rig_ram(&rig, IN_AT + PACKET_LEN / 2, PACKET_LEN);
+
+	start(0);
+	ck_assert(ring_send(rx, &buffer, 1));
+	ring_kick(rx);
+	put_on_wire(7);
+
+	ck_assert(ring_wait(rx, &elem));
+	ck_assert_uint_le(elem.len, PACKET_LEN / 2);
+	for (unsigned i = 0; i < PACKET_LEN; i++)
+		ck_assert_uint_eq(after[i], 0);
+}
+END_TEST
+
+START_TEST(packet_without_a_header_is_dropped_and_its_buffer_used_again)
+{
+	start(0);
+	offer_room(0);
+	ring_kick(rx);
+
+	ck_assert_int_eq(send(wire, "short", 5, 0), 5);
+	put_on_wire(0);
+
+	assert_received(0);
+	ck_assert(!ring_reap(rx, &elem));
+}
+END_TEST
+
+START_TEST(receive_buffer_smaller_than_a_header_is_a_breach)
+{
+	const struct buffer buffer = { IN_AT, HEADER_LEN - 1, true };
+
+	start(0);
+	ck_assert(ring_send(rx, &buffer, 1));
+	ring_kick(rx);
+
+	ck_assert(driver_must_reset(&driver));
+	start(0);
+	put_on_wire(0);
+	offer_room(0);
+	ring_kick(rx);
+	assert_received(0);
+}
+END_TEST
+
+/* What the device says and is told. */
+
+START_TEST(configuration_tells_address_and_link)
+{
+	for (unsigned i = 0; i < sizeof(mac); i++)
+		ck_assert_uint_eq(driver_config(&driver, i, 1), mac[i]);
+	ck_assert_uint_eq(driver_config(&driver, offsetof(struct virtio_net_config, status),
+					2), VIRTIO_NET_S_LINK_UP);
+}
+END_TEST
+
+START_TEST(offloads_are_those_that_the_driver_accepted)
+{
+	start(BIT64(VIRTIO_NET_F_GUEST_CSUM) | BIT64(VIRTIO_NET_F_GUEST_TSO6));
+	ck_assert_uint_eq(fake_netdev_offloads(netdev), NETDEV_CSUM | NETDEV_TSO6);
+
+	start(BIT64(VIRTIO_NET_F_GUEST_CSUM) | BIT64(VIRTIO_NET_F_GUEST_TSO4) |
+	      BIT64(VIRTIO_NET_F_GUEST_ECN));
+	ck_assert_uint_eq(fake_netdev_offloads(netdev),
+			  NETDEV_CSUM | NETDEV_TSO4 | NETDEV_ECN);
+
+	start(0);
+	ck_assert_uint_eq(fake_netdev_offloads(netdev), 0);
+}
+END_TEST
+
+START_TEST(back_end_without_offloads_makes_the_device_ask_for_a_reset)
+{
+	fake_netdev_refuse_offloads(netdev, -EINVAL);
+
+	ck_assert(!driver_start(&driver, 0, RING_SIZE));
+
+	ck_assert(driver_must_reset(&driver));
+	fake_netdev_refuse_offloads(netdev, 0);
+	start(0);
+	send_packet(0);
+	ring_kick(tx);
+	assert_on_wire(0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("virtio_net");
+	TCase *tc = tcase_create("socket pair");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, SECONDS_MAX);
+	tcase_add_test(tc, packet_goes_out_with_its_header);
+	tcase_add_test(tc, packet_may_be_scattered);
+	tcase_add_test(tc, packets_stay_in_order);
+	tcase_add_test(tc, full_wire_holds_packets_back_and_loses_none);
+	tcase_add_test(tc, reset_while_the_wire_is_full_forgets_what_waits);
+	tcase_add_test(tc, packet_that_the_wire_refuses_is_lost);
+	tcase_add_test(tc, packet_shorter_than_its_header_is_a_breach);
+	tcase_add_test(tc, packet_comes_in_with_its_header);
+	tcase_add_test(tc, packet_waits_for_a_buffer);
+	tcase_add_test(tc, packet_from_before_the_start_comes_in);
+	tcase_add_test(tc, packet_may_be_received_in_pieces);
+	tcase_add_test(tc, many_packets_come_in_though_buffers_are_few);
+	tcase_add_test(tc, packet_larger_than_the_buffer_never_writes_beyond_it);
+	tcase_add_test(tc, packet_without_a_header_is_dropped_and_its_buffer_used_again);
+	tcase_add_test(tc, receive_buffer_smaller_than_a_header_is_a_breach);
+	tcase_add_test(tc, configuration_tells_address_and_link);
+	tcase_add_test(tc, offloads_are_those_that_the_driver_accepted);
+	tcase_add_test(tc, back_end_without_offloads_makes_the_device_ask_for_a_reset);
+	suite_add_tcase(s, tc);
+
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/doctor.h"
+
+#include "base/bits.h"
+
+#include <check.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char *text;
+static size_t text_len;
+
+static void free_text(void)
+{
+	free(text);
+	text = NULL;
+}
+
+/* A report of two made-up checks. */
+
+static const struct doctor_check checks[] = {
+	{ "cpu", "processor", NULL },
+	{ "disk", "disks", NULL },
+};
+
+static const struct doctor_finding fine[] = {
+	{ DOCTOR_OK, "fast", "", "" },
+	{ DOCTOR_OK, "two", "", "" },
+};
+
+static const struct doctor_finding noted[] = {
+	{ DOCTOR_OK, "fast", "", "" },
+	{ DOCTOR_NOTE, "one", "there is no spare", "buy another" },
+};
+
+static const struct doctor_finding failed[] = {
+	{ DOCTOR_FAIL, "none", "nothing runs", "find \"one\"" },
+	{ DOCTOR_NOTE, "one", "", "" },
+};
+
+static void print(const struct doctor_finding *findings, bool styled)
+{
+	FILE *out = open_memstream(&text, &text_len);
+
+	doctor_print(checks, findings, ARRAY_LEN(checks), styled, out);
+	fclose(out);
+}
+
+START_TEST(status_tells_of_failures_but_not_of_notes)
+{
+	ck_assert_int_eq(doctor_status(fine, ARRAY_LEN(fine)), 0);
+	ck_assert_int_eq(doctor_status(noted, ARRAY_LEN(noted)), 0);
+	ck_assert_int_eq(doctor_status(failed, ARRAY_LEN(failed)), 1);
+}
+END_TEST
+
+START_TEST(plain_report_has_words_in_columns)
+{
+	print(noted, false);
+
+	ck_assert_str_eq(text,
+			 "ok    processor         fast\n"
+			 "note  disks             one\n"
+			 "                        There is no spare.\n"
+			 "                        -> Buy another.\n"
+			 "\nVMs can run here, within the limits that the note tells of.\n");
+}
+END_TEST
+
+START_TEST(failure_is_the_last_word)
+{
+	print(failed, false);
+
+	ck_assert_int_eq(strncmp(text, "FAIL  processor", 15), 0);
+	ck_assert_ptr_nonnull(strstr(text, "\n\nVMs cannot run here yet: 1 of 2 checks failed.\n"));
+}
+END_TEST
+
+START_TEST(styled_report_has_coloured_signs)
+{
+	print(fine, true);
+
+	ck_assert_str_eq(text,
+			 "\033[32m\u2713\033[0m processor         fast\n"
+			 "\033[32m\u2713\033[0m disks             two\n"
+			 "\nVMs can run here.\n");
+}
+END_TEST
+
+START_TEST(long_explanation_is_wrapped_at_words)
+{
+	static const struct doctor_finding wordy[] = {
+		{ DOCTOR_NOTE, "much", "", "seventeen letters and then as many as it takes to "
+		  "reach a second line" },
+		{ DOCTOR_OK, "", "", "" },
+	};
+
+	print(wordy, false);
+
+	ck_assert_ptr_nonnull(strstr(text,
+		"                        -> Seventeen letters and then as many as it takes to\n"
+		"                           reach a second line.\n"));
+}
+END_TEST
+
+START_TEST(json_report_says_the_same)
+{
+	FILE *out = open_memstream(&text, &text_len);
+	const char *name, *state, *found, *meaning, *fix;
+	json_t *report;
+	int ready;
+
+	ck_assert_int_eq(doctor_print_json(checks, failed, ARRAY_LEN(checks), out), 0);
+	fclose(out);
+
+	report = json_loads(text, 0, NULL);
+	ck_assert_ptr_nonnull(report);
+	ck_assert_int_eq(json_array_size(json_object_get(report, "checks")), 2);
+	ck_assert_int_eq(json_unpack(report, "{s:b s:[{s:s s:s s:s s:s s:s}]}", "ready", &ready,
+				     "checks", "name", &name, "state", &state, "found", &found,
+				     "meaning", &meaning, "fix", &fix), 0);
+	ck_assert_int_eq(ready, 0);
+	ck_assert_str_eq(name, "cpu");
+	ck_assert_str_eq(state, "fail");
+	ck_assert_str_eq(found, "none");
+	ck_assert_str_eq(meaning, "nothing runs");
+	ck_assert_str_eq(fix, "find \"one\"");
+	json_decref(report);
+}
+END_TEST
+
+START_TEST(json_report_that_cannot_be_written_is_an_error)
+{
+	FILE *out = fopen("/dev/full", "w");
+
+	ck_assert_ptr_nonnull(out);
+
+	ck_assert_int_lt(doctor_print_json(checks, fine, ARRAY_LEN(checks), out), 0);
+
+	fclose(out);
+}
+END_TEST
+
+/* Checks that look at files, on hosts made of a few of them. */
+
+static char root[32];
+static struct doctor_finding finding;
+
+static void new_root(void)
+{
+	snprintf(root, sizeof(root), "/tmp/test_doctor.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	finding = (struct doctor_finding){ 0 };
+}
+
+static void remove_root(void)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static void put_file(const char *path, const char *content)
+{
+	char name[256];
+	FILE *out;
+
+	snprintf(name, sizeof(name), "%s%s", root, path);
+	for (char *at = name + 1; (at = strchr(at, '/')); *at++ = '/') {
+		*at = '\0';
+		mkdir(name, 0700);
+	}
+	out = fopen(name, "w");
+	ck_assert_ptr_nonnull(out);
+	fputs(content, out);
+	fclose(out);
+}
+
+START_TEST(processor_with_svm_is_fine)
+{
+	put_file("/proc/cpuinfo", "vendor_id\t: A\nflags\t\t: fpu svm sse\nbugs\t\t: vmx\n");
+
+	doctor_look_virtualisation(root, &finding);
+
+	ck_assert_int_eq(finding.state, DOCTOR_OK);
+	ck_assert_str_eq(finding.found, "by hardware (svm)");
+	ck_assert_str_eq(finding.meaning, "");
+}
+END_TEST
+
+START_TEST(host_that_is_a_vm_itself_is_named)
+{
+	put_file("/proc/cpuinfo", "flags\t\t: vmx hypervisor\n");
+
+	doctor_look_virtualisation(root, &finding);
+
+	ck_assert_int_eq(finding.state, DOCTOR_OK);
+	ck_assert_ptr_nonnull(strstr(finding.found, "nested"));
+}
+END_TEST
+
+START_TEST(processor_without_extension_cannot_run_vms)
+{
+	/* The words count only whole: svm_lock is another feature. */
+	put_file("/proc/cpuinfo", "flags\t\t: fpu svm_lock\n");
+
+	doctor_look_virtualisation(root, &finding);
+
+	ck_assert_int_eq(finding.state, DOCTOR_FAIL);
+	ck_assert_ptr_nonnull(strstr(finding.fix, "firmware"));
+}
+END_TEST
+
+START_TEST(vm_without_extension_is_to_be_nested)
+{
+	put_file("/proc/cpuinfo", "flags\t\t: fpu hypervisor\n");
+
+	doctor_look_virtualisation(root, &finding);
+
+	ck_assert_int_eq(finding.state, DOCTOR_FAIL);
+	ck_assert_ptr_nonnull(strstr(finding.fix, "nested virtualisation"));
+}
+END_TEST
+
+START_TEST(kvm_without_hardware_behind_it_is_a_limit)
+{
+	put_file("/proc/cpuinfo", "flags\t\t: fpu\n");
+	put_file("/sys/module/kvm_pvm/refcnt", "0\n");
+
+	doctor_look_virtualisation(root, &finding);
+
+	ck_assert_int_eq(finding.state, DOCTOR_NOTE);
+	ck_assert_ptr_nonnull(strstr(finding.fix, "tests/lab"));
+}
+END_TEST
+
+START_TEST(processor_that_shows_no_flags_is_not_judged)
+{
+	put_file("/proc/cpuinfo", "Features\t: fp asimd\n");
+
+	doctor_look_virtualisation(root, &finding);
+
+	ck_assert_int_eq(finding.state, DOCTOR_OK);
+}
+END_TEST
+
+struct setting {
+	const char *text;
+	enum doctor_state state;
+};
+
+static const struct setting huge_pages[] = {
+	{ "[always] madvise never\n", DOCTOR_OK },
+	{ "always [madvise] never\n", DOCTOR_OK },
+	{ "always madvise [never]\n", DOCTOR_NOTE },
+};
+
+START_TEST(huge_pages_are_judged_by_the_mode_in_brackets)
+{
+	put_file("/sys/kernel/mm/transparent_hugepage/enabled", huge_pages[_i].text);
+
+	doctor_look_huge_pages(root, &finding);
+
+	ck_assert_int_eq(finding.state, huge_pages[_i].state);
+}
+END_TEST
+
+START_TEST(kernel_without_huge_pages_is_noted)
+{
+	doctor_look_huge_pages(root, &finding);
+
+	ck_assert_int_eq(finding.state, DOCTOR_NOTE);
+}
+END_TEST
+
+START_TEST(cgroup_with_memory_is_fine)
+{
+	put_file("/proc/self/mounts", "proc /proc proc rw 0 0\n"
+				      "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n");
+	put_file("/sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n");
+
+	doctor_look_cgroup(root, &finding);
+
+	ck_assert_int_eq(finding.state, DOCTOR_OK);
+	ck_assert_str_eq(finding.found, "version 2 in /sys/fs/cgroup, with memory");
+}
+END_TEST
+
+START_TEST(cgroup_without_memory_is_noted)
+{
+	put_file("/proc/self/mounts", "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n");
+	put_file("/sys/fs/cgroup/unified/cgroup.controllers", "hugetlb\n");
+
+	doctor_look_cgroup(root, &finding);
+
+	ck_assert_int_eq(finding.state, DOCTOR_NOTE);
+	ck_assert_ptr_nonnull(strstr(finding.found, "(hugetlb)"));
+}
+END_TEST
+
+START_TEST(host_without_cgroup2_is_noted)
+{
+	put_file("/proc/self/mounts", "cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n");
+
+	doctor_look_cgroup(root, &finding);
+
+	ck_assert_int_eq(finding.state, DOCTOR_NOTE);
+	ck_assert_str_eq(finding.found, "version 2 is not mounted");
+}
+END_TEST
+
+/* Check forks, so that a limit ends with its test. */
+static void limit(int resource, rlim_t to)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(resource, &limit), 0);
+	limit.rlim_cur = to;
+	ck_assert_int_eq(setrlimit(resource, &limit), 0);
+}
+
+START_TEST(few_open_files_are_noted)
+{
+	limit(RLIMIT_NOFILE, 100);
+
+	doctor_look_files(root, &finding);
+
+	ck_assert_int_eq(finding.state, DOCTOR_NOTE);
+	ck_assert_str_eq(finding.found, "up to 100");
+}
+END_TEST
+
+START_TEST(little_locked_memory_is_noted)
+{
+	limit(RLIMIT_MEMLOCK, 64 * KiB);
+
+	doctor_look_memlock(root, &finding);
+
+	ck_assert_int_eq(finding.state, DOCTOR_NOTE);
+	ck_assert_str_eq(finding.found, "64 KiB");
+}
+END_TEST
+
+START_TEST(io_uring_that_is_refused_is_a_failure)
+{
+	limit(RLIMIT_NOFILE, 3);	/* so that no ring can be made */
+
+	doctor_look_io_uring(root, &finding);
+	limit(RLIMIT_NOFILE, 100);
+
+	ck_assert_int_eq(finding.state, DOCTOR_FAIL);
+	ck_assert_ptr_nonnull(strstr(finding.found, "refused"));
+}
+END_TEST
+
+START_TEST(every_check_of_the_table_finds_something)
+{
+	for (const struct doctor_check *check = doctor_checks; check->name; check++) {
+		finding = (struct doctor_finding){ 0 };
+		check->look("", &finding);
+
+		ck_assert_str_ne(finding.found, "");
+		ck_assert_uint_le(strlen(check->title), DOCTOR_TITLE_MAX);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("doctor");
+	TCase *report = tcase_create("report");
+	TCase *host = tcase_create("host");
+	SRunner *sr;
+	int nr_failed;
+
+	tcase_add_checked_fixture(report, NULL, free_text);
+	tcase_add_test(report, status_tells_of_failures_but_not_of_notes);
+	tcase_add_test(report, plain_report_has_words_in_columns);
+	tcase_add_test(report, failure_is_the_last_word);
+	tcase_add_test(report, styled_report_has_coloured_signs);
+	tcase_add_test(report, long_explanation_is_wrapped_at_words);
+	tcase_add_test(report, json_report_says_the_same);
+	tcase_add_test(report, json_report_that_cannot_be_written_is_an_error);
+	suite_add_tcase(s, report);
+
+	tcase_add_checked_fixture(host, new_root, remove_root);
+	tcase_add_test(host, processor_with_svm_is_fine);
+	tcase_add_test(host, host_that_is_a_vm_itself_is_named);
+	tcase_add_test(host, processor_without_extension_cannot_run_vms);
+	tcase_add_test(host, vm_without_extension_is_to_be_nested);
+	tcase_add_test(host, kvm_without_hardware_behind_it_is_a_limit);
+	tcase_add_test(host, processor_that_shows_no_flags_is_not_judged);
+	tcase_add_loop_test(host, huge_pages_are_judged_by_the_mode_in_brackets, 0,
+			    ARRAY_LEN(huge_pages));
+	tcase_add_test(host, kernel_without_huge_pages_is_noted);
+	tcase_add_test(host, cgroup_with_memory_is_fine);
+	tcase_add_test(host, cgroup_without_memory_is_noted);
+	tcase_add_test(host, host_without_cgroup2_is_noted);
+	tcase_add_test(host, few_open_files_are_noted);
+	tcase_add_test(host, little_locked_memory_is_noted);
+	tcase_add_test(host, io_uring_that_is_refused_is_a_failure);
+	tcase_add_test(host, every_check_of_the_table_finds_something);
+	suite_add_tcase(s, host);
+
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	nr_failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

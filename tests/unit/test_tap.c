@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * tap.c, in a network namespace of its own: no device of the host is touched.
+ */
+#include "net/netdev.h"
+
+#include "base/bits.h"
+#include "base/err.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SKIPPED		77
+#define TAP		"vmmtap0"
+#define SOMEBODY	12345
+#define PROTOCOL	0x88b5	/* for local experiments: nobody else sends it */
+
+static struct netdev *netdev;
+static struct err err;
+
+struct frame {
+	struct ethhdr eth;
+	uint8_t payload[100];
+};
+
+/* As a guest has it. */
+struct packet {
+	uint8_t header[NETDEV_HEADER_LEN];
+	struct frame frame;
+};
+
+static struct packet packet(uint8_t byte)
+{
+	struct packet p = {
+		.frame.eth = {
+			.h_dest = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+			.h_source = { 2, 0, 0, 0, 0, 1 },
+			.h_proto = htons(PROTOCOL),
+		},
+	};
+
+	memset(p.frame.payload, byte, sizeof(p.frame.payload));
+	return p;
+}
+
+static int attach(const char *name, int flags)
+{
+	struct ifreq ifr = { .ifr_flags = (short)flags };
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	memcpy(ifr.ifr_name, name, strlen(name));
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ioctl(fd, TUNSETIFF, &ifr), 0);
+	return fd;
+}
+
+/* As by ip tuntap add: the device stays, nobody is attached. */
+static void make_device(const char *name, int flags)
+{
+	int fd = attach(name, flags);
+
+	ck_assert_int_eq(ioctl(fd, TUNSETPERSIST, 1), 0);
+	close(fd);
+}
+
+static void set_up_link(const char *name)
+{
+	struct ifreq ifr = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	memcpy(ifr.ifr_name, name, strlen(name));
+	ck_assert_int_eq(ioctl(fd, SIOCGIFFLAGS, &ifr), 0);
+	ifr.ifr_flags |= IFF_UP;
+	ck_assert_int_eq(ioctl(fd, SIOCSIFFLAGS, &ifr), 0);
+	close(fd);
+}
+
+/* The host's end: a socket that sends and receives whole frames of PROTOCOL. */
+static int open_host_end(void)
+{
+	struct sockaddr_ll at = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(PROTOCOL),
+		.sll_ifindex = (int)if_nametoindex(TAP),
+	};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(PROTOCOL));
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+/* Each test has a namespace of its own, since Check runs it in a process of its own. */
+static void setup(void)
+{
+	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	memset(&err, 0, sizeof(err));
+	netdev = NULL;
+	make_device(TAP, IFF_TAP | IFF_NO_PI);
+}
+
+static void teardown(void)
+{
+	netdev = netdev_close(netdev);
+}
+
+static void refuses(const char *name, int code, const char *says)
+{
+	struct netdev *none = NULL;
+
+	ck_assert_int_eq(netdev_open_tap(&none, "net0", name, &err), code);
+	ck_assert_ptr_null(none);
+	ck_assert_msg(strstr(err.text, "net 'net0'") != NULL, "%s", err.text);
+	ck_assert_msg(strstr(err.text, name) != NULL, "%s", err.text);
+	ck_assert_msg(strstr(err.text, says) != NULL, "%s", err.text);
+}
+
+static void refuses_fd(int fd, int code, const char *says)
+{
+	struct netdev *none = NULL;
+	char which[32];
+
+	snprintf(which, sizeof(which), "descriptor %d", fd);
+	ck_assert_int_eq(netdev_open_fd(&none, "net0", fd, &err), code);
+	ck_assert_ptr_null(none);
+	ck_assert_msg(strstr(err.text, which) != NULL, "%s", err.text);
+	ck_assert_msg(strstr(err.text, says) != NULL, "%s", err.text);
+}
+
+/* By name. */
+
+START_TEST(missing_tap_is_not_created_but_how_to_is_said)
+{
+	refuses("vmmtap1", -ENODEV, "ip tuntap add dev vmmtap1 mode tap user $USER");
+
+	ck_assert_uint_eq(if_nametoindex("vmmtap1"), 0);
+}
+END_TEST
+
+START_TEST(pattern_of_a_name_creates_nothing)
+{
+	refuses("vmmtap%d", -ENODEV, "there is no tap device");
+}
+END_TEST
+
+START_TEST(name_that_is_too_long_is_refused)
+{
+	refuses("sixteen-letters-", -EINVAL, "too long");
+}
+END_TEST
+
+START_TEST(device_that_is_no_tap_is_refused)
+{
+	make_device("vmmtun0", IFF_TUN | IFF_NO_PI);
+
+	refuses("lo", -EINVAL, "no tap device");
+	refuses("vmmtun0", -EINVAL, "no tap device");
+}
+END_TEST
+
+START_TEST(tap_of_several_queues_is_refused)
+{
+	make_device("vmmtap2", IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE);
+
+	refuses("vmmtap2", -EINVAL, "for one queue");
+}
+END_TEST
+
+START_TEST(tap_that_is_in_use_is_refused)
+{
+	ck_assert_int_eq(netdev_open_tap(&netdev, "net0", TAP, &err), 0);
+
+	refuses(TAP, -EBUSY, "in use");
+}
+END_TEST
+
+START_TEST(closing_lets_go_of_the_tap)
+{
+	ck_assert_int_eq(netdev_open_tap(&netdev, "net0", TAP, &err), 0);
+	netdev = netdev_close(netdev);
+	ck_assert_ptr_null(netdev);
+
+	ck_assert_int_eq(netdev_open_tap(&netdev, "net0", TAP, &err), 0);
+}
+END_TEST
+
+START_TEST(tap_of_another_user_is_refused)
+{
+	struct __user_cap_header_struct who = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { { 0 } };
+	int fd = attach(TAP, IFF_TAP | IFF_NO_PI);
+
+	ck_assert_int_eq(ioctl(fd, TUNSETGROUP, SOMEBODY), 0);
+	close(fd);
+	ck_assert_int_eq(syscall(SYS_capset, &who, none), 0);
+
+	refuses(TAP, -EPERM, "CAP_NET_ADMIN");
+}
+END_TEST
+
+/* By descriptor. */
+
+START_TEST(inherited_tap_serves)
+{
+	int fd = attach(TAP, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+
+	ck_assert_int_eq(netdev_open_fd(&netdev, "net0", fd, &err), 0);
+
+	ck_assert_int_eq(netdev_fd(netdev), fd);
+	ck_assert_int_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+}
+END_TEST
+
+START_TEST(descriptor_that_is_no_tap_is_refused)
+{
+	int fd = attach("vmmtun0", IFF_TUN | IFF_NO_PI | IFF_VNET_HDR);
+
+	refuses_fd(fd, -EINVAL, "is no tap device");
+	refuses_fd(STDERR_FILENO, -EINVAL, "is no tap device");
+	close(fd);
+	refuses_fd(fd, -EBADF, "is not open");
+}
+END_TEST
+
+START_TEST(tap_without_the_header_is_refused)
+{
+	int fd = attach(TAP, IFF_TAP | IFF_NO_PI);
+
+	refuses_fd(fd, -EINVAL, "without IFF_VNET_HDR");
+	close(fd);
+}
+END_TEST
+
+/* Packets. */
+
+static int host;
+
+static void setup_link(void)
+{
+	setup();
+	ck_assert_int_eq(netdev_open_tap(&netdev, "net0", TAP, &err), 0);
+	set_up_link(TAP);
+	host = open_host_end();
+}
+
+static void teardown_link(void)
+{
+	close(host);
+	teardown();
+}
+
+/* The next frame of PROTOCOL: a new link also brings some of the host's own. */
+static ssize_t receive(struct packet *p)
+{
+	const struct iovec segs[] = { { p, 5 }, { (char *)p + 5, sizeof(*p) - 5 } };
+	ssize_t len;
+
+	do {
+		struct pollfd ready = { .fd = netdev_fd(netdev), .events = POLLIN };
+
+		ck_assert_int_eq(poll(&ready, 1, 2000), 1);
+		len = netdev_recv(netdev, segs, 2);
+	} while (len >= 0 && p->frame.eth.h_proto != htons(PROTOCOL));
+	return len;
+}
+
+START_TEST(nothing_to_receive_is_said_at_once)
+{
+	char buf[2048];
+	const struct iovec seg = { buf, sizeof(buf) };
+
+	ck_assert_int_eq(netdev_open_tap(&netdev, "net0", TAP, &err), 0);
+
+	ck_assert_int_eq(netdev_recv(netdev, &seg, 1), -EAGAIN);
+}
+END_TEST
+
+START_TEST(frame_from_the_host_arrives_behind_an_empty_header)
+{
+	static const uint8_t zeroes[NETDEV_HEADER_LEN];
+	struct packet out = packet(0x17), in;
+
+	ck_assert_int_eq(write(host, &out.frame, sizeof(out.frame)), sizeof(out.frame));
+
+	ck_assert_int_eq(receive(&in), sizeof(in));
+	ck_assert_mem_eq(in.header, zeroes, sizeof(zeroes));
+	ck_assert_mem_eq(&in.frame, &out.frame, sizeof(in.frame));
+}
+END_TEST
+
+START_TEST(frame_to_the_host_arrives_without_its_header)
+{
+	struct packet out = packet(0x42);
+	struct frame in;
+	const struct iovec segs[] = { { &out, 20 }, { (char *)&out + 20, sizeof(out) - 20 } };
+
+	ck_assert_int_eq(netdev_send(netdev, segs, 2), sizeof(out));
+
+	ck_assert_int_eq(read(host, &in, sizeof(in)), sizeof(in));
+	ck_assert_mem_eq(&in, &out.frame, sizeof(in));
+}
+END_TEST
+
+START_TEST(frame_without_a_whole_header_is_refused)
+{
+	struct packet out = packet(0);
+	const struct iovec seg = { &out, NETDEV_HEADER_LEN - 1 };
+
+	ck_assert_int_eq(netdev_send(netdev, &seg, 1), -EINVAL);
+}
+END_TEST
+
+START_TEST(frame_on_a_link_that_is_down_is_refused)
+{
+	struct packet out = packet(0);
+	const struct iovec seg = { &out, sizeof(out) };
+
+	ck_assert_int_eq(netdev_open_tap(&netdev, "net0", TAP, &err), 0);
+
+	ck_assert_int_eq(netdev_send(netdev, &seg, 1), -EIO);
+}
+END_TEST
+
+/*
+ * A frame whose sum over the payload behind SUM_FROM, to be put at SUM_AT, is
+ * left to the receiver.  The kernel wants room for an IP header in front.
+ */
+#define SUM_FROM	20
+#define SUM_AT		98
+
+static void send_unsummed(void)
+{
+	struct virtio_net_hdr hdr = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.csum_start = sizeof(struct ethhdr) + SUM_FROM,
+		.csum_offset = SUM_AT - SUM_FROM,
+	};
+	struct frame f = packet(0).frame;
+	struct iovec segs[] = { { &hdr, sizeof(hdr) }, { &f, sizeof(f) } };
+	int on = 1;
+
+	f.payload[SUM_FROM] = 0x12;
+	f.payload[SUM_FROM + 1] = 0x34;
+	ck_assert_int_eq(setsockopt(host, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)), 0);
+	ck_assert_int_eq(writev(host, segs, 2), sizeof(hdr) + sizeof(f));
+}
+
+START_TEST(checksum_is_left_to_a_guest_that_wants_that)
+{
+	struct packet in;
+
+	ck_assert_int_eq(netdev_set_offloads(netdev, NETDEV_CSUM), 0);
+	send_unsummed();
+
+	ck_assert_int_eq(receive(&in), sizeof(in));
+	ck_assert_uint_eq(in.header[0], VIRTIO_NET_HDR_F_NEEDS_CSUM);
+	ck_assert_mem_eq(in.frame.payload + SUM_AT, ((uint8_t[]){ 0, 0 }), 2);
+}
+END_TEST
+
+START_TEST(checksum_is_made_for_a_guest_that_wants_that)
+{
+	struct packet in;
+
+	ck_assert_int_eq(netdev_set_offloads(netdev, NETDEV_CSUM), 0);
+	ck_assert_int_eq(netdev_set_offloads(netdev, 0), 0);
+	send_unsummed();
+
+	ck_assert_int_eq(receive(&in), sizeof(in));
+	ck_assert_uint_eq(in.header[0], 0);
+	ck_assert_mem_eq(in.frame.payload + SUM_AT, ((uint8_t[]){ 0xff - 0x12, 0xff - 0x34 }), 2);
+}
+END_TEST
+
+START_TEST(offloads_that_fit_together_are_taken)
+{
+	ck_assert_int_eq(netdev_set_offloads(netdev, NETDEV_CSUM | NETDEV_TSO4), 0);
+	ck_assert_int_eq(netdev_set_offloads(netdev, NETDEV_CSUM | NETDEV_TSO6), 0);
+	ck_assert_int_eq(netdev_set_offloads(netdev, NETDEV_CSUM | NETDEV_TSO4 | NETDEV_TSO6 |
+					     NETDEV_ECN), 0);
+}
+END_TEST
+
+START_TEST(segmentation_without_checksums_is_refused)
+{
+	ck_assert_int_eq(netdev_set_offloads(netdev, NETDEV_TSO4), -EINVAL);
+}
+END_TEST
+
+static bool is_root;
+
+static TCase *open_tests(void)
+{
+	TCase *tc = tcase_create("open");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, missing_tap_is_not_created_but_how_to_is_said);
+	tcase_add_test(tc, pattern_of_a_name_creates_nothing);
+	tcase_add_test(tc, name_that_is_too_long_is_refused);
+	tcase_add_test(tc, device_that_is_no_tap_is_refused);
+	tcase_add_test(tc, tap_of_several_queues_is_refused);
+	tcase_add_test(tc, tap_that_is_in_use_is_refused);
+	tcase_add_test(tc, closing_lets_go_of_the_tap);
+	if (is_root)	/* others have no second group to give it to */
+		tcase_add_test(tc, tap_of_another_user_is_refused);
+	tcase_add_test(tc, inherited_tap_serves);
+	tcase_add_test(tc, descriptor_that_is_no_tap_is_refused);
+	tcase_add_test(tc, tap_without_the_header_is_refused);
+	tcase_add_test(tc, nothing_to_receive_is_said_at_once);
+	tcase_add_test(tc, frame_on_a_link_that_is_down_is_refused);
+	return tc;
+}
+
+static TCase *link_tests(void)
+{
+	TCase *tc = tcase_create("link");
+
+	tcase_add_checked_fixture(tc, setup_link, teardown_link);
+	tcase_add_test(tc, frame_from_the_host_arrives_behind_an_empty_header);
+	tcase_add_test(tc, frame_to_the_host_arrives_without_its_header);
+	tcase_add_test(tc, frame_without_a_whole_header_is_refused);
+	tcase_add_test(tc, checksum_is_left_to_a_guest_that_wants_that);
+	tcase_add_test(tc, checksum_is_made_for_a_guest_that_wants_that);
+	tcase_add_test(tc, offloads_that_fit_together_are_taken);
+	tcase_add_test(tc, segmentation_without_checksums_is_refused);
+	return tc;
+}
+
+static bool can_run(void)
+{
+	int fd;
+
+	/* Root needs no user namespace; others get to make network namespaces by one. */
+	is_root = !geteuid();
+	if (!is_root && unshare(CLONE_NEWUSER)) {
+		fprintf(stderr, "skipped: user namespaces are not permitted\n");
+		return false;
+	}
+	if (unshare(CLONE_NEWNET)) {
+		fprintf(stderr, "skipped: network namespaces are not permitted\n");
+		return false;
+	}
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (fd < 0) {
+		fprintf(stderr, "skipped: /dev/net/tun cannot be opened\n");
+		return false;
+	}
+	close(fd);
+	return true;
+}
+
+int main(void)
+{
+	Suite *s = suite_create("tap");
+	SRunner *sr;
+	int failed;
+
+	if (!can_run())
+		return SKIPPED;
+	suite_add_tcase(s, open_tests());
+	suite_add_tcase(s, link_tests());
+
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
