@@ -11,6 +11,7 @@
 
 #include "arch.h"
 #include "base/err.h"
+#include "base/thread.h"
 #include "bus/bus.h"
 #include "kvm/kvm.h"
 
@@ -141,12 +142,11 @@ int vcpu_start(struct vcpu *vcpu, struct err *err)
 	sigaction(KICK_SIGNAL, &action, NULL);
 	vcpu->stopping = false;
 	vcpu->run->immediate_exit = 0;
-	r = pthread_create(&vcpu->thread, NULL, run_vcpu, vcpu);
-	if (r)
-		return err_sys(err, -r, "cannot start the thread of vCPU %u", vcpu->id);
-	vcpu->started = true;
 	snprintf(name, sizeof(name), "vcpu%u", vcpu->id);
-	pthread_setname_np(vcpu->thread, name);
+	r = thread_start(&vcpu->thread, name, run_vcpu, vcpu);
+	if (r < 0)
+		return err_sys(err, r, "cannot start the thread of vCPU %u", vcpu->id);
+	vcpu->started = true;
 	return 0;
 }
 

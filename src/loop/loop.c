@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -514,7 +515,7 @@ int loop_start(struct loop *loop, const char *name, struct err *err)
 	int r;
 
 	sem_init(&starting.done, 0, 0);
-	r = -pthread_create(&thread, NULL, run_thread, &starting);
+	r = thread_start(&thread, name, run_thread, &starting);
 	if (!r) {
 		while (sem_wait(&starting.done) && errno == EINTR)
 			;
@@ -525,7 +526,6 @@ int loop_start(struct loop *loop, const char *name, struct err *err)
 	sem_destroy(&starting.done);
 	if (r < 0)
 		return err_sys(err, r, "cannot start I/O thread '%s'", name);
-	pthread_setname_np(thread, name);
 	return 0;
 }
 

@@ -3,8 +3,8 @@
  * blk_requests.h - a rig with a block device, and requests as a guest lays them
  * out.  The tests that include it, each once, bring the disk.
  */
-#ifndef DEVICE_BLK_REQUESTS_H
-#define DEVICE_BLK_REQUESTS_H
+#ifndef TESTS_DEVICE_BLK_REQUESTS_H
+#define TESTS_DEVICE_BLK_REQUESTS_H
 
 #include "devices/virtio/virtio_blk.h"
 #include "guest_driver.h"

@@ -5,8 +5,8 @@
  * It gives back each request after a delay, or at once when that is 0, so that
  * there is something in flight whenever a test wants it.
  */
-#ifndef DEVICE_ECHO_H
-#define DEVICE_ECHO_H
+#ifndef TESTS_DEVICE_ECHO_H
+#define TESTS_DEVICE_ECHO_H
 
 #include "devices/virtio/virtio.h"
 

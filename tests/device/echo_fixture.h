@@ -3,8 +3,8 @@
  * echo_fixture.h - a rig with the echo device and its driver, for tests of what
  * only a device made for tests can show.  Each includes this once.
  */
-#ifndef DEVICE_ECHO_FIXTURE_H
-#define DEVICE_ECHO_FIXTURE_H
+#ifndef TESTS_DEVICE_ECHO_FIXTURE_H
+#define TESTS_DEVICE_ECHO_FIXTURE_H
 
 #include "echo.h"
 #include "guest_driver.h"

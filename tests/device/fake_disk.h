@@ -4,8 +4,8 @@
  *
  * Requests complete at the end of the loop's turn, unless they are held.
  */
-#ifndef DEVICE_FAKE_DISK_H
-#define DEVICE_FAKE_DISK_H
+#ifndef TESTS_DEVICE_FAKE_DISK_H
+#define TESTS_DEVICE_FAKE_DISK_H
 
 #include "block/disk.h"
 

@@ -5,8 +5,8 @@
  * The other end is the wire: the test reads from it what was sent and writes to
  * it what is to be received, header included.
  */
-#ifndef DEVICE_FAKE_NETDEV_H
-#define DEVICE_FAKE_NETDEV_H
+#ifndef TESTS_DEVICE_FAKE_NETDEV_H
+#define TESTS_DEVICE_FAKE_NETDEV_H
 
 #include "net/netdev.h"
 

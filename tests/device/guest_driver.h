@@ -13,8 +13,8 @@
  * Register offsets are those of <linux/virtio_pci.h>.  One thread at a time per
  * driver; rings of one driver may each have a thread.
  */
-#ifndef DEVICE_GUEST_DRIVER_H
-#define DEVICE_GUEST_DRIVER_H
+#ifndef TESTS_DEVICE_GUEST_DRIVER_H
+#define TESTS_DEVICE_GUEST_DRIVER_H
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>

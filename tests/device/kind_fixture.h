@@ -3,8 +3,8 @@
  * kind_fixture.h - a rig with one of kinds[] and its driver, for tests that
  * every device must pass.  Each includes this once.
  */
-#ifndef DEVICE_KIND_FIXTURE_H
-#define DEVICE_KIND_FIXTURE_H
+#ifndef TESTS_DEVICE_KIND_FIXTURE_H
+#define TESTS_DEVICE_KIND_FIXTURE_H
 
 #include "guest_driver.h"
 #include "kinds.h"

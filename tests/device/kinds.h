@@ -2,8 +2,8 @@
 /*
  * kinds.h - every virtio device there is, for the tests that all must pass.
  */
-#ifndef DEVICE_KINDS_H
-#define DEVICE_KINDS_H
+#ifndef TESTS_DEVICE_KINDS_H
+#define TESTS_DEVICE_KINDS_H
 
 #include "guest_driver.h"
 #include "rig.h"

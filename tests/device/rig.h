@@ -12,8 +12,8 @@
  *
  * Everything that goes wrong in the rig itself aborts.
  */
-#ifndef DEVICE_RIG_H
-#define DEVICE_RIG_H
+#ifndef TESTS_DEVICE_RIG_H
+#define TESTS_DEVICE_RIG_H
 
 #include "base/bits.h"
 #include "bus/eventfds.h"

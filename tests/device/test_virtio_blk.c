@@ -18,14 +18,19 @@ static uint8_t pattern(uint64_t at)
 	return (uint8_t)(at * 31 + at / SECTOR * 7);
 }
 
+static void fill_pattern(uint8_t *bytes, size_t len, uint64_t at)
+{
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = pattern(at + i);
+}
+
 static void open_disk(bool read_only)
 {
 	char path[] = "/tmp/vmm-test-XXXXXX";
 	struct disk_config config = { .id = "test", .path = path, .read_only = read_only };
 	uint8_t bytes[DISK_LEN];
 
-	for (uint64_t i = 0; i < DISK_LEN; i++)
-		bytes[i] = pattern(i);
+	fill_pattern(bytes, sizeof(bytes), 0);
 	image = mkstemp(path);
 	ck_assert_int_ge(image, 0);
 	ck_assert_int_eq(pwrite(image, bytes, sizeof(bytes), 0), DISK_LEN);
@@ -58,19 +63,19 @@ static void teardown(void)
 
 static void assert_image_is_untouched(void)
 {
-	uint8_t bytes[DISK_LEN];
+	uint8_t bytes[DISK_LEN], expected[DISK_LEN];
 
+	fill_pattern(expected, DISK_LEN, 0);
 	ck_assert_int_eq(pread(image, bytes, DISK_LEN, 0), DISK_LEN);
-	for (uint64_t i = 0; i < DISK_LEN; i++)
-		ck_assert_uint_eq(bytes[i], pattern(i));
+	ck_assert_mem_eq(bytes, expected, DISK_LEN);
 }
 
 static void assert_is_pattern(uint64_t off, size_t len, uint64_t at)
 {
-	const uint8_t *bytes = data(off, len);
+	uint8_t expected[DISK_LEN];
 
-	for (size_t i = 0; i < len; i++)
-		ck_assert_uint_eq(bytes[i], pattern(at + i));
+	fill_pattern(expected, len, at);
+	ck_assert_mem_eq(data(off, len), expected, len);
 }
 
 /* Requests. */

@@ -9,8 +9,8 @@
  *
  * The loop runs inline, so that a run depends on the input only.
  */
-#ifndef FUZZ_GUEST_ACTIONS_H
-#define FUZZ_GUEST_ACTIONS_H
+#ifndef TESTS_FUZZ_GUEST_ACTIONS_H
+#define TESTS_FUZZ_GUEST_ACTIONS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -54,7 +54,8 @@ def was_written(_, paths):
 
 
 def exits(vm):
-    line = re.search(rb'vcpu 0: exits to user space: pio (\d+), mmio (\d+), other (\d+)', vm.err)
+    line = re.search(rb'vcpu 0: exits to user space: pio (\d+), mmio (\d+), other (\d+)',
+                     vm.err)
     return sum(map(int, line.groups()))
 
 

@@ -59,7 +59,8 @@ class Host(VmTest):
         path = self.file('disk', bytes(SECTOR))
         os.chmod(path, mode)
         disk = ','.join((path, *more))
-        self.assert_refused(['run', '--kernel', self.payload, '--disk', disk], pattern, **NOBODY)
+        self.assert_refused(['run', '--kernel', self.payload, '--disk', disk], pattern,
+                            **NOBODY)
 
     def test_disk_that_may_not_be_read(self):
         self.refuse_disk(0o600, 'disk.*Permission denied', 'readonly')
@@ -74,4 +75,5 @@ class Host(VmTest):
 
 if os.geteuid() != 0:
     vm.skip('not root: cannot make a /dev or become another user')
+vm.need_kvm()
 vm.main()

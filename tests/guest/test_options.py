@@ -58,7 +58,7 @@ class Options(VmTest):
 
     def test_line_break_in_an_argument_does_not_break_the_message(self):
         self.assert_refused(['x\ny'], 'command')
-        self.assert_refused(['run', '--x\ny'], 'option')
+        self.assert_refused(['run', '--x\ny'], 'unknown')
         self.assert_refused(['run', '-k', 'k', '--disk', 'x\ny'], 'disk')
         self.assert_refused(['run', '-k', 'k', '--net', 'tap=x\ny'], 'net')
 

@@ -74,6 +74,7 @@ class Screen(VmTest):
         run = self.start('flood', '--cmdline', 'lines=2000', '--shutdown-timeout', '1',
                          terminal=True)
         run.wait_for(b'0123456789')
+        termios.tcflow(run.tty, termios.TCOOFF)
         run.kill()
         self.assertEqual(run.finish_unread(), FORCED)
         self.assertEqual(run.mode(), run.before)

@@ -12,7 +12,7 @@
 #
 #	kernel		folder of this kernel (from outside, like the next three)
 #	modules		names of modules to load besides kvm_amd
-#	terminal	rows and columns, if the job is to have a terminal
+#	terminal	there if the job is to have a terminal
 #	job		bash script to run
 #	started		appears when the job starts
 #	status		the job's exit status; without it the lab has failed
@@ -81,13 +81,14 @@ finish_root()
 	hostname lab
 }
 
-# KVM copies the TSC's frequency when it is loaded, while the kernel still refines
-# it until a second or so after its start.  A KVM loaded in between goes on with a
-# first guess that can be some per mille off when the outer machine is busy, and then
-# takes its guests for ones that want another frequency: their timers come seconds
-# late or never.
+# KVM copies the TSC's frequency when it is loaded.  If the kernel measured it by
+# itself it refines its first guess until a second or so after its start, and that
+# guess may be some per mille off when the outer machine is busy.  A KVM loaded before
+# the end of it goes on with the guess and takes its guests for ones that want
+# another frequency: their timers come seconds late or never.
 await_tsc()
 {
+	! grep -q tsc_early_khz= /proc/cmdline || return 0
 	for _ in $(seq 200); do
 		! grep -qx tsc /sys/devices/system/clocksource/clocksource0/current_clocksource ||
 			return
@@ -149,8 +150,6 @@ run_job_on_ports()
 run_job_on_terminal()
 {
 	port terminal > /dev/null
-	read -r rows columns < $share/terminal
-	stty -F /dev/hvc0 rows "$rows" columns "$columns"
 	# In the foreground: shells let what is in the background ignore Ctrl-C.
 	setsid -c bash $share/job < /dev/hvc0 > /dev/hvc0 2>&1
 	status=$?

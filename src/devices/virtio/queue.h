@@ -9,6 +9,8 @@
 
 #include "devices/virtio/virtio.h"
 
+struct virtq;
+
 /* NULL when an eventfd cannot be had. */
 struct virtq *virtq_new(struct virtio_dev *dev, unsigned index);
 struct virtq *virtq_free(struct virtq *vq);	/* -> NULL */
