@@ -34,13 +34,16 @@ static const struct command commands[] = {
 
 int command_fail(const char *fmt, ...)
 {
+	char text[1024];
 	va_list args;
 
-	fprintf(stderr, "vmm: ");
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	fprintf(stderr, "\n");
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	fprintf(stderr, "vmm: %s\n", text);
 	return EXIT_USAGE;
 }
 

@@ -86,8 +86,7 @@ void doctor_look_virtualisation(const char *root, struct doctor_finding *finding
 	doctor_set(finding, DOCTOR_OK, "by hardware (%s)%s", flags.svm ? "svm" : "vmx",
 		   flags.hypervisor ? ", nested: this host is a VM itself" : "");
 	if (flags.hypervisor)
-		doctor_meaning(finding, "each exit of a guest costs several times as much as on "
-			       "bare metal");
+		doctor_meaning(finding, "exits of a guest cost more than on bare metal");
 }
 
 void doctor_look_kvm(const char *root, struct doctor_finding *finding)

@@ -70,9 +70,11 @@ static void restore(void)
 
 	if (!atomic_exchange(&armed, false))
 		return;
-	r = write(STDOUT_FILENO, sane, sizeof(sane) - 1);
-	(void)r;
-	tcsetattr(STDIN_FILENO, TCSADRAIN, &saved_mode);
+	if (poll(&(struct pollfd){ .fd = STDOUT_FILENO, .events = POLLOUT }, 1, 0) > 0) {
+		r = write(STDOUT_FILENO, sane, sizeof(sane) - 1);
+		(void)r;
+	}
+	tcsetattr(STDIN_FILENO, TCSANOW, &saved_mode);
 }
 
 static void die_restored(int signal)
@@ -97,6 +99,7 @@ static int make_raw(struct terminal *t, struct err *err)
 		return err_sys(err, -errno, "cannot read the terminal's mode");
 	mode = saved_mode;
 	cfmakeraw(&mode);
+	mode.c_oflag |= OPOST;
 	armed = true;
 	atexit(restore);
 	for (size_t i = 0; i < ARRAY_LEN(deadly); i++)

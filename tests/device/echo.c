@@ -30,13 +30,19 @@ static void answer(struct echo *echo, struct virtq *vq, struct virtio_chain *cha
 	echo->nr_served++;
 }
 
-static void answer_all(struct loop_timer *timer)
+static void set_timer(struct echo *echo)
+{
+	if (echo->nr_held && !echo->timer.set)
+		loop_timer_set(echo->dev.loop, &echo->timer, clock_ns() + echo->delay_ns);
+}
+
+static void answer_newest(struct loop_timer *timer)
 {
 	struct echo *echo = container_of(timer, struct echo, timer);
+	struct echo_held *held = &echo->held[--echo->nr_held];
 
-	for (unsigned i = 0; i < echo->nr_held; i++)
-		answer(echo, echo->held[i].vq, &echo->held[i].chain);
-	echo->nr_held = 0;
+	answer(echo, held->vq, &held->chain);
+	set_timer(echo);
 }
 
 static int echo_start(struct virtio_dev *dev)
@@ -76,9 +82,8 @@ static void echo_kick(struct virtio_dev *dev, struct virtq *vq)
 		}
 		held->vq = vq;
 		echo->nr_held++;
-		if (!echo->timer.set)
-			loop_timer_set(dev->loop, &echo->timer, clock_ns() + echo->delay_ns);
 	}
+	set_timer(echo);
 }
 
 static void echo_free(struct virtio_dev *dev)
@@ -104,7 +109,7 @@ struct echo *echo_new(struct guest_mem *mem, struct loop *loop)
 
 	if (!echo || virtio_init(&echo->dev, &echo_class, BIT64(ECHO_F_SHOUT), mem, loop, NULL))
 		abort();
-	echo->timer.fired = answer_all;
+	echo->timer.fired = answer_newest;
 	echo_set_config(echo, 0x11);
 	return echo;
 }

@@ -2,8 +2,8 @@
 /*
  * echo.h - a virtio device for tests: writes back what it is sent.
  *
- * It gives back each request after a delay, or at once when that is 0, so that
- * there is something in flight whenever a test wants it.
+ * It gives back one request after each delay, or all at once when that is 0, so
+ * that there is something in flight whenever a test wants it.
  */
 #ifndef TESTS_DEVICE_ECHO_H
 #define TESTS_DEVICE_ECHO_H

@@ -42,7 +42,7 @@ struct virtio_pci;
 #define RIG_WINDOW_LEN	(1 * MiB)
 
 #define RIG_BINDINGS_MAX 16
-#define RIG_PATIENCE_MS	10000
+#define RIG_PATIENCE_MS	5000
 
 enum rig_mode { RIG_THREAD, RIG_INLINE };
 
