@@ -70,6 +70,7 @@ static void restore(void)
 
 	if (!atomic_exchange(&armed, false))
 		return;
+	/* A terminal that was stopped stays stopped: do not wait for it. */
 	if (poll(&(struct pollfd){ .fd = STDOUT_FILENO, .events = POLLOUT }, 1, 0) > 0) {
 		r = write(STDOUT_FILENO, sane, sizeof(sane) - 1);
 		(void)r;
@@ -99,7 +100,7 @@ static int make_raw(struct terminal *t, struct err *err)
 		return err_sys(err, -errno, "cannot read the terminal's mode");
 	mode = saved_mode;
 	cfmakeraw(&mode);
-	mode.c_oflag |= OPOST;
+	mode.c_oflag |= OPOST;		/* our own messages end their lines with \n */
 	armed = true;
 	atexit(restore);
 	for (size_t i = 0; i < ARRAY_LEN(deadly); i++)

@@ -78,7 +78,7 @@ static const struct option rows[] = {
 	  .preset = "30", .metavar = "SECONDS",
 	  .help = "how long the guest may take to shut down when asked to" },
 	{ .key = "log", OPTION_CHOICE(struct vm_config, log, log_levels),
-	  .preset = "warning", .metavar = "LEVEL",
+	  .preset = "warning",
 	  .help = "how much to say on standard error" },
 	{ .key = "config", .letter = 'f', OPTION_PATH(struct vm_config, config),
 	  .cmdline_only = true, .metavar = "FILE",

@@ -3,8 +3,8 @@
  * all_kinds.h - a configuration with options of every kind, for the tests and
  * the fuzzer of the config layer.
  */
-#ifndef UNIT_ALL_KINDS_H
-#define UNIT_ALL_KINDS_H
+#ifndef TESTS_UNIT_ALL_KINDS_H
+#define TESTS_UNIT_ALL_KINDS_H
 
 #include <stdbool.h>
 #include <stdint.h>
