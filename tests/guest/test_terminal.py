@@ -89,9 +89,7 @@ class Background(VmTest):
         self.assertIsNone(run.process.poll())
         self.assertEqual(run.mode(), run.before)
         self.assertNotIn(b'<110>', run.out)
-        run.kill()
-        run.read(0.3)
-        run.kill()
+        run.insist()
         self.assertEqual(run.finish(), FORCED)
         self.assertEqual(run.mode(), run.before)
 
@@ -120,16 +118,12 @@ class Mode(VmTest):
 
     def test_restored_after_two_signals(self):
         run = self.begin('deaf')
-        run.kill()
-        run.read(0.3)
-        run.kill()
+        run.insist()
         self.assert_restored(run, FORCED)
 
     def test_restored_after_hangup(self):
         run = self.begin('deaf')
-        run.kill(signal.SIGHUP)
-        run.read(0.3)
-        run.kill(signal.SIGHUP)
+        run.insist(signal.SIGHUP)
         self.assert_restored(run, FORCED)
 
     def test_restored_after_death_of_the_guest(self):

@@ -137,6 +137,12 @@ class Vm:
     def kill(self, number=signal.SIGTERM):
         self.process.send_signal(number)
 
+    def insist(self, number=signal.SIGTERM):
+        """Signal until it ends; signals that come together count as one."""
+        while self.process.poll() is None:
+            self.kill(number)
+            self.read(min(0.3, self._left()))
+
     def mode(self):
         """The terminal's, as a value to compare."""
         return termios.tcgetattr(self.tty)

@@ -47,7 +47,7 @@ meta_package()
 	ubuntu:guest)		echo linux-image-virtual ;;
 	ubuntu:guest-next)	echo "linux-image-virtual-hwe-$release" ;;
 	*:host | *:guest | *:guest-next)
-		die "no kernel packages are known for '$distribution'; add them to meta_package()" ;;
+		die "no kernel packages are known for '$distribution': see meta_package()" ;;
 	*)			die "unknown kind '$1': host, guest or guest-next" ;;
 	esac
 }
@@ -146,7 +146,8 @@ provide()
 	stamp="layout $layout $meta $version ${packages[*]}"
 
 	folder=$kind
-	[ "$kind" = host ] || folder=guest-$(sed -E 's/^linux-image-([0-9]+\.[0-9]+).*/\1/' <<< "$image")
+	[ "$kind" = host ] ||
+		folder=guest-$(sed -E 's/^linux-image-([0-9]+\.[0-9]+).*/\1/' <<< "$image")
 	if [ "$(cat "$assets/$folder/stamp" 2>/dev/null)" != "$stamp" ]; then
 		say "fetching ${packages[*]}"
 		to=$(mktemp -d "$assets/.new.XXXXXX")
@@ -164,7 +165,7 @@ provide()
 [ "$(uname -m)" = x86_64 ] || die "only x86_64 kernels are known here"
 for tool in apt-get apt-cache dpkg-deb depmod xz zstd lz4; do
 	command -v "$tool" > /dev/null || PATH=$PATH:/usr/sbin:/sbin
-	command -v "$tool" > /dev/null || die "'$tool' is missing (see tests/lab/README.md for the packages)"
+	command -v "$tool" > /dev/null || die "'$tool' is missing (run scripts/setup)"
 done
 # shellcheck source=/dev/null
 distribution=$(. /etc/os-release && echo "$ID")

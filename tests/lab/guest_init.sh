@@ -102,7 +102,8 @@ run_test()
 	if [ $status -eq 0 ]; then
 		say PASS
 	else
-		say "FAIL $(cat /run/reason 2>/dev/null || echo "a command failed with status $status")"
+		[ -e /run/reason ] || echo "a command failed with status $status" > /run/reason
+		say "FAIL $(cat /run/reason)"
 	fi
 }
 

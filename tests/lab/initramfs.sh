@@ -15,7 +15,8 @@ set -euo pipefail
 
 die() { echo "initramfs: $*" >&2; exit 1; }
 
-[ $# -ge 4 ] || die 'usage: initramfs.sh OUT.cpio KERNELDIR "MODULE..." INITSCRIPT [SOURCE:TARGET...]'
+[ $# -ge 4 ] ||
+	die 'usage: initramfs.sh OUT.cpio KERNELDIR "MODULE..." INITSCRIPT [SOURCE:TARGET...]'
 out=$1 kernel=$2 modules=$3 init=$4
 shift 4
 

@@ -15,7 +15,8 @@ mib=$(arg mib 4)
 ip addr add "$(arg ip)" dev eth0
 ip link set eth0 up
 
-ping -c 3 -i 0.2 -W 2 "$peer" > /tmp/ping || fail "no answer from $peer: $(tail -n 2 /tmp/ping | head -n 1)"
+ping -c 3 -i 0.2 -W 2 "$peer" > /tmp/ping ||
+	fail "no answer from $peer: $(tail -n 2 /tmp/ping | head -n 1)"
 grep -q ' 0% packet loss' /tmp/ping || fail "$(tail -n 2 /tmp/ping | head -n 1)"
 
 want=$(pattern "$mib" | checksum)
