@@ -21,6 +21,9 @@ PREPARE_SECONDS = 600
 BUILD_SECONDS = 600
 STEP_SECONDS = 900
 
+# All fuzzers together, after their corpora were replayed; scripts/fuzz runs longer.
+FUZZ_SECONDS = 120
+
 SUITES = ('lint', 'unit', 'device', 'fault', 'fuzz', 'guest', 'lab', 'boot')
 
 # What a suite needs that is no package: it does nothing when that is there.
@@ -46,8 +49,8 @@ STEPS = (
     Step('build-asan', CC, ('-Db_sanitize=address,undefined', '-Db_lundef=false'),
          ('unit', 'device', 'fault')),
     Step('build-tsan', CC, ('-Db_sanitize=thread', '-Db_lundef=false'), ('unit', 'device')),
-    Step('build-clang', 'clang', ('-Db_sanitize=address,undefined', '-Db_lundef=false',
-                                  '-Dfuzz=true'), ('fuzz',)),
+    Step('build-clang', 'clang', ('-Db_sanitize=address,undefined', '-Db_lundef=false'),
+         ('unit', 'device', 'fuzz')),
 )
 
 ENVIRONMENT = {
@@ -213,6 +216,22 @@ def run_step(step, totals):
           f'{time.monotonic() - start:.0f} s', flush=True)
 
 
+def run_fuzzers(totals):
+    """One result a fuzzer; scripts/fuzz says NAME: ok, ... or NAME: FAILED, ..."""
+    start = time.monotonic()
+    before = totals.passed
+    status, output = run(['scripts/fuzz', '--total', str(FUZZ_SECONDS)],
+                         BUILD_SECONDS + 3 * FUZZ_SECONDS)
+    verdicts = re.findall(r'^(\w+): (ok|FAILED),', output, re.MULTILINE)
+    if not verdicts or (status != 0 and all(verdict == 'ok' for _, verdict in verdicts)):
+        totals.fail('scripts/fuzz', f'ended with {status}', output)
+    for name, verdict in verdicts:
+        result = 'OK' if verdict == 'ok' else 'FAIL'
+        totals.add('build-fuzz', f'fuzz/{name}', result, output)
+    print(f'build-fuzz: fuzz for {FUZZ_SECONDS} s: {totals.passed - before} passed, '
+          f'{time.monotonic() - start:.0f} s', flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(prog='scripts/test', description=__doc__)
     parser.add_argument('--suite', action='append', choices=SUITES,
@@ -230,6 +249,8 @@ def main():
         step = step._replace(suites=tuple(s for s in step.suites if s in wanted))
         if step.suites and (step.quick or not args.quick):
             run_step(step, totals)
+    if 'fuzz' in wanted and not args.quick:
+        run_fuzzers(totals)
     print(totals.summary())
     return 1 if totals.failed else 0
 

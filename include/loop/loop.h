@@ -37,7 +37,10 @@ struct loop;
 int loop_new(struct loop **ret_loop, struct err *err);
 struct loop *loop_free(struct loop *loop);	/* not while running; -> NULL */
 
-/* Run on a thread of its own, named name (at most 15 bytes).  Main. */
+/*
+ * Run on a thread of its own, named name (at most 15 bytes).  Main.  Should the
+ * ring ever fail, the process is aborted: nothing in flight would come back.
+ */
 int loop_start(struct loop *loop, const char *name, struct err *err);
 void loop_stop(struct loop *loop);		/* returns when the thread has ended */
 
@@ -64,7 +67,10 @@ void loop_post(struct loop *loop, struct loop_task *task);
 /* Run at the end of this turn, after all completions at hand; owner. */
 void loop_defer(struct loop *loop, struct loop_task *task);
 
-/* Take back what loop_defer() was given, if it has not run yet; owner. */
+/*
+ * Take back what was deferred or posted and has not run yet; owner.  Then the
+ * task may be freed, if nobody posts it any more.
+ */
 void loop_cancel(struct loop *loop, struct loop_task *task);
 
 /*

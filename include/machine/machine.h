@@ -24,7 +24,7 @@ struct machine;
 struct vm_config;
 
 enum machine_end {
-	MACHINE_POWEROFF,	/* the guest switched itself off */
+	MACHINE_POWEROFF,	/* the guest switched itself off, or see machine_shut_down() */
 	MACHINE_DIED,		/* the guest cannot go on; the log says why */
 	MACHINE_FORCED,		/* machine_force() */
 };
@@ -48,7 +48,8 @@ int machine_start(struct machine *machine, struct err *err);
 
 /*
  * Ask the guest to shut down.  The first call presses the power button and
- * gives it the configured time; a second call, or the time's end, forces it.
+ * gives it the configured time; a second call, or the time's end, forces it.  A
+ * guest that resets within that time has shut down, too.
  */
 void machine_shut_down(struct machine *machine);
 

@@ -16,8 +16,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -154,8 +153,6 @@ static int start(struct run *run, struct err *err)
 
 static void stop(struct run *run)
 {
-	if (run->terminal && run->machine)
-		terminal_drain(run->terminal);
 	machine_free(run->machine);
 	terminal_free(run->terminal);
 	loop_free(run->loop);
@@ -172,6 +169,8 @@ static int run_vm(struct run *run)
 		r = loop_run(run->loop);
 		if (r < 0)
 			err_sys(&err, r, "the event loop failed");
+		else
+			terminal_drain(run->terminal);
 	}
 	stop(run);
 	return r < 0 ? command_fail("%s", err.text) : run->status;

@@ -79,50 +79,82 @@ static void do_mmio(struct vcpu *vcpu)
 	}
 }
 
-/* What ended the guest, or NULL if it goes on. */
-static const char *handle(struct vcpu *vcpu)
+/* False when the guest cannot go on. */
+static bool handle(struct vcpu *vcpu)
 {
 	switch (vcpu->run->exit_reason) {
 	case KVM_EXIT_IO:
 		vcpu->pio++;
 		do_pio(vcpu);
-		return NULL;
+		return true;
 	case KVM_EXIT_MMIO:
 		vcpu->mmio++;
 		do_mmio(vcpu);
-		return NULL;
+		return true;
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 		vcpu->other++;
-		return NULL;
-	case KVM_EXIT_SHUTDOWN:
-		return "triple fault";
-	case KVM_EXIT_INTERNAL_ERROR:
-		return vcpu->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION ?
-		       "KVM cannot emulate an instruction of the guest" :
-		       "KVM internal error";
-	case KVM_EXIT_FAIL_ENTRY:
-		return "the processor refused to enter the guest";
+		return true;
 	default:
-		return "KVM_RUN ended for an unknown reason";
+		return false;
 	}
+}
+
+/* Why it cannot; code is the errno of KVM_RUN, or 0. */
+static void explain(const struct kvm_run *run, int code, char *why, size_t len)
+{
+	if (code) {
+		snprintf(why, len, "KVM_RUN failed: %s", strerror(code));
+		return;
+	}
+	switch (run->exit_reason) {
+	case KVM_EXIT_SHUTDOWN:
+		snprintf(why, len, "triple fault");
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION)
+			snprintf(why, len, "KVM cannot emulate an instruction of the guest");
+		else
+			snprintf(why, len, "KVM internal error %u", run->internal.suberror);
+		break;
+	case KVM_EXIT_FAIL_ENTRY:
+		snprintf(why, len, "the processor refused to enter the guest (0x%llx)",
+			 run->fail_entry.hardware_entry_failure_reason);
+		break;
+	default:
+		snprintf(why, len, "KVM_RUN ended for the unknown reason %u",
+			 run->exit_reason);
+	}
+}
+
+/* Whoever started us may have had the signal blocked. */
+static void unblock_kicks(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, KICK_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static void *run_vcpu(void *arg)
 {
 	struct vcpu *vcpu = arg;
-	const char *why = NULL;
+	bool alive = true;
+	char why[96];
+	int code = 0;
 
-	while (!why) {
-		int r = ioctl(vcpu->fd, KVM_RUN, 0);
-
+	unblock_kicks();
+	while (alive) {
+		code = ioctl(vcpu->fd, KVM_RUN, 0) ? errno : 0;
 		if (vcpu->stopping)
 			return NULL;
-		if (!r)
-			why = handle(vcpu);
-		else if (errno != EINTR && errno != EAGAIN)
-			why = strerror(errno);
+		if (!code)
+			alive = handle(vcpu);
+		else
+			alive = code == EINTR || code == EAGAIN;
 	}
+	explain(vcpu->run, code, why, sizeof(why));
 	vcpu->config.died(vcpu->config.ctx, vcpu, why);
 	return NULL;
 }

@@ -46,23 +46,21 @@ void arch_prepare(void)
 	(void)syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_GUEST_PERM, XFEATURE_XTILEDATA);
 }
 
-static int set_cpuid(int fd, struct kvm_vm *vm, unsigned id, unsigned nr_cpus,
-		     struct err *err)
+/* What KVM can do on this host, to be freed; NULL on failure. */
+static struct kvm_cpuid2 *get_supported(const struct kvm_vm *vm, struct err *err)
 {
 	struct kvm_cpuid2 *cpuid = x86_cpuid_new();
-	int r = 0;
 
-	if (!cpuid)
-		return err_sys(err, -ENOMEM, "cannot set up vCPU %u", id);
-	if (ioctl(kvm_vm_system_fd(vm), KVM_GET_SUPPORTED_CPUID, cpuid)) {
-		r = err_sys(err, -errno, "KVM_GET_SUPPORTED_CPUID");
-	} else {
-		x86_cpuid_adapt(cpuid, id, nr_cpus);
-		if (ioctl(fd, KVM_SET_CPUID2, cpuid))
-			r = err_sys(err, -errno, "KVM_SET_CPUID2 for vCPU %u", id);
+	if (!cpuid) {
+		err_sys(err, -ENOMEM, "cannot ask for the host's CPUID");
+		return NULL;
 	}
-	free(cpuid);
-	return r;
+	if (ioctl(kvm_vm_system_fd(vm), KVM_GET_SUPPORTED_CPUID, cpuid)) {
+		err_sys(err, -errno, "KVM_GET_SUPPORTED_CPUID");
+		free(cpuid);
+		return NULL;
+	}
+	return cpuid;
 }
 
 /* As firmware leaves them: all memory write-back, string moves fast. */
@@ -76,11 +74,15 @@ static int set_msrs(int fd, unsigned id, struct err *err)
 		struct kvm_msrs msrs;
 		uint8_t room[sizeof(struct kvm_msrs) + sizeof(entries)];
 	} set = { .msrs.nmsrs = ARRAY_LEN(entries) };
+	int nr_set;
 
 	memcpy(set.msrs.entries, entries, sizeof(entries));
-	/* Returns how many it set; a processor without the second is fine. */
-	if (ioctl(fd, KVM_SET_MSRS, &set) < 1)
+	/* Says how many it set; a processor without the second is fine. */
+	nr_set = ioctl(fd, KVM_SET_MSRS, &set);
+	if (nr_set < 0)
 		return err_sys(err, -errno, "KVM_SET_MSRS for vCPU %u", id);
+	if (!nr_set)
+		return err_set(err, -ENOTSUP, "vCPU %u: KVM takes no memory types (MTRR)", id);
 	return 0;
 }
 

@@ -102,6 +102,19 @@ static struct loop_task *queue_remove(struct task_queue *q, struct loop_task **p
 	return task;
 }
 
+/* False when it is not there. */
+static bool queue_take(struct task_queue *q, const struct loop_task *task)
+{
+	struct loop_task **p = &q->first;
+
+	while (*p && *p != task)
+		p = &(*p)->next;
+	if (!*p)
+		return false;
+	queue_remove(q, p);
+	return true;
+}
+
 static void run_task(struct loop_task *task)
 {
 	task->queued = false;
@@ -286,15 +299,17 @@ void loop_defer(struct loop *loop, struct loop_task *task)
 
 void loop_cancel(struct loop *loop, struct loop_task *task)
 {
-	struct loop_task **p = &loop->deferred.first;
+	bool taken;
 
 	assert(loop_here(loop));
-	while (*p && *p != task)
-		p = &(*p)->next;
-	if (*p) {
-		queue_remove(&loop->deferred, p);
-		task->queued = false;
+	taken = queue_take(&loop->deferred, task);
+	if (!taken) {
+		pthread_mutex_lock(&loop->lock);
+		taken = queue_take(&loop->posted, task);
+		pthread_mutex_unlock(&loop->lock);
 	}
+	if (taken)
+		task->queued = false;
 }
 
 void loop_post(struct loop *loop, struct loop_task *task)
@@ -501,10 +516,14 @@ static void *run_thread(void *arg)
 
 	starting->enabled = r;
 	sem_post(&starting->done);
-	if (r >= 0)
-		r = run(loop);
 	if (r < 0)
-		log_debug("I/O thread ended: %s", strerror(-r));
+		return NULL;
+	r = run(loop);
+	if (r < 0) {
+		/* As in loop_wait(); going on would hang whoever calls us. */
+		log_error("an I/O thread failed: %s", strerror(-r));
+		abort();
+	}
 	return NULL;
 }
 

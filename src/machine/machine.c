@@ -21,8 +21,8 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define NO_EVENT (-1)
 
@@ -168,7 +168,11 @@ static void on_event(struct loop_task *task)
 		end(m, MACHINE_POWEROFF);
 		break;
 	case BOARD_RESET:
-		reset(m);
+		/* Who was asked to shut down is not started again to be killed. */
+		if (m->timeout.set)
+			end(m, MACHINE_POWEROFF);
+		else
+			reset(m);
 		break;
 	case BOARD_DIED:
 		end(m, MACHINE_DIED);
@@ -253,6 +257,8 @@ struct machine *machine_free(struct machine *m)
 	if (!m)
 		return NULL;
 	board_free(m->board);
+	loop_cancel(m->config.main, &m->on_event);
+	loop_timer_clear(m->config.main, &m->timeout);
 	if (m->io_runs)
 		loop_stop(m->io);
 	close_back_ends(m);
