@@ -60,6 +60,7 @@
 #define X86_RTC_CENTURY		0x32	/* index of the century byte */
 #define X86_PORT_I8042		0x64
 #define X86_PORT_COM1		0x3f8
+#define X86_PORT_PVPANIC	0x505
 #define X86_PORT_ACPI		0x600	/* struct of X86_ACPI_* below */
 #define X86_PORT_PCI_CONFIG	0xcf8	/* address, data at +4 */
 

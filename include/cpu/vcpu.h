@@ -40,6 +40,9 @@ struct vcpu_exits {
 	uint64_t pio, mmio, other;
 };
 
+/* How many bits a guest-physical address has on this host; or a negative errno. */
+int vcpu_address_bits(const struct kvm_vm *vm, struct err *err);
+
 /* All that vm and the buses stand for outlives the vCPU.  Main. */
 int vcpu_new(struct vcpu **ret_vcpu, const struct vcpu_config *config, unsigned id,
 	     struct err *err);

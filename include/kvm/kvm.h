@@ -63,9 +63,8 @@ int kvm_vm_set_irq(struct kvm_vm *vm, unsigned gsi, bool level);
 /* irqfd and ioeventfd, for devices (bus/eventfds.h); lives as long as vm. */
 struct eventfds *kvm_vm_eventfds(struct kvm_vm *vm);
 
-/* For the cpu layer: descriptors that stay the VM's, and a new one that does not. */
+/* For the cpu layer: /dev/kvm, which stays the VM's, and a vCPU's, which does not. */
 int kvm_vm_system_fd(const struct kvm_vm *vm);
-int kvm_vm_fd(const struct kvm_vm *vm);
 int kvm_vm_create_vcpu(struct kvm_vm *vm, unsigned id, struct err *err);
 
 /* The size in bytes of what a vCPU's descriptor maps (struct kvm_run). */

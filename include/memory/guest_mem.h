@@ -55,9 +55,6 @@ int guest_mem_regions(const struct guest_mem *mem,
 int guest_mem_read(const struct guest_mem *mem, gpa_t at, void *dst, size_t len);
 int guest_mem_write(const struct guest_mem *mem, gpa_t at, const void *src, size_t len);
 
-/* Fill with zeroes; all or nothing. */
-int guest_mem_zero(const struct guest_mem *mem, gpa_t at, size_t len);
-
 /*
  * Describe [at, at+len) as at most max segments, more than one only where the
  * range crosses regions.  Returns the number of segments (0 when len is 0),

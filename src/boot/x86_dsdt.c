@@ -214,6 +214,21 @@ static void put_rtc(struct aml *aml)
 	aml_end(aml, device);
 }
 
+/* QEMU's name for it is the one that drivers know. */
+static void put_pvpanic(struct aml *aml)
+{
+	size_t device = aml_device(aml, "PEVT");
+	size_t resources;
+
+	aml_name(aml, "_HID");
+	aml_string(aml, "QEMU0001");
+	aml_name(aml, "_CRS");
+	resources = aml_resources(aml);
+	aml_resource_ports(aml, X86_PORT_PVPANIC, 1);
+	aml_resources_end(aml, resources);
+	aml_end(aml, device);
+}
+
 static void put_power_button(struct aml *aml)
 {
 	size_t device = aml_device(aml, "PWRB");
@@ -275,6 +290,7 @@ void x86_acpi_write_dsdt(struct aml *aml, const struct boot_config *config)
 	put_board(aml);
 	put_com1(aml);
 	put_rtc(aml);
+	put_pvpanic(aml);
 	put_power_button(aml);
 	put_events(aml);
 	aml_end(aml, scope);

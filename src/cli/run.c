@@ -14,6 +14,7 @@
 #include "terminal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -160,6 +161,18 @@ static void stop(struct run *run)
 		close(run->signal_fd);
 }
 
+/* What we open must not be taken for a standard stream that was closed. */
+static void fill_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 static int run_vm(struct run *run)
 {
 	struct err err = { 0 };
@@ -182,6 +195,7 @@ int command_run(const struct command *command, int argc, char **argv)
 	struct err err = { 0 };
 	int status;
 
+	fill_streams();
 	if (configure(&run.vm, argc, argv, &err) < 0)
 		return command_fail("%s", err.text);
 	log_set_level(run.vm.log);

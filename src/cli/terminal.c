@@ -22,15 +22,15 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
 #define RING_LEN	16384U		/* a power of two */
 #define INPUT_LEN	256
 #define DRAIN_NS	(2 * CLOCK_NS_PER_S)
+#define RETRY_NS	(10 * CLOCK_NS_PER_MS)
 #define ESCAPE		0x01		/* Ctrl-A */
 
 struct terminal {
@@ -38,6 +38,7 @@ struct terminal {
 	bool raw;
 	bool escaped;			/* the last key was Ctrl-A */
 
+	bool input_open;
 	struct loop_watch readable;
 	struct loop_task go_on;		/* the guest has room for input again */
 	uint8_t input[INPUT_LEN];
@@ -46,6 +47,7 @@ struct terminal {
 	struct loop_task flush;
 	struct loop_io io;
 	struct iovec writing;		/* len 0 while no write is under way */
+	struct loop_timer retry;	/* of an output in non-blocking mode */
 	struct loop_timer give_up;
 
 	pthread_mutex_t lock;		/* for the ring; never held over a call */
@@ -132,12 +134,12 @@ static bool send(void *ctx, uint8_t byte)
 	return taken;
 }
 
-/* Start writing what is contiguous, unless a write is under way. */
+/* Start writing what is contiguous, unless a write is under way or to be retried. */
 static void write_some(struct terminal *t)
 {
 	uint32_t len, at;
 
-	if (t->writing.iov_len)
+	if (t->writing.iov_len || t->retry.set)
 		return;
 	pthread_mutex_lock(&t->lock);
 	at = t->head % RING_LEN;
@@ -169,7 +171,15 @@ static void written(struct loop_io *io, int res)
 	t->writing.iov_len = 0;
 	if (refused && port)
 		uart_writable(port);
-	write_some(t);
+	if (res == -EAGAIN)
+		loop_timer_set(t->config.loop, &t->retry, clock_ns() + RETRY_NS);
+	else
+		write_some(t);
+}
+
+static void retry(struct loop_timer *timer)
+{
+	write_some(container_of(timer, struct terminal, retry));
 }
 
 static void flush(struct loop_task *task)
@@ -253,11 +263,14 @@ static bool is_readable(void)
 
 static void pump(struct terminal *t)
 {
-	while (pass_on(t) && t->readable.slot && is_readable()) {
+	while (pass_on(t) && t->input_open && is_readable()) {
 		ssize_t len = read(STDIN_FILENO, t->input, sizeof(t->input));
 
+		if (len < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;	/* another process may read it, too */
 		if (len <= 0) {
 			/* The end of input is not the end of the VM. */
+			t->input_open = false;
 			loop_watch_remove(t->config.loop, &t->readable);
 			return;
 		}
@@ -302,10 +315,19 @@ int terminal_new(struct terminal **ret_terminal, const struct terminal_config *c
 	t->flush.run = flush;
 	t->go_on.run = go_on;
 	t->io.done = written;
+	t->retry.fired = retry;
 	t->readable.ready = input_ready;
 	pthread_mutex_init(&t->lock, NULL);
 	*ret_terminal = t;
 	return 0;
+}
+
+/* A file always has its input ready: there is nothing to wait for. */
+static bool is_file(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode);
 }
 
 int terminal_start(struct terminal *t, struct err *err)
@@ -320,6 +342,11 @@ int terminal_start(struct terminal *t, struct err *err)
 		r = make_raw(t, err);
 	if (r < 0)
 		return r;
+	t->input_open = true;
+	if (is_file(STDIN_FILENO)) {
+		loop_defer(t->config.loop, &t->go_on);
+		return 0;
+	}
 	r = loop_watch_add(t->config.loop, &t->readable, STDIN_FILENO, POLLIN);
 	return r < 0 ? err_sys(err, r, "cannot read the console's input") : 0;
 }
@@ -350,6 +377,9 @@ struct terminal *terminal_free(struct terminal *t)
 	if (!t)
 		return NULL;
 	loop_watch_remove(t->config.loop, &t->readable);
+	loop_timer_clear(t->config.loop, &t->retry);
+	loop_cancel(t->config.loop, &t->flush);
+	loop_cancel(t->config.loop, &t->go_on);
 	restore();
 	pthread_mutex_destroy(&t->lock);
 	free(t);

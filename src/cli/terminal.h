@@ -29,7 +29,9 @@ struct terminal_config {
 
 int terminal_new(struct terminal **ret_terminal, const struct terminal_config *config,
 		 struct err *err);
-struct terminal *terminal_free(struct terminal *terminal);	/* -> NULL */
+
+/* The loop does not turn again: a write may be under way for ever.  -> NULL */
+struct terminal *terminal_free(struct terminal *terminal);
 
 /* What the serial port is to be given. */
 struct uart_backend terminal_backend(struct terminal *terminal);

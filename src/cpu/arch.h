@@ -16,6 +16,9 @@ struct kvm_vm;
 /* Before the VM's first vCPU is created. */
 void arch_prepare(void);
 
+/* vcpu_address_bits() */
+int arch_address_bits(const struct kvm_vm *vm, struct err *err);
+
 /* Features, topology and what firmware would have set. */
 int arch_setup(int fd, struct kvm_vm *vm, unsigned id, unsigned nr_cpus, struct err *err);
 

@@ -194,6 +194,11 @@ void vcpu_stop(struct vcpu *vcpu)
 	vcpu->started = false;
 }
 
+int vcpu_address_bits(const struct kvm_vm *vm, struct err *err)
+{
+	return arch_address_bits(vm, err);
+}
+
 int vcpu_new(struct vcpu **ret_vcpu, const struct vcpu_config *config, unsigned id,
 	     struct err *err)
 {

@@ -9,6 +9,7 @@
 
 #include "base/bits.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,10 @@
 /* Leaf 4 and 0x8000001d: bits 7:5 are the level of the cache. */
 #define CACHE_LEVEL_SHARED	3
 
+/* Of physical addresses: PAE's, and what page tables have room for. */
+#define ADDRESS_BITS_LEAST	36
+#define ADDRESS_BITS_MOST	52
+
 struct kvm_cpuid2 *x86_cpuid_new(void)
 {
 	struct kvm_cpuid2 *cpuid;
@@ -38,12 +43,30 @@ struct kvm_cpuid2 *x86_cpuid_new(void)
 	return cpuid;
 }
 
-static struct kvm_cpuid_entry2 *find(struct kvm_cpuid2 *cpuid, uint32_t leaf, uint32_t sub)
+static int index_of(const struct kvm_cpuid2 *cpuid, uint32_t leaf, uint32_t sub)
 {
 	for (uint32_t i = 0; i < cpuid->nent; i++)
 		if (cpuid->entries[i].function == leaf && cpuid->entries[i].index == sub)
-			return &cpuid->entries[i];
-	return NULL;
+			return (int)i;
+	return -ENOENT;
+}
+
+static struct kvm_cpuid_entry2 *find(struct kvm_cpuid2 *cpuid, uint32_t leaf, uint32_t sub)
+{
+	int i = index_of(cpuid, leaf, sub);
+
+	return i < 0 ? NULL : &cpuid->entries[i];
+}
+
+/* Remove sub-leaves from this one on. */
+static void drop(struct kvm_cpuid2 *cpuid, uint32_t leaf, uint32_t from)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < cpuid->nent; i++)
+		if (cpuid->entries[i].function != leaf || cpuid->entries[i].index < from)
+			cpuid->entries[kept++] = cpuid->entries[i];
+	cpuid->nent = kept;
 }
 
 static struct kvm_cpuid_entry2 *find_or_add(struct kvm_cpuid2 *cpuid, uint32_t leaf,
@@ -121,6 +144,8 @@ static void adapt_topology(struct kvm_cpuid2 *cpuid, uint32_t leaf, unsigned id,
 	enum { TYPE_NONE, TYPE_THREAD, TYPE_CORE };
 	static const uint32_t types[] = { TYPE_THREAD, TYPE_CORE, TYPE_NONE };
 
+	/* The host may have modules, tiles and dies between. */
+	drop(cpuid, leaf, ARRAY_LEN(types));
 	for (uint32_t level = 0; level < ARRAY_LEN(types); level++) {
 		struct kvm_cpuid_entry2 *e = find_or_add(cpuid, leaf, level);
 
@@ -152,6 +177,8 @@ static void adapt_amd(struct kvm_cpuid2 *cpuid, unsigned id, unsigned nr_cpus)
 		e->ebx = id & 0xff;	/* core id; one thread a core */
 		e->ecx = 0;		/* one node */
 	}
+	/* The host's again; without it leaf 0xb counts. */
+	drop(cpuid, 0x80000026, 0);
 	adapt_caches(cpuid, 0x8000001d, nr_cpus);
 }
 
@@ -181,4 +208,16 @@ void x86_cpuid_adapt(struct kvm_cpuid2 *cpuid, unsigned id, unsigned nr_cpus)
 		adapt_amd(cpuid, id, nr_cpus);
 	else
 		adapt_caches(cpuid, 4, nr_cpus);
+}
+
+/* Leaf 0x80000008: bits 7:0 are the processor's, 23:16 a guest's if they differ. */
+unsigned x86_cpuid_address_bits(const struct kvm_cpuid2 *cpuid)
+{
+	int i = index_of(cpuid, 0x80000008, 0);
+	uint32_t eax = i < 0 ? 0 : cpuid->entries[i].eax;
+	unsigned own = eax & 0xff, guest = eax >> 16 & 0xff;
+
+	if (!own)
+		return ADDRESS_BITS_LEAST;
+	return at_most(guest && guest < own ? guest : own, ADDRESS_BITS_MOST);
 }

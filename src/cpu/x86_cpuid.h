@@ -23,4 +23,10 @@ struct kvm_cpuid2 *x86_cpuid_new(void);
  */
 void x86_cpuid_adapt(struct kvm_cpuid2 *cpuid, unsigned id, unsigned nr_cpus);
 
+/*
+ * Bits of a guest-physical address, from what KVM can do; 36, which every
+ * processor with virtualisation has, where it does not say.
+ */
+unsigned x86_cpuid_address_bits(const struct kvm_cpuid2 *cpuid);
+
 #endif

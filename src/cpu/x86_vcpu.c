@@ -46,21 +46,49 @@ void arch_prepare(void)
 	(void)syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_GUEST_PERM, XFEATURE_XTILEDATA);
 }
 
-/* What KVM can do on this host, to be freed; NULL on failure. */
-static struct kvm_cpuid2 *get_supported(const struct kvm_vm *vm, struct err *err)
+/* What KVM can do on this host; to be freed. */
+static int get_supported(struct kvm_cpuid2 **ret_cpuid, const struct kvm_vm *vm,
+			 struct err *err)
 {
 	struct kvm_cpuid2 *cpuid = x86_cpuid_new();
+	int r;
 
-	if (!cpuid) {
-		err_sys(err, -ENOMEM, "cannot ask for the host's CPUID");
-		return NULL;
-	}
+	if (!cpuid)
+		return err_sys(err, -ENOMEM, "cannot ask KVM for its CPUID");
 	if (ioctl(kvm_vm_system_fd(vm), KVM_GET_SUPPORTED_CPUID, cpuid)) {
-		err_sys(err, -errno, "KVM_GET_SUPPORTED_CPUID");
+		r = err_sys(err, -errno, "KVM_GET_SUPPORTED_CPUID");
 		free(cpuid);
-		return NULL;
+		return r;
 	}
-	return cpuid;
+	*ret_cpuid = cpuid;
+	return 0;
+}
+
+int arch_address_bits(const struct kvm_vm *vm, struct err *err)
+{
+	struct kvm_cpuid2 *cpuid;
+	int r = get_supported(&cpuid, vm, err);
+
+	if (r < 0)
+		return r;
+	r = (int)x86_cpuid_address_bits(cpuid);
+	free(cpuid);
+	return r;
+}
+
+static int set_cpuid(int fd, struct kvm_vm *vm, unsigned id, unsigned nr_cpus,
+		     struct err *err)
+{
+	struct kvm_cpuid2 *cpuid;
+	int r = get_supported(&cpuid, vm, err);
+
+	if (r < 0)
+		return r;
+	x86_cpuid_adapt(cpuid, id, nr_cpus);
+	if (ioctl(fd, KVM_SET_CPUID2, cpuid))
+		r = err_sys(err, -errno, "KVM_SET_CPUID2 for vCPU %u", id);
+	free(cpuid);
+	return r;
 }
 
 /* As firmware leaves them: all memory write-back, string moves fast. */

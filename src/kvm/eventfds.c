@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 
 static struct kvm_vm *vm_of(struct eventfds *efds)
@@ -97,16 +96,20 @@ static int assign(struct kvm_vm *vm, struct vm_msi *msi, bool bound)
 
 static int bind_locked(struct kvm_vm *vm, int fd, uint64_t addr, uint32_t data)
 {
-	struct vm_msi *msi = find_or_add(vm, fd);
+	struct vm_msi *msi = find_or_add(vm, fd), before;
 	int r = 0;
 
 	if (!msi)
 		return -ENOMEM;
+	before = *msi;
 	/* All zero is what a new entry says and no message can be. */
 	if (msi->addr != addr || msi->data != data) {
 		msi->addr = addr;
 		msi->data = data;
 		r = set_routes(vm);
+		/* A message that KVM refuses would spoil the table for all others. */
+		if (r < 0)
+			*msi = before;
 	}
 	if (!r && !msi->bound)
 		r = assign(vm, msi, true);

@@ -10,7 +10,6 @@
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -207,11 +206,6 @@ struct eventfds *kvm_vm_eventfds(struct kvm_vm *vm)
 int kvm_vm_system_fd(const struct kvm_vm *vm)
 {
 	return vm->kvm_fd;
-}
-
-int kvm_vm_fd(const struct kvm_vm *vm)
-{
-	return vm->fd;
 }
 
 int kvm_vm_create_vcpu(struct kvm_vm *vm, unsigned id, struct err *err)

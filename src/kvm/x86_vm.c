@@ -17,6 +17,7 @@ const struct kvm_feature vm_arch_features[] = {
 	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, "KVM_CAP_SET_IDENTITY_MAP_ADDR", NULL },
 	{ KVM_CAP_PIT2, "KVM_CAP_PIT2", NULL },
 	{ KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID", NULL },
+	{ KVM_CAP_X2APIC_API, "KVM_CAP_X2APIC_API", NULL },
 	{ KVM_CAP_TSC_DEADLINE_TIMER, "KVM_CAP_TSC_DEADLINE_TIMER",
 	  "timer interrupts cost a guest less" },
 	{ 0, NULL, NULL },
@@ -25,6 +26,12 @@ const struct kvm_feature vm_arch_features[] = {
 int vm_arch_init(struct kvm_vm *vm, struct err *err)
 {
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+	/* Without, an interrupt to CPU 255 goes to all and none to those above. */
+	struct kvm_enable_cap x2apic = {
+		.cap = KVM_CAP_X2APIC_API,
+		.args[0] = KVM_X2APIC_API_USE_32BIT_IDS |
+			   KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK,
+	};
 	uint64_t identity = X86_KVM_IDENTITY_AT;
 
 	if (ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity))
@@ -34,6 +41,8 @@ int vm_arch_init(struct kvm_vm *vm, struct err *err)
 	if (ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0))
 		return err_sys(err, -errno, "cannot create interrupt controllers "
 			       "(KVM_CREATE_IRQCHIP)");
+	if (ioctl(vm->fd, KVM_ENABLE_CAP, &x2apic))
+		return err_sys(err, -errno, "KVM_CAP_X2APIC_API");
 	if (ioctl(vm->fd, KVM_CREATE_PIT2, &pit))
 		return err_sys(err, -errno, "cannot create a timer (KVM_CREATE_PIT2)");
 	return 0;

@@ -7,13 +7,14 @@
 #include "board_parts.h"
 #include "bus/bus.h"
 #include "cpu/vcpu.h"
-#include "devices/pci/pci_host.h"
+#include "devices/pci/pci_bus.h"
 #include "devices/virtio/virtio_blk.h"
 #include "devices/virtio/virtio_net.h"
 #include "devices/virtio/virtio_pci.h"
 #include "devices/virtio/virtio_rng.h"
 #include "kvm/kvm.h"
 #include "machine/vm_config.h"
+#include "memory/guest_mem.h"
 
 #include <errno.h>
 #include <stdlib.h>

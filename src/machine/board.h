@@ -12,15 +12,10 @@
 #define MACHINE_BOARD_H
 
 #include "devices/uart.h"
-#include "memory/guest_mem.h"
-
-#include <stdint.h>
 
 struct board;
-struct bus;
 struct disk;
 struct err;
-struct kvm_vm;
 struct loop;
 struct netdev;
 struct vcpu;
@@ -29,6 +24,7 @@ struct vm_config;
 enum board_event {
 	BOARD_POWEROFF,		/* the guest switched itself off */
 	BOARD_RESET,		/* the guest asked for a reset */
+	BOARD_PANICKED,		/* the guest's kernel says that it has panicked */
 	BOARD_DIED,		/* a vCPU cannot go on */
 };
 

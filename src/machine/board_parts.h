@@ -8,13 +8,19 @@
 
 #include "board.h"
 #include "bus/irq.h"
-#include "devices/pci/pci_bus.h"
 #include "memory/ram.h"
+
+#include <stdint.h>
 
 struct acpi_power;
 struct board_arch;
+struct bus;
+struct guest_mem;
+struct kvm_vm;
+struct pci_bus;
 struct pci_host;
 struct uart;
+struct vcpu;
 struct virtio_pci;
 
 /* An interrupt line that ends in KVM's interrupt controller. */

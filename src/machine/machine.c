@@ -174,6 +174,10 @@ static void on_event(struct loop_task *task)
 		else
 			reset(m);
 		break;
+	case BOARD_PANICKED:
+		log_error("the guest's kernel has panicked");
+		end(m, MACHINE_DIED);
+		break;
 	case BOARD_DIED:
 		end(m, MACHINE_DIED);
 		break;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "machine/vm_config.h"
 
+#include "base/bits.h"
 #include "base/err.h"
 #include "boot/boot.h"
 #include "devices/virtio/virtio_blk.h"
@@ -9,7 +10,8 @@
 #include <string.h>
 
 #define NAME_MAX_BYTES		64
-#define DEVICES_MAX		28	/* slots of the bus, less bridge and rng */
+#define MEMORY_MAX		(8 * TiB)	/* what a memory slot of KVM has room for */
+#define DEVICES_MAX		28	/* slots of the bus, less bridge, rng and a reserve */
 
 static const struct option disk_rows[] = {
 	{ .key = "path", OPTION_PATH(struct vm_disk_config, path),
@@ -70,7 +72,7 @@ static const struct option rows[] = {
 	{ .key = "cpus", .letter = 'c', OPTION(struct vm_config, cpus), .preset = "1",
 	  .min = 1, .max = VM_CONFIG_CPUS_MAX, .help = "number of virtual CPUs" },
 	{ .key = "memory", .letter = 'm', OPTION_SIZE(struct vm_config, memory),
-	  .preset = "256M", .min = 2 * MiB, .max = 16 * TiB,
+	  .preset = "256M", .min = 2 * MiB, .max = MEMORY_MAX,
 	  .help = "RAM of the guest" },
 	{ .key = "name", OPTION(struct vm_config, name), .max = NAME_MAX_BYTES,
 	  .preset = "vm", .help = "name of the VM" },
@@ -101,17 +103,24 @@ static int check_net(const struct vm_net_config *net, unsigned i, struct err *er
 		return err_set(err, -EINVAL, "net %u: give tap= or fd=, not both", i);
 	if (!net->tap && !fd)
 		return err_set(err, -EINVAL, "net %u: where to? give tap=NAME or fd=N", i);
-	if (net->mac[0] & 1)
-		return err_set(err, -EINVAL, "net %u: %02x:%02x:%02x:%02x:%02x:%02x is a "
-			       "multicast address, no card can have it (the first byte must "
-			       "be even)", i, net->mac[0], net->mac[1], net->mac[2],
-			       net->mac[3], net->mac[4], net->mac[5]);
+	return 0;
+}
+
+/* What two cards cannot share; a tap is refused by the kernel, by its name. */
+static int check_pair(const struct vm_net_config *a, unsigned i,
+		      const struct vm_net_config *b, unsigned k, struct err *err)
+{
+	static const uint8_t no_mac[6];
+
+	if (!a->tap && !b->tap && a->fd == b->fd)
+		return err_set(err, -EINVAL, "net %u and net %u have the same fd", i, k);
+	if (memcmp(a->mac, no_mac, 6) && !memcmp(a->mac, b->mac, 6))
+		return err_set(err, -EINVAL, "net %u and net %u have the same mac", i, k);
 	return 0;
 }
 
 int vm_config_check(const struct vm_config *config, struct err *err)
 {
-	static const uint8_t no_mac[6];
 	int r = option_check(&vm_config_options, config, err);
 
 	if (r < 0)
@@ -122,15 +131,10 @@ int vm_config_check(const struct vm_config *config, struct err *err)
 	if (config->nr_disk + config->nr_net > DEVICES_MAX)
 		return err_set(err, -EINVAL, "%u disks and %u network cards: the bus has room "
 			       "for %u devices", config->nr_disk, config->nr_net, DEVICES_MAX);
-	for (uint32_t i = 0; i < config->nr_net; i++) {
+	for (uint32_t i = 0; i < config->nr_net && !r; i++) {
 		r = check_net(&config->net[i], i, err);
-		if (r < 0)
-			return r;
-		for (uint32_t k = 0; k < i; k++)
-			if (memcmp(config->net[i].mac, no_mac, 6) &&
-			    !memcmp(config->net[i].mac, config->net[k].mac, 6))
-				return err_set(err, -EINVAL, "net %u and net %u have the same "
-					       "mac", k, i);
+		for (uint32_t k = 0; k < i && !r; k++)
+			r = check_pair(&config->net[k], k, &config->net[i], i, err);
 	}
-	return 0;
+	return r;
 }

@@ -14,10 +14,12 @@
 #include "cpu/vcpu.h"
 #include "devices/acpi_power.h"
 #include "devices/i8042.h"
+#include "devices/pci/pci_bus.h"
 #include "devices/pci/pci_host.h"
+#include "devices/pvpanic.h"
 #include "devices/rtc.h"
-#include "kvm/kvm.h"
 #include "machine/vm_config.h"
+#include "memory/guest_mem.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,8 +28,13 @@ struct board_arch {
 	struct board_pin com1, acpi;
 	struct i8042 *i8042;
 	struct rtc *rtc;
+	struct pvpanic *pvpanic;
 	struct acpi_power *power;
+	struct pci_window mmio64;
 };
+
+/* Most of what the window for 64-bit BARs has. */
+#define MMIO64_LEN	(64 * GiB)
 
 /* The tables name the registers, the device has them. */
 _Static_assert(X86_ACPI_SLEEP_CONTROL == ACPI_POWER_SLEEP_CONTROL, "ACPI registers");
@@ -49,12 +56,22 @@ int board_arch_map_ram(struct board *board, struct err *err)
 	return r < 0 ? err_sys(err, r, "cannot lay out the guest's memory") : 0;
 }
 
-/* 64-bit BARs go above all RAM, in as much again as it takes. */
-static struct pci_window mmio64(const struct board *board)
+/* 64-bit BARs go above all RAM, into what the processor can still address. */
+static int place_mmio64(struct board *board, struct err *err)
 {
 	uint64_t high = board->ram.len - min_u64(board->ram.len, X86_LOW_RAM_END);
+	uint64_t at = align_up(X86_HIGH_RAM_AT + high, GiB), end;
+	int bits = vcpu_address_bits(board->vm, err);
 
-	return (struct pci_window){ align_up(X86_HIGH_RAM_AT + high, GiB), 64 * GiB };
+	if (bits < 0)
+		return bits;
+	end = BIT64(bits);
+	if (at > end)
+		return err_set(err, -E2BIG, "memory: %llu MiB are more than the %d address "
+			       "bits of this host's processor reach",
+			       (unsigned long long)(board->ram.len / MiB), bits);
+	board->arch->mmio64 = (struct pci_window){ at, min_u64(end - at, MMIO64_LEN) };
+	return 0;
 }
 
 static void poweroff(void *ctx)
@@ -69,6 +86,15 @@ static void reset(void *ctx)
 	struct board *board = ctx;
 
 	board->config.event(board->config.ctx, BOARD_RESET, NULL, NULL);
+}
+
+/* A crash kernel that takes over needs nothing of us. */
+static void told(void *ctx, uint8_t events)
+{
+	struct board *board = ctx;
+
+	if (events & PVPANIC_PANICKED)
+		board->config.event(board->config.ctx, BOARD_PANICKED, NULL, NULL);
 }
 
 static int add_region(struct bus *bus, struct bus_region *region, struct err *err)
@@ -92,6 +118,11 @@ static int add_legacy(struct board *board, struct err *err)
 		.reset = reset,
 		.ctx = board,
 	};
+	const struct pvpanic_config pvpanic = {
+		.at = X86_PORT_PVPANIC,
+		.told = told,
+		.ctx = board,
+	};
 	const struct acpi_power_config power = {
 		.at = X86_PORT_ACPI,
 		.irq = &arch->acpi.irq,
@@ -104,14 +135,17 @@ static int add_legacy(struct board *board, struct err *err)
 	board->uart = uart_new(&uart);
 	arch->rtc = rtc_new(&rtc);
 	arch->i8042 = i8042_new(&i8042);
+	arch->pvpanic = pvpanic_new(&pvpanic);
 	arch->power = acpi_power_new(&power);
-	if (!board->uart || !arch->rtc || !arch->i8042 || !arch->power)
+	if (!board->uart || !arch->rtc || !arch->i8042 || !arch->pvpanic || !arch->power)
 		return err_sys(err, -ENOMEM, "cannot make the devices");
 	r = add_region(board->pio, uart_region(board->uart), err);
 	if (!r)
 		r = add_region(board->pio, rtc_region(arch->rtc), err);
 	if (!r)
 		r = add_region(board->pio, i8042_region(arch->i8042), err);
+	if (!r)
+		r = add_region(board->pio, pvpanic_region(arch->pvpanic), err);
 	if (!r)
 		r = add_region(board->pio, acpi_power_region(arch->power), err);
 	return r;
@@ -123,7 +157,7 @@ static int add_pci(struct board *board, struct err *err)
 		.mmio = board->mmio,
 		.pio = board->pio,
 		.mem32 = { X86_PCI_MMIO32_AT, X86_PCI_MMIO32_LEN },
-		.mem64 = mmio64(board),
+		.mem64 = board->arch->mmio64,
 	};
 	const struct pci_host_config host = {
 		.mmio = board->mmio,
@@ -149,20 +183,21 @@ int board_arch_add_devices(struct board *board, struct err *err)
 	board_pin_init(&board->arch->com1, board->vm, X86_GSI_COM1);
 	board_pin_init(&board->arch->acpi, board->vm, X86_GSI_ACPI);
 	r = add_legacy(board, err);
+	if (!r)
+		r = place_mmio64(board, err);
 	return r < 0 ? r : add_pci(board, err);
 }
 
 int board_arch_boot(struct board *board, struct err *err)
 {
 	const struct vm_config *vm = board->config.vm;
-	struct pci_window window = mmio64(board);
 	const struct boot_config config = {
 		.kernel = vm->kernel,
 		.initrd = vm->initrd,
 		.cmdline = vm->cmdline,
 		.nr_cpus = vm->cpus,
-		.pci_mmio64_at = window.at,
-		.pci_mmio64_len = window.len,
+		.pci_mmio64_at = board->arch->mmio64.at,
+		.pci_mmio64_len = board->arch->mmio64.len,
 	};
 	struct boot_entry entry;
 	int r = boot_load(board->mem, &config, &entry, err);
@@ -184,6 +219,7 @@ void board_arch_fini(struct board *board)
 	if (!arch)
 		return;
 	acpi_power_free(arch->power);
+	pvpanic_free(arch->pvpanic);
 	i8042_free(arch->i8042);
 	rtc_free(arch->rtc);
 	uart_free(board->uart);

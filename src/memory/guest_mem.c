@@ -111,15 +111,3 @@ int guest_mem_write(const struct guest_mem *mem, gpa_t at, const void *src, size
 	}
 	return 0;
 }
-
-int guest_mem_zero(const struct guest_mem *mem, gpa_t at, size_t len)
-{
-	struct iovec segs[GUEST_MEM_REGIONS_MAX];
-	int nr = guest_mem_map(mem, at, len, segs, GUEST_MEM_REGIONS_MAX);
-
-	if (nr < 0)
-		return nr;
-	for (int i = 0; i < nr; i++)
-		memset(segs[i].iov_base, 0, segs[i].iov_len);
-	return 0;
-}

@@ -259,8 +259,9 @@ static void add_ram(struct rig *rig, unsigned index, uint64_t at, size_t len)
 
 void rig_clear_ram(struct rig *rig)
 {
-	must(!guest_mem_zero(rig->mem, 0, RIG_RAM_LEN));
-	must(!guest_mem_zero(rig->mem, RIG_HIGH_AT, RIG_HIGH_LEN));
+	memset(rig->ram[0], 0, RIG_SEAM);
+	memset(rig->ram[1], 0, RIG_RAM_LEN - RIG_SEAM);
+	memset(rig->ram[2], 0, RIG_HIGH_LEN);
 }
 
 void rig_open(struct rig *rig, enum rig_mode mode)

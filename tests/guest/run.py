@@ -77,6 +77,7 @@ CASES = {
                 files={'disk': bytes(SECTOR)}),
     'pio': Case(),
     'power_button': Case(out='READY\nPASS\n', meanwhile=press_button),
+    'power_reset': Case(out='READY\n', meanwhile=press_button),
     'poweroff': Case(out='still on\n'),
     'reset_acpi': Case(('--disk', '{disk}'), out='first boot\nsecond boot\nPASS\n',
                        files={'disk': bytes(SECTOR)}),

@@ -52,6 +52,15 @@ class Ends(VmTest):
         self.assertLess(time.monotonic() - start, 10)
         self.assertRegex(run.err, rb'\Avmm: [^\n]*1 s[^\n]*\n\Z')
 
+    def test_guest_can_be_stopped_where_signals_are_blocked(self):
+        def block():
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+        run = self.start('deaf', '--shutdown-timeout', '0', preexec_fn=block)
+        run.wait_for(b'READY')
+        run.kill()
+        self.assertEqual(run.finish(), FORCED)
+
     def test_signal_before_the_guest_runs_is_not_lost(self):
         run = self.start('deaf', '--shutdown-timeout', '0')
         run.kill()
@@ -108,6 +117,13 @@ class Streams(VmTest):
         self.assertEqual(run.finish(), OK)
         self.assertEqual(run.out, b'READY\n<97><98><99><113>PASS\n')
 
+    def test_file_is_read_as_the_guest_takes_it(self):
+        with open(self.file('keys', b'abcdefgh' * 200 + b'q'), 'rb') as keys:
+            run = self.start('echo', stdin=keys)
+        self.assertEqual(run.finish(), OK)
+        self.assertIn(b'<104><113>PASS\n', run.out)
+        self.assertEqual(run.out.count(b'<97>'), 200)
+
     def test_end_of_input_is_not_the_end_of_the_guest(self):
         run = self.start('power_button', stdin=subprocess.DEVNULL)
         run.wait_for(b'READY')
@@ -119,6 +135,12 @@ class Streams(VmTest):
         run = self.start('pio', preexec_fn=lambda: os.close(0), stdin=None)
         self.assertEqual(run.finish(), OK)
         self.assertEqual(run.out, b'PASS\n')
+
+    def test_no_stream_need_be_open(self):
+        run = self.start('flood', '--cmdline', f'lines={LINES}',
+                         preexec_fn=lambda: os.closerange(0, 3), stdin=None)
+        self.assertEqual(run.finish(), OK)
+        self.assertEqual(run.out + run.err, b'')
 
 
 vm.need_kvm()

@@ -14,5 +14,5 @@ assets=${VMM_ASSETS:-$here/../../.cache/assets}
 [ $# -ge 1 ] || { echo "usage: guest_initrd.sh OUT.cpio [KERNELDIR]" >&2; exit 1; }
 
 exec "$here/initramfs.sh" "$1" "${2:-$assets/guest}" \
-	"virtio_pci virtio_blk virtio_net virtio_rng ?evdev ?button ?pvpanic_pci" \
+	"virtio_pci virtio_blk virtio_net virtio_rng ?evdev ?button ?pvpanic_pci ?pvpanic_mmio" \
 	"$here/guest_init.sh" "$here/../boot/guest:tests"

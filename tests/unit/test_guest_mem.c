@@ -133,20 +133,6 @@ START_TEST(read_of_the_hole_leaves_the_copy_untouched)
 }
 END_TEST
 
-START_TEST(zero_clears_exactly_the_range)
-{
-	memset(low, 0xff, sizeof(low));
-	memset(high, 0xff, sizeof(high));
-
-	ck_assert_int_eq(guest_mem_zero(mem, HIGH - 1, 2), 0);
-	ck_assert_int_eq(guest_mem_zero(mem, HIGH + PAGE - 1, 2), -EFAULT);
-
-	ck_assert_mem_eq(low + PAGE - 2, ((uint8_t[]){ 0xff, 0 }), 2);
-	ck_assert_mem_eq(high, ((uint8_t[]){ 0, 0xff }), 2);
-	ck_assert_uint_eq(high[PAGE - 1], 0xff);
-}
-END_TEST
-
 START_TEST(map_within_a_region_is_one_segment)
 {
 	struct iovec seg;
@@ -223,7 +209,6 @@ int main(void)
 	tcase_add_test(tc, write_across_regions_lands_in_both);
 	tcase_add_test(tc, write_into_the_hole_changes_nothing);
 	tcase_add_test(tc, read_of_the_hole_leaves_the_copy_untouched);
-	tcase_add_test(tc, zero_clears_exactly_the_range);
 	tcase_add_test(tc, map_within_a_region_is_one_segment);
 	tcase_add_test(tc, map_across_regions_is_two_segments);
 	tcase_add_test(tc, map_without_room_for_its_segments_is_refused);

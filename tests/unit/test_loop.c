@@ -295,6 +295,22 @@ START_TEST(cancelled_work_does_not_run_and_leaves_the_queue_whole)
 }
 END_TEST
 
+START_TEST(cancelled_post_does_not_run_and_may_be_posted_again)
+{
+	struct teller a = { .task.run = tell_task, .letter = 'a' };
+	struct teller b = { .task.run = tell_task, .letter = 'b' };
+
+	loop_post(loop, &a.task);
+	loop_post(loop, &b.task);
+	loop_cancel(loop, &b.task);
+	loop_cancel(loop, &a.task);
+	loop_post(loop, &b.task);
+	run_some_turns();
+
+	ck_assert_str_eq(story, "b");
+}
+END_TEST
+
 START_TEST(loop_may_run_again_after_quit)
 {
 	struct teller a = { .task.run = tell_task, .letter = 'a' };
@@ -462,6 +478,7 @@ static TCase *work_tests(void)
 	tcase_add_test(tc, what_is_posted_while_others_wait_wakes_the_next_turn);
 	tcase_add_test(tc, deferred_work_follows_all_completions_of_the_turn);
 	tcase_add_test(tc, cancelled_work_does_not_run_and_leaves_the_queue_whole);
+	tcase_add_test(tc, cancelled_post_does_not_run_and_may_be_posted_again);
 	tcase_add_test(tc, loop_may_run_again_after_quit);
 	tcase_add_test(tc, wait_runs_other_work_meanwhile);
 	return tc;

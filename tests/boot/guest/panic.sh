@@ -4,7 +4,7 @@
 # panic: the kernel panics, and tells a pvpanic device if there is one.  What
 # follows is the command line's panic=.
 
-modprobe -a -q virtio_pci pvpanic_pci || true
+modprobe -a -q virtio_pci pvpanic_pci pvpanic_mmio || true
 say "about to panic"
 echo 1 > /proc/sys/kernel/sysrq
 echo c > /proc/sysrq-trigger

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * qmp_machine.h - what the QMP commands need of a machine.
+ *
+ * Whoever makes the server implements these on a machine of his; a test does so
+ * without one.  All of it runs on the server's loop.  Strings that are returned
+ * stay as they are until the loop's next turn.
+ *
+ * An operation is told what to call when it is over: done(arg, 0, NULL), or a
+ * negative errno and the reason.  That may be from within, and has to happen
+ * exactly once, also when the machine ends first.  Its events (qmp_event.h)
+ * are sent before done(), as clients are used to.  What is so already, such as
+ * a pause of a paused machine, is done and makes no event.
+ */
+#ifndef CONTROL_QMP_MACHINE_H
+#define CONTROL_QMP_MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+
+#define QMP_MACHINE_BARS_MAX	7	/* six, and the ROM's */
+
+/* QEMU's RunState; those which this machine is never in are not used. */
+enum qmp_run_state {
+	QMP_DEBUG,
+	QMP_INMIGRATE,
+	QMP_INTERNAL_ERROR,
+	QMP_IO_ERROR,
+	QMP_PAUSED,
+	QMP_POSTMIGRATE,
+	QMP_PRELAUNCH,
+	QMP_FINISH_MIGRATE,
+	QMP_RESTORE_VM,
+	QMP_RUNNING,
+	QMP_SAVE_VM,
+	QMP_SHUTDOWN,
+	QMP_SUSPENDED,
+	QMP_WATCHDOG,
+	QMP_GUEST_PANICKED,
+	QMP_COLO,
+};
+
+/* What the machine does when its guest does something; set-action's words. */
+enum qmp_reboot_action { QMP_REBOOT_RESET, QMP_REBOOT_SHUTDOWN };
+enum qmp_shutdown_action { QMP_SHUTDOWN_POWEROFF, QMP_SHUTDOWN_PAUSE };
+enum qmp_panic_action {
+	QMP_PANIC_PAUSE,
+	QMP_PANIC_SHUTDOWN,
+	QMP_PANIC_EXIT_FAILURE,
+	QMP_PANIC_NONE,
+};
+enum qmp_watchdog_action {
+	QMP_WATCHDOG_RESET,
+	QMP_WATCHDOG_SHUTDOWN,
+	QMP_WATCHDOG_POWEROFF,
+	QMP_WATCHDOG_PAUSE,
+	QMP_WATCHDOG_DEBUG,
+	QMP_WATCHDOG_NONE,
+	QMP_WATCHDOG_INJECT_NMI,
+};
+
+/* NULL leaves an action as it is. */
+struct qmp_machine_actions {
+	const enum qmp_reboot_action *reboot;
+	const enum qmp_shutdown_action *shutdown;
+	const enum qmp_panic_action *panic;
+	const enum qmp_watchdog_action *watchdog;
+};
+
+struct qmp_machine_cpu {
+	int thread_id;			/* of the kernel */
+	uint32_t socket_id, core_id, smt_id;
+};
+
+struct qmp_machine_iothread {
+	const char *id;
+	int thread_id;
+};
+
+struct qmp_machine_chardev {
+	const char *label;
+	const char *filename;		/* "stdio", "pty:/dev/pts/3" */
+	bool open;			/* does the guest's side use it? */
+};
+
+struct qmp_machine_disk {
+	const char *id;
+	const char *device;		/* that the guest sees it by; NULL: none */
+	const char *path, *format;
+	uint64_t size, allocated;	/* bytes; of the medium and on the host */
+	bool read_only, direct;
+
+	/* Since the start: of each, how many, bytes and nanoseconds spent. */
+	struct qmp_machine_io {
+		uint64_t nr, bytes, ns, nr_failed;
+	} read, write, flush;
+};
+
+struct qmp_machine_function {
+	unsigned bus, slot, function;
+	uint16_t class, vendor, device, subsystem_vendor, subsystem;
+	unsigned irq_pin;		/* 0: none */
+	const char *id;			/* NULL: none */
+	unsigned nr_bars;
+	struct qmp_machine_bar {
+		unsigned bar;
+		bool io, prefetch, is_64;
+		uint64_t at, size;	/* at: UINT64_MAX while it is not decoded */
+	} bars[QMP_MACHINE_BARS_MAX];
+};
+
+typedef void qmp_machine_done(void *arg, int res, const struct err *err);
+typedef void qmp_machine_op(void *ctx, qmp_machine_done *done, void *arg);
+
+struct qmp_machine_ops {
+	const char *(*name)(void *ctx);		/* NULL: it has none */
+	const char *(*uuid)(void *ctx);		/* NULL: it has none */
+	enum qmp_run_state (*status)(void *ctx);
+
+	qmp_machine_op *pause;
+	qmp_machine_op *resume;
+	qmp_machine_op *reset;
+	qmp_machine_op *power_button;
+	qmp_machine_op *nmi;			/* to every vCPU */
+
+	/* SHUTDOWN at once; the end of the process later, from the loop. */
+	qmp_machine_op *quit;
+
+	/* All of them, or a negative errno and none. */
+	int (*set_actions)(void *ctx, const struct qmp_machine_actions *actions,
+			   struct err *err);
+
+	uint64_t (*memory)(void *ctx);		/* bytes of RAM */
+
+	/* Fill in the i-th; false when there are fewer.  What is not set is zero. */
+	bool (*cpu)(void *ctx, unsigned i, struct qmp_machine_cpu *ret_cpu);
+	bool (*iothread)(void *ctx, unsigned i, struct qmp_machine_iothread *ret_thread);
+	bool (*chardev)(void *ctx, unsigned i, struct qmp_machine_chardev *ret_chardev);
+	bool (*disk)(void *ctx, unsigned i, struct qmp_machine_disk *ret_disk);
+	bool (*function)(void *ctx, unsigned i, struct qmp_machine_function *ret_function);
+};
+
+struct qmp_machine {
+	const struct qmp_machine_ops *ops;
+	void *ctx;
+};
+
+#endif

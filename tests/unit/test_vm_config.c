@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "machine/vm_config.h"
+
+#include "base/bits.h"
+#include "base/err.h"
+#include "config/cmdline.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEVICES_MAX 28
+
+static struct vm_config config;
+static struct err err;
+
+static void setup(void)
+{
+	memset(&err, 0, sizeof(err));
+	ck_assert_int_eq(option_defaults(&vm_config_options, &config), 0);
+}
+
+static void teardown(void)
+{
+	option_fini(&vm_config_options, &config);
+}
+
+static int parse(const char *option, const char *value)
+{
+	const char *argv[] = { "run", option, value };
+	int rest;
+
+	return cmdline_parse(&vm_config_options, &config, ARRAY_LEN(argv), (char **)argv,
+			     &rest, &err);
+}
+
+static void give(const char *option, const char *value)
+{
+	ck_assert_msg(!parse(option, value), "%s", err.text);
+}
+
+static void give_times(int nr, const char *option, const char *value)
+{
+	while (nr--)
+		give(option, value);
+}
+
+/* Together they are refused, and the message has this in it. */
+static void assert_refused(const char *text)
+{
+	ck_assert_int_eq(vm_config_check(&config, &err), -EINVAL);
+	ck_assert_int_eq(err.code, -EINVAL);
+	ck_assert_msg(strstr(err.text, text), "'%s' is not in: %s", text, err.text);
+}
+
+static void assert_fits(void)
+{
+	ck_assert_msg(!vm_config_check(&config, &err), "%s", err.text);
+}
+
+START_TEST(kernel_alone_is_enough)
+{
+	give("--kernel", "k");
+
+	assert_fits();
+	ck_assert_uint_eq(config.cpus, 1);
+	ck_assert_uint_eq(config.memory, 256 * MiB);
+}
+END_TEST
+
+START_TEST(kernel_is_required)
+{
+	assert_refused("kernel");
+}
+END_TEST
+
+START_TEST(path_of_each_disk_is_required)
+{
+	give("--kernel", "k");
+	give("--disk", "a");
+	ck_assert_int_lt(parse("--disk", "readonly"), 0);
+
+	ck_assert_ptr_nonnull(strstr(err.text, "path"));
+}
+END_TEST
+
+START_TEST(memory_is_whole_pages)
+{
+	give("--kernel", "k");
+	give("--memory", "4100K");
+	assert_fits();
+	give("--memory", "4101K");
+
+	assert_refused("4199424 bytes");
+}
+END_TEST
+
+START_TEST(memory_has_limits)
+{
+	give("--memory", "2M");
+	give("--memory", "8T");
+
+	ck_assert_int_lt(parse("--memory", "2047K"), 0);
+	ck_assert_int_lt(parse("--memory", "9T"), 0);
+}
+END_TEST
+
+START_TEST(cpus_have_limits)
+{
+	give("--cpus", "1");
+	give("--cpus", "4096");
+
+	ck_assert_int_lt(parse("--cpus", "0"), 0);
+	ck_assert_int_lt(parse("--cpus", "4097"), 0);
+}
+END_TEST
+
+START_TEST(bus_can_be_filled)
+{
+	give("--kernel", "k");
+	give_times(DEVICES_MAX - 1, "--disk", "d");
+	give("--net", "tap=t");
+
+	assert_fits();
+}
+END_TEST
+
+START_TEST(disks_and_cards_together_may_not_exceed_the_bus)
+{
+	give("--kernel", "k");
+	give_times(DEVICES_MAX, "--disk", "d");
+	give("--net", "tap=t");
+
+	assert_refused("28 disks and 1 network cards");
+}
+END_TEST
+
+START_TEST(card_needs_a_back_end)
+{
+	give("--kernel", "k");
+	give("--net", "tap=t");
+	give("--net", "id=lan");
+
+	assert_refused("net 1: where to?");
+}
+END_TEST
+
+START_TEST(card_has_one_back_end)
+{
+	give("--kernel", "k");
+	give("--net", "tap=t,fd=0");
+
+	assert_refused("net 0: give tap= or fd=, not both");
+}
+END_TEST
+
+START_TEST(descriptor_0_is_a_back_end)
+{
+	give("--kernel", "k");
+	give("--net", "fd=0");
+	give("--net", "tap=t");
+
+	assert_fits();
+}
+END_TEST
+
+START_TEST(cards_do_not_share_a_descriptor)
+{
+	give("--kernel", "k");
+	give("--net", "fd=3");
+	give("--net", "fd=4");
+	give("--net", "fd=3");
+
+	assert_refused("net 0 and net 2 have the same fd");
+}
+END_TEST
+
+START_TEST(multicast_mac_is_refused)
+{
+	ck_assert_int_lt(parse("--net", "tap=t,mac=03:00:00:00:00:01"), 0);
+
+	ck_assert_ptr_nonnull(strstr(err.text, "03:00:00:00:00:01"));
+}
+END_TEST
+
+START_TEST(cards_do_not_share_a_mac)
+{
+	give("--kernel", "k");
+	give("--net", "tap=a,mac=02:00:00:00:00:01");
+	give("--net", "tap=b");
+	give("--net", "tap=c");
+	give("--net", "tap=d,mac=02:00:00:00:00:01");
+
+	assert_refused("net 0 and net 3 have the same mac");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("vm_config");
+	TCase *tc = tcase_create("check");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, kernel_alone_is_enough);
+	tcase_add_test(tc, kernel_is_required);
+	tcase_add_test(tc, path_of_each_disk_is_required);
+	tcase_add_test(tc, memory_is_whole_pages);
+	tcase_add_test(tc, memory_has_limits);
+	tcase_add_test(tc, cpus_have_limits);
+	tcase_add_test(tc, bus_can_be_filled);
+	tcase_add_test(tc, disks_and_cards_together_may_not_exceed_the_bus);
+	tcase_add_test(tc, card_needs_a_back_end);
+	tcase_add_test(tc, card_has_one_back_end);
+	tcase_add_test(tc, descriptor_0_is_a_back_end);
+	tcase_add_test(tc, cards_do_not_share_a_descriptor);
+	tcase_add_test(tc, multicast_mac_is_refused);
+	tcase_add_test(tc, cards_do_not_share_a_mac);
+	suite_add_tcase(s, tc);
+
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
