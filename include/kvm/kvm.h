@@ -45,17 +45,18 @@ struct kvm_feature {
 /* The i-th of them; NULL when there are no more. */
 const struct kvm_feature *kvm_feature(unsigned i);
 
-/* A VM with its interrupt controllers.  Takes kvm_fd, also on failure.  Main. */
-int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, struct err *err);
+/*
+ * A VM with its interrupt controllers and all of mem, whose host memory outlives
+ * it.  Takes kvm_fd, also on failure.  Main.
+ */
+int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, const struct guest_mem *mem,
+	       struct err *err);
 
 /* No vCPU is left.  -> NULL */
 struct kvm_vm *kvm_vm_free(struct kvm_vm *vm);
 
 /* vCPUs that the host allows; at least 1. */
 unsigned kvm_vm_cpus_max(const struct kvm_vm *vm);
-
-/* Make all of mem the VM's memory; once, before any vCPU runs. */
-int kvm_vm_set_ram(struct kvm_vm *vm, const struct guest_mem *mem, struct err *err);
 
 /* Drive a pin of the I/O APIC; any thread. */
 int kvm_vm_set_irq(struct kvm_vm *vm, unsigned gsi, bool level);

@@ -7,6 +7,7 @@
  */
 #include "qmp_session.h"
 
+#include "base/bits.h"
 #include "base/err.h"
 #include "config/option.h"
 #include "config/option_json.h"
@@ -58,7 +59,7 @@ static void send_json(struct qmp_session *session, json_t *json)
 static void send_reply(struct qmp_session *session, const json_t *request, const char *key,
 		       json_t *value)
 {
-	json_t *reply = json_pack("{s:o*}", key, value);
+	json_t *reply = json_pack("{s:o}", key, value);
 	json_t *id = json_object_get(request, "id");
 
 	if (reply && id)
@@ -304,6 +305,11 @@ void qmp_session_event(struct qmp_session *session, const char *line, size_t len
 {
 	if (session->negotiated)
 		session->config.send(session->config.ctx, line, len);
+}
+
+bool qmp_session_negotiated(const struct qmp_session *session)
+{
+	return session->negotiated;
 }
 
 int qmp_session_negotiate(struct qmp_session *session)

@@ -53,6 +53,7 @@ bool qmp_session_busy(const struct qmp_session *session);
 void qmp_session_event(struct qmp_session *session, const char *line, size_t len);
 
 /* For the commands that are about the session itself. */
+bool qmp_session_negotiated(const struct qmp_session *session);
 int qmp_session_negotiate(struct qmp_session *session);	/* -EALREADY the second time */
 const struct qmp_session_config *qmp_session_config(const struct qmp_session *session);
 

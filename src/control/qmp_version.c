@@ -6,7 +6,8 @@
 json_t *qmp_version(void)
 {
 	int numbers[3] = { 0 };		/* major, minor, micro */
-	char *at = (char[]){ VMM_VERSION };
+	char text[] = VMM_VERSION;
+	char *at = text;
 
 	for (int i = 0; i < 3 && *at; i++) {
 		numbers[i] = (int)strtol(at, &at, 10);

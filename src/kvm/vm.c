@@ -117,7 +117,29 @@ int kvm_open(struct err *err)
 	return fd;
 }
 
-int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, struct err *err)
+static int set_ram(const struct kvm_vm *vm, const struct guest_mem *mem, struct err *err)
+{
+	const struct guest_mem_region *regions;
+	int nr = guest_mem_regions(mem, &regions);
+
+	for (int i = 0; i < nr; i++) {
+		struct kvm_userspace_memory_region slot = {
+			.slot = (uint32_t)i,
+			.guest_phys_addr = regions[i].at,
+			.memory_size = regions[i].len,
+			.userspace_addr = (uintptr_t)regions[i].host,
+		};
+
+		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot))
+			return err_sys(err, -errno, "cannot give the VM %llu MiB of memory at "
+				       "0x%llx", (unsigned long long)(regions[i].len / MiB),
+				       (unsigned long long)regions[i].at);
+	}
+	return 0;
+}
+
+int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, const struct guest_mem *mem,
+	       struct err *err)
 {
 	struct kvm_vm *vm = calloc(1, sizeof(*vm));
 	int r;
@@ -137,7 +159,13 @@ int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, struct err *err)
 	}
 	vm->any_length = kvm_capability(kvm_fd, KVM_CAP_IOEVENTFD_ANY_LENGTH) > 0;
 	vm_eventfds_init(vm);
-	r = vm_arch_init(vm, err);
+	/*
+	 * Memory first: once devices are registered, changing the memory slots
+	 * waits several milliseconds for KVM's readers.
+	 */
+	r = set_ram(vm, mem, err);
+	if (!r)
+		r = vm_arch_init(vm, err);
 	if (r < 0)
 		goto fail;
 	*ret_vm = vm;
@@ -168,27 +196,6 @@ unsigned kvm_vm_cpus_max(const struct kvm_vm *vm)
 	if (max <= 0)
 		max = kvm_capability(vm->kvm_fd, KVM_CAP_NR_VCPUS);
 	return max > 0 ? (unsigned)max : 1;
-}
-
-int kvm_vm_set_ram(struct kvm_vm *vm, const struct guest_mem *mem, struct err *err)
-{
-	const struct guest_mem_region *regions;
-	int nr = guest_mem_regions(mem, &regions);
-
-	for (int i = 0; i < nr; i++) {
-		struct kvm_userspace_memory_region slot = {
-			.slot = (uint32_t)i,
-			.guest_phys_addr = regions[i].at,
-			.memory_size = regions[i].len,
-			.userspace_addr = (uintptr_t)regions[i].host,
-		};
-
-		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot))
-			return err_sys(err, -errno, "cannot give the VM %llu MiB of memory at "
-				       "0x%llx", (unsigned long long)(regions[i].len / MiB),
-				       (unsigned long long)regions[i].at);
-	}
-	return 0;
 }
 
 int kvm_vm_set_irq(struct kvm_vm *vm, unsigned gsi, bool level)

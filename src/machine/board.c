@@ -53,14 +53,14 @@ static int open_vm(struct board *board, struct err *err)
 
 	if (r < 0)
 		return r;
-	r = kvm_vm_new(&board->vm, r, err);
+	r = kvm_vm_new(&board->vm, r, board->mem, err);
 	if (r < 0)
 		return r;
 	max = kvm_vm_cpus_max(board->vm);
 	if (cpus > max)
 		return err_set(err, -EINVAL, "cpus: %u vCPUs are more than this host's KVM "
 			       "allows (%u)", cpus, max);
-	return kvm_vm_set_ram(board->vm, board->mem, err);
+	return 0;
 }
 
 /* Devices. */

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * qmp_block.c - the disks and their counters.
+ */
+#include "config/option.h"
+#include "control/qmp_command.h"
+#include "control/qmp_machine.h"
+#include "qmp_tables.h"
+
+#include <stddef.h>
+
+#define REQUIRED(name_)	{ .name = (name_), .type = &qmp_type_int }
+
+/* query-block. */
+
+static const struct qmp_member image_members[] = {
+	{ .name = "filename", .type = &qmp_type_str },
+	{ .name = "format", .type = &qmp_type_str },
+	{ .name = "actual-size", .type = &qmp_type_int, .optional = true },
+	{ .name = "virtual-size", .type = &qmp_type_int },
+};
+static const struct qmp_type image = { .kind = QMP_OBJECT, QMP_MEMBERS(image_members) };
+
+static const struct qmp_member cache_members[] = {
+	{ .name = "writeback", .type = &qmp_type_bool },
+	{ .name = "direct", .type = &qmp_type_bool },
+	{ .name = "no-flush", .type = &qmp_type_bool },
+};
+static const struct qmp_type cache = { .kind = QMP_OBJECT, QMP_MEMBERS(cache_members) };
+
+static const char *const zeroes_words[] = { "off", "on", "unmap", NULL };
+static const struct qmp_type zeroes = { .kind = QMP_ENUM, .values = zeroes_words };
+
+static const struct qmp_member inserted_members[] = {
+	{ .name = "file", .type = &qmp_type_str },
+	{ .name = "node-name", .type = &qmp_type_str, .optional = true },
+	{ .name = "ro", .type = &qmp_type_bool },
+	{ .name = "drv", .type = &qmp_type_str },
+	REQUIRED("backing_file_depth"),
+	{ .name = "encrypted", .type = &qmp_type_bool },
+	{ .name = "detect_zeroes", .type = &zeroes },
+	REQUIRED("bps"), REQUIRED("bps_rd"), REQUIRED("bps_wr"),
+	REQUIRED("iops"), REQUIRED("iops_rd"), REQUIRED("iops_wr"),
+	{ .name = "image", .type = &image },
+	{ .name = "cache", .type = &cache },
+	REQUIRED("write_threshold"),
+};
+static const struct qmp_type inserted = {
+	.kind = QMP_OBJECT, QMP_MEMBERS(inserted_members),
+};
+
+static const char *const io_states[] = { "ok", "failed", "nospace", NULL };
+static const struct qmp_type io_status = { .kind = QMP_ENUM, .values = io_states };
+
+static const struct qmp_member block_members[] = {
+	{ .name = "device", .type = &qmp_type_str },
+	{ .name = "qdev", .type = &qmp_type_str, .optional = true },
+	{ .name = "type", .type = &qmp_type_str },
+	{ .name = "removable", .type = &qmp_type_bool },
+	{ .name = "locked", .type = &qmp_type_bool },
+	{ .name = "inserted", .type = &inserted, .optional = true },
+	{ .name = "io-status", .type = &io_status, .optional = true },
+};
+static const struct qmp_type block_info = { .kind = QMP_OBJECT, QMP_MEMBERS(block_members) };
+
+/* No limit is 0. */
+static void set_zeroes(json_t *object, const char *const *keys)
+{
+	for (; *keys; keys++)
+		json_object_set_new(object, *keys, json_integer(0));
+}
+
+static json_t *describe_medium(const struct qmp_machine_disk *disk)
+{
+	static const char *const none[] = {
+		"backing_file_depth", "bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr",
+		"write_threshold", NULL,
+	};
+	json_t *medium = json_pack(
+		"{s:s, s:s, s:b, s:s, s:b, s:s, s:{s:b, s:b, s:b}, s:{s:s, s:s, s:I, s:I}}",
+		"file", disk->path, "node-name", disk->id, "ro", disk->read_only,
+		"drv", disk->format, "encrypted", false, "detect_zeroes", "off",
+		"cache", "writeback", true, "direct", disk->direct, "no-flush", false,
+		"image", "filename", disk->path, "format", disk->format,
+		"actual-size", (json_int_t)disk->allocated,
+		"virtual-size", (json_int_t)disk->size);
+
+	set_zeroes(medium, none);
+	return medium;
+}
+
+static json_t *describe(const struct qmp_machine_disk *disk)
+{
+	return json_pack("{s:s, s:s*, s:s, s:b, s:b, s:o, s:s}", "device", disk->id,
+			 "qdev", disk->device, "type", "unknown", "removable", false,
+			 "locked", false, "inserted", describe_medium(disk), "io-status", "ok");
+}
+
+static void run_block(struct qmp_call *call)
+{
+	const struct qmp_machine *machine = call->machine;
+	struct qmp_machine_disk disk = { 0 };
+	json_t *list = json_array();
+
+	for (unsigned i = 0; machine->ops->disk(machine->ctx, i, &disk); i++) {
+		json_array_append_new(list, describe(&disk));
+		disk = (struct qmp_machine_disk){ 0 };
+	}
+	qmp_call_return(call, list);
+}
+
+/* query-blockstats. */
+
+static const struct qmp_member stats_members[] = {
+	REQUIRED("rd_bytes"), REQUIRED("wr_bytes"), REQUIRED("unmap_bytes"),
+	REQUIRED("rd_operations"), REQUIRED("wr_operations"),
+	REQUIRED("flush_operations"), REQUIRED("unmap_operations"),
+	REQUIRED("rd_total_time_ns"), REQUIRED("wr_total_time_ns"),
+	REQUIRED("flush_total_time_ns"), REQUIRED("unmap_total_time_ns"),
+	REQUIRED("wr_highest_offset"),
+	REQUIRED("rd_merged"), REQUIRED("wr_merged"), REQUIRED("unmap_merged"),
+	REQUIRED("failed_rd_operations"), REQUIRED("failed_wr_operations"),
+	REQUIRED("failed_flush_operations"), REQUIRED("failed_unmap_operations"),
+	REQUIRED("invalid_rd_operations"), REQUIRED("invalid_wr_operations"),
+	REQUIRED("invalid_flush_operations"), REQUIRED("invalid_unmap_operations"),
+	{ .name = "account_invalid", .type = &qmp_type_bool },
+	{ .name = "account_failed", .type = &qmp_type_bool },
+	{ .name = "timed_stats", .type = QMP_ARRAY_OF(&qmp_type_any) },
+};
+static const struct qmp_type stats = { .kind = QMP_OBJECT, QMP_MEMBERS(stats_members) };
+
+static const struct qmp_member disk_stats_members[] = {
+	{ .name = "device", .type = &qmp_type_str, .optional = true },
+	{ .name = "qdev", .type = &qmp_type_str, .optional = true },
+	{ .name = "node-name", .type = &qmp_type_str, .optional = true },
+	{ .name = "stats", .type = &stats },
+};
+static const struct qmp_type disk_stats = {
+	.kind = QMP_OBJECT, QMP_MEMBERS(disk_stats_members),
+};
+
+struct stats_arguments {
+	struct option_given given;
+	bool query_nodes;
+};
+
+static const struct option stats_rows[] = {
+	{ .key = "query-nodes", OPTION(struct stats_arguments, query_nodes) },
+};
+
+static const struct option_object stats_options = {
+	.name = "stats", OPTION_OBJECT(struct stats_arguments, stats_rows),
+};
+
+/* Requests that cannot be or do not exist are not counted. */
+static json_t *describe_counters(const struct qmp_machine_disk *disk)
+{
+	static const char *const none[] = {
+		"unmap_bytes", "unmap_operations", "unmap_total_time_ns", "wr_highest_offset",
+		"rd_merged", "wr_merged", "unmap_merged", "failed_unmap_operations",
+		"invalid_rd_operations", "invalid_wr_operations", "invalid_flush_operations",
+		"invalid_unmap_operations", NULL,
+	};
+	const struct counter {
+		const char *key;
+		uint64_t value;
+	} counters[] = {
+		{ "rd_bytes", disk->read.bytes },
+		{ "wr_bytes", disk->write.bytes },
+		{ "rd_operations", disk->read.nr },
+		{ "wr_operations", disk->write.nr },
+		{ "flush_operations", disk->flush.nr },
+		{ "rd_total_time_ns", disk->read.ns },
+		{ "wr_total_time_ns", disk->write.ns },
+		{ "flush_total_time_ns", disk->flush.ns },
+		{ "failed_rd_operations", disk->read.nr_failed },
+		{ "failed_wr_operations", disk->write.nr_failed },
+		{ "failed_flush_operations", disk->flush.nr_failed },
+	};
+	json_t *object = json_pack("{s:b, s:b, s:[]}", "account_invalid", false,
+				   "account_failed", true, "timed_stats");
+
+	for (size_t i = 0; i < ARRAY_LEN(counters); i++)
+		json_object_set_new(object, counters[i].key,
+				    json_integer((json_int_t)counters[i].value));
+	set_zeroes(object, none);
+	return object;
+}
+
+/* Each disk is one node, so query-nodes asks for no more than is told anyway. */
+static json_t *describe_stats(const struct qmp_machine_disk *disk, bool by_node)
+{
+	return json_pack("{s:s*, s:s*, s:s, s:o}", "device", by_node ? NULL : disk->id,
+			 "qdev", by_node ? NULL : disk->device, "node-name", disk->id,
+			 "stats", describe_counters(disk));
+}
+
+static void run_blockstats(struct qmp_call *call)
+{
+	const struct stats_arguments *arguments = call->arguments;
+	const struct qmp_machine *machine = call->machine;
+	struct qmp_machine_disk disk = { 0 };
+	json_t *list = json_array();
+
+	for (unsigned i = 0; machine->ops->disk(machine->ctx, i, &disk); i++) {
+		json_array_append_new(list, describe_stats(&disk, arguments->query_nodes));
+		disk = (struct qmp_machine_disk){ 0 };
+	}
+	qmp_call_return(call, list);
+}
+
+static const struct qmp_command commands[] = {
+	{ .name = "query-block", .returns = QMP_ARRAY_OF(&block_info), .run = run_block },
+	{ .name = "query-blockstats", .arguments = &stats_options,
+	  .returns = QMP_ARRAY_OF(&disk_stats), .run = run_blockstats },
+};
+
+const struct qmp_table qmp_tables_block = { QMP_COMMANDS(commands) };

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * qmp_cpus.c - the vCPUs.
+ */
+#include "control/qmp_command.h"
+#include "control/qmp_machine.h"
+#include "qmp_tables.h"
+#include "qmp_target.h"
+
+#include <stdio.h>
+
+static const struct qmp_member place_members[] = {
+	{ .name = "socket-id", .type = &qmp_type_int, .optional = true },
+	{ .name = "core-id", .type = &qmp_type_int, .optional = true },
+	{ .name = "thread-id", .type = &qmp_type_int, .optional = true },
+};
+static const struct qmp_type place = { .kind = QMP_OBJECT, QMP_MEMBERS(place_members) };
+
+static const struct qmp_member cpu_members[] = {
+	{ .name = "cpu-index", .type = &qmp_type_int },
+	{ .name = "qom-path", .type = &qmp_type_str },
+	{ .name = "thread-id", .type = &qmp_type_int },
+	{ .name = "props", .type = &place, .optional = true },
+	{ .name = "target", .type = &qmp_target_type },
+};
+static const struct qmp_type cpu_info = { .kind = QMP_OBJECT, QMP_MEMBERS(cpu_members) };
+
+static json_t *describe(unsigned i, const struct qmp_machine_cpu *cpu)
+{
+	char path[sizeof("/machine/cpu[4294967295]")];
+
+	snprintf(path, sizeof(path), "/machine/cpu[%u]", i);
+	return json_pack("{s:i, s:s, s:i, s:{s:I, s:I, s:I}, s:s}", "cpu-index", (int)i,
+			 "qom-path", path, "thread-id", cpu->thread_id, "props",
+			 "socket-id", (json_int_t)cpu->socket_id,
+			 "core-id", (json_int_t)cpu->core_id,
+			 "thread-id", (json_int_t)cpu->smt_id, "target", qmp_target);
+}
+
+static void run_cpus(struct qmp_call *call)
+{
+	const struct qmp_machine *machine = call->machine;
+	struct qmp_machine_cpu cpu = { 0 };
+	json_t *list = json_array();
+
+	for (unsigned i = 0; machine->ops->cpu(machine->ctx, i, &cpu); i++) {
+		json_array_append_new(list, describe(i, &cpu));
+		cpu = (struct qmp_machine_cpu){ 0 };
+	}
+	qmp_call_return(call, list);
+}
+
+static const struct qmp_member slot_members[] = {
+	{ .name = "type", .type = &qmp_type_str },
+	{ .name = "vcpus-count", .type = &qmp_type_int },
+	{ .name = "props", .type = &place },
+	{ .name = "qom-path", .type = &qmp_type_str, .optional = true },
+};
+static const struct qmp_type slot_info = { .kind = QMP_OBJECT, QMP_MEMBERS(slot_members) };
+
+/* A vCPU is there from the start to the end; QEMU's machines of that kind fail too. */
+static void run_hotpluggable(struct qmp_call *call)
+{
+	qmp_call_fail(call, QMP_GENERIC_ERROR,
+		      "machine does not support hot-plugging CPUs");
+}
+
+static const struct qmp_command commands[] = {
+	{ .name = "query-cpus-fast", .returns = QMP_ARRAY_OF(&cpu_info), .run = run_cpus },
+	{ .name = "query-hotpluggable-cpus", .returns = QMP_ARRAY_OF(&slot_info),
+	  .run = run_hotpluggable },
+};
+
+const struct qmp_table qmp_tables_cpus = { QMP_COMMANDS(commands) };
