@@ -21,9 +21,21 @@ struct bus;
 struct err;
 struct kvm_vm;
 struct vcpu;
+struct vcpu_host;
+
+/*
+ * What vCPUs can be on this host.  Asked for once for all of a VM, before the
+ * first is made, since KVM takes long to answer.  Main.
+ */
+int vcpu_host_new(struct vcpu_host **ret_host, const struct kvm_vm *vm, struct err *err);
+struct vcpu_host *vcpu_host_free(struct vcpu_host *host);	/* -> NULL */
+
+/* How many bits a guest-physical address has. */
+unsigned vcpu_host_address_bits(const struct vcpu_host *host);
 
 struct vcpu_config {
 	struct kvm_vm *vm;
+	const struct vcpu_host *host;
 	struct bus *mmio, *pio;
 	unsigned nr_cpus;		/* of the VM; ids are 0 to nr_cpus-1 */
 
@@ -40,10 +52,7 @@ struct vcpu_exits {
 	uint64_t pio, mmio, other;
 };
 
-/* How many bits a guest-physical address has on this host; or a negative errno. */
-int vcpu_address_bits(const struct kvm_vm *vm, struct err *err);
-
-/* All that vm and the buses stand for outlives the vCPU.  Main. */
+/* All that config points to outlives the vCPU.  Main. */
 int vcpu_new(struct vcpu **ret_vcpu, const struct vcpu_config *config, unsigned id,
 	     struct err *err);
 struct vcpu *vcpu_free(struct vcpu *vcpu);	/* -> NULL */

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Tables are two levels deep, so a path is two keys and an index. */
+/* Tables are two levels deep: a path is two keys of 32 bytes at most, and an index. */
 #define PATH_BYTES	160
 
 static int load_object(const struct option_object *object, void *obj, const json_t *json,
@@ -79,7 +79,7 @@ static int load_group(const struct option *row, void *obj, const json_t *json,
 
 	if (!json_is_object(json))
 		return wrong_type(path, "object", err);
-	snprintf(prefix, sizeof(prefix), "%s.", path);
+	snprintf(prefix, sizeof(prefix), "%.100s.", path);
 	return load_object(row->object, object_member(row, obj), json, prefix, err);
 }
 
@@ -95,7 +95,7 @@ static int load_item(const struct option *row, void *obj, const json_t *json,
 	r = object_append(row, obj, &item, err);
 	if (r < 0)
 		return err_at(err, r, "Parameter '%s'", path);
-	snprintf(prefix, sizeof(prefix), "%s.", path);
+	snprintf(prefix, sizeof(prefix), "%.100s.", path);
 	return load_object(row->object, item, json, prefix, err);
 }
 
@@ -108,7 +108,7 @@ static int load_list(const struct option *row, void *obj, const json_t *json,
 	if (!json_is_array(json))
 		return wrong_type(path, "array", err);
 	for (size_t i = 0; !r && i < json_array_size(json); i++) {
-		snprintf(item_path, sizeof(item_path), "%s[%zu]", path, i);
+		snprintf(item_path, sizeof(item_path), "%.100s[%zu]", path, i);
 		r = load_item(row, obj, json_array_get(json, i), item_path, err);
 	}
 	return r;
@@ -151,7 +151,7 @@ static int load_object(const struct option_object *object, void *obj, const json
 		value = json_object_get(json, row->key);
 		if (!value && !row->required)
 			continue;
-		snprintf(path, sizeof(path), "%s%s", prefix, row->key);
+		snprintf(path, sizeof(path), "%.120s%.32s", prefix, row->key);
 		if (!value)
 			return err_set(err, -EINVAL, "Parameter '%s' is missing", path);
 		r = load_row(row, obj, value, path, err);

@@ -99,12 +99,14 @@ static json_t *describe(const struct qmp_machine_disk *disk)
 static void run_block(struct qmp_call *call)
 {
 	const struct qmp_machine *machine = call->machine;
-	struct qmp_machine_disk disk = { 0 };
 	json_t *list = json_array();
 
-	for (unsigned i = 0; machine->ops->disk(machine->ctx, i, &disk); i++) {
+	for (unsigned i = 0;; i++) {
+		struct qmp_machine_disk disk = { 0 };
+
+		if (!machine->ops->disk(machine->ctx, i, &disk))
+			break;
 		json_array_append_new(list, describe(&disk));
-		disk = (struct qmp_machine_disk){ 0 };
 	}
 	qmp_call_return(call, list);
 }
@@ -199,12 +201,14 @@ static void run_blockstats(struct qmp_call *call)
 {
 	const struct stats_arguments *arguments = call->arguments;
 	const struct qmp_machine *machine = call->machine;
-	struct qmp_machine_disk disk = { 0 };
 	json_t *list = json_array();
 
-	for (unsigned i = 0; machine->ops->disk(machine->ctx, i, &disk); i++) {
+	for (unsigned i = 0;; i++) {
+		struct qmp_machine_disk disk = { 0 };
+
+		if (!machine->ops->disk(machine->ctx, i, &disk))
+			break;
 		json_array_append_new(list, describe_stats(&disk, arguments->query_nodes));
-		disk = (struct qmp_machine_disk){ 0 };
 	}
 	qmp_call_return(call, list);
 }

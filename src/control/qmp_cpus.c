@@ -40,12 +40,14 @@ static json_t *describe(unsigned i, const struct qmp_machine_cpu *cpu)
 static void run_cpus(struct qmp_call *call)
 {
 	const struct qmp_machine *machine = call->machine;
-	struct qmp_machine_cpu cpu = { 0 };
 	json_t *list = json_array();
 
-	for (unsigned i = 0; machine->ops->cpu(machine->ctx, i, &cpu); i++) {
+	for (unsigned i = 0;; i++) {
+		struct qmp_machine_cpu cpu = { 0 };
+
+		if (!machine->ops->cpu(machine->ctx, i, &cpu))
+			break;
 		json_array_append_new(list, describe(i, &cpu));
-		cpu = (struct qmp_machine_cpu){ 0 };
 	}
 	qmp_call_return(call, list);
 }

@@ -40,15 +40,19 @@ static const struct qmp_type iothread_info = {
 static void run_iothreads(struct qmp_call *call)
 {
 	const struct qmp_machine *machine = call->machine;
-	struct qmp_machine_iothread thread;
 	json_t *list = json_array();
 
-	for (unsigned i = 0; machine->ops->iothread(machine->ctx, i, &thread); i++)
+	for (unsigned i = 0;; i++) {
+		struct qmp_machine_iothread thread = { 0 };
+
+		if (!machine->ops->iothread(machine->ctx, i, &thread))
+			break;
 		json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:i, s:i, s:i}",
 						      "id", thread.id,
 						      "thread-id", thread.thread_id,
 						      "poll-max-ns", 0, "poll-grow", 0,
 						      "poll-shrink", 0, "aio-max-batch", 0));
+	}
 	qmp_call_return(call, list);
 }
 
@@ -64,14 +68,18 @@ static const struct qmp_type chardev_info = {
 static void run_chardevs(struct qmp_call *call)
 {
 	const struct qmp_machine *machine = call->machine;
-	struct qmp_machine_chardev chardev;
 	json_t *list = json_array();
 
-	for (unsigned i = 0; machine->ops->chardev(machine->ctx, i, &chardev); i++)
+	for (unsigned i = 0;; i++) {
+		struct qmp_machine_chardev chardev = { 0 };
+
+		if (!machine->ops->chardev(machine->ctx, i, &chardev))
+			break;
 		json_array_append_new(list, json_pack("{s:s, s:s, s:b}",
 						      "label", chardev.label,
 						      "filename", chardev.filename,
 						      "frontend-open", chardev.open));
+	}
 	qmp_call_return(call, list);
 }
 

@@ -102,12 +102,14 @@ static json_t *devices_of(json_t *list, unsigned number)
 static void run_pci(struct qmp_call *call)
 {
 	const struct qmp_machine *machine = call->machine;
-	struct qmp_machine_function function = { 0 };
 	json_t *list = json_array();
 
-	for (unsigned i = 0; machine->ops->function(machine->ctx, i, &function); i++) {
+	for (unsigned i = 0;; i++) {
+		struct qmp_machine_function function = { 0 };
+
+		if (!machine->ops->function(machine->ctx, i, &function))
+			break;
 		json_array_append_new(devices_of(list, function.bus), describe(&function));
-		function = (struct qmp_machine_function){ 0 };
 	}
 	qmp_call_return(call, list);
 }

@@ -287,10 +287,10 @@ static const struct qmp_type meta_type = { .kind = QMP_ENUM, .values = meta_type
 static const char *const json_types[] = {
 	"string", "number", "int", "boolean", "null", "object", "array", "value", NULL,
 };
-static const struct qmp_type json_type = { .kind = QMP_ENUM, .values = json_types };
+static const struct qmp_type word_of_json = { .kind = QMP_ENUM, .values = json_types };
 
 static const struct qmp_member builtin_members[] = {
-	{ .name = "json-type", .type = &json_type },
+	{ .name = "json-type", .type = &word_of_json },
 };
 static const struct qmp_type builtin_info = {
 	.kind = QMP_OBJECT, QMP_MEMBERS(builtin_members),

@@ -11,16 +11,11 @@
 
 struct boot_entry;
 struct err;
-struct kvm_vm;
-
-/* Before the VM's first vCPU is created. */
-void arch_prepare(void);
-
-/* vcpu_address_bits() */
-int arch_address_bits(const struct kvm_vm *vm, struct err *err);
+struct vcpu_host;
 
 /* Features, topology and what firmware would have set. */
-int arch_setup(int fd, struct kvm_vm *vm, unsigned id, unsigned nr_cpus, struct err *err);
+int arch_setup(int fd, const struct vcpu_host *host, unsigned id, unsigned nr_cpus,
+	       struct err *err);
 
 int arch_set_entry(int fd, const struct boot_entry *entry, struct err *err);
 

@@ -194,11 +194,6 @@ void vcpu_stop(struct vcpu *vcpu)
 	vcpu->started = false;
 }
 
-int vcpu_address_bits(const struct kvm_vm *vm, struct err *err)
-{
-	return arch_address_bits(vm, err);
-}
-
 int vcpu_new(struct vcpu **ret_vcpu, const struct vcpu_config *config, unsigned id,
 	     struct err *err)
 {
@@ -209,8 +204,6 @@ int vcpu_new(struct vcpu **ret_vcpu, const struct vcpu_config *config, unsigned 
 		return err_sys(err, -ENOMEM, "cannot create vCPU %u", id);
 	vcpu->config = *config;
 	vcpu->id = id;
-	if (!id)
-		arch_prepare();
 	r = kvm_vm_create_vcpu(config->vm, id, err);
 	vcpu->fd = r;
 	if (r < 0)
@@ -227,7 +220,7 @@ int vcpu_new(struct vcpu **ret_vcpu, const struct vcpu_config *config, unsigned 
 		r = err_sys(err, -errno, "cannot map the state of vCPU %u", id);
 		goto no_run;
 	}
-	r = arch_setup(vcpu->fd, config->vm, id, config->nr_cpus, err);
+	r = arch_setup(vcpu->fd, config->host, id, config->nr_cpus, err);
 	if (r < 0)
 		goto no_setup;
 	*ret_vcpu = vcpu;

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "boot/boot.h"
 #include "boot/x86_boot.h"
+#include "cpu/vcpu.h"
 #include "kvm/kvm.h"
 #include "x86_cpuid.h"
 
@@ -37,53 +38,59 @@
 #define ARCH_REQ_XCOMP_GUEST_PERM 0x1025
 #define XFEATURE_XTILEDATA 18
 
-/*
- * AMX state is large, so the kernel hands it to guests on request only, and
- * shows it in KVM_GET_SUPPORTED_CPUID only then.  Hosts without it refuse.
- */
-void arch_prepare(void)
-{
-	(void)syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_GUEST_PERM, XFEATURE_XTILEDATA);
-}
+struct vcpu_host {
+	struct kvm_cpuid2 *cpuid;	/* KVM_GET_SUPPORTED_CPUID */
+};
 
-/* What KVM can do on this host; to be freed. */
-static int get_supported(struct kvm_cpuid2 **ret_cpuid, const struct kvm_vm *vm,
-			 struct err *err)
+int vcpu_host_new(struct vcpu_host **ret_host, const struct kvm_vm *vm, struct err *err)
 {
-	struct kvm_cpuid2 *cpuid = x86_cpuid_new();
+	struct vcpu_host *host = calloc(1, sizeof(*host));
 	int r;
 
-	if (!cpuid)
+	if (host)
+		host->cpuid = x86_cpuid_new();
+	if (!host || !host->cpuid) {
+		vcpu_host_free(host);
 		return err_sys(err, -ENOMEM, "cannot ask KVM for its CPUID");
-	if (ioctl(kvm_vm_system_fd(vm), KVM_GET_SUPPORTED_CPUID, cpuid)) {
+	}
+	/*
+	 * AMX state is large, so the kernel hands it to guests on request only,
+	 * and shows it in the table only then.  Hosts without it refuse.
+	 */
+	(void)syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_GUEST_PERM, XFEATURE_XTILEDATA);
+	if (ioctl(kvm_vm_system_fd(vm), KVM_GET_SUPPORTED_CPUID, host->cpuid)) {
 		r = err_sys(err, -errno, "KVM_GET_SUPPORTED_CPUID");
-		free(cpuid);
+		vcpu_host_free(host);
 		return r;
 	}
-	*ret_cpuid = cpuid;
+	*ret_host = host;
 	return 0;
 }
 
-int arch_address_bits(const struct kvm_vm *vm, struct err *err)
+struct vcpu_host *vcpu_host_free(struct vcpu_host *host)
 {
-	struct kvm_cpuid2 *cpuid;
-	int r = get_supported(&cpuid, vm, err);
-
-	if (r < 0)
-		return r;
-	r = (int)x86_cpuid_address_bits(cpuid);
-	free(cpuid);
-	return r;
+	if (!host)
+		return NULL;
+	free(host->cpuid);
+	free(host);
+	return NULL;
 }
 
-static int set_cpuid(int fd, struct kvm_vm *vm, unsigned id, unsigned nr_cpus,
+unsigned vcpu_host_address_bits(const struct vcpu_host *host)
+{
+	return x86_cpuid_address_bits(host->cpuid);
+}
+
+static int set_cpuid(int fd, const struct vcpu_host *host, unsigned id, unsigned nr_cpus,
 		     struct err *err)
 {
-	struct kvm_cpuid2 *cpuid;
-	int r = get_supported(&cpuid, vm, err);
+	struct kvm_cpuid2 *cpuid = x86_cpuid_new();
+	int r = 0;
 
-	if (r < 0)
-		return r;
+	if (!cpuid)
+		return err_sys(err, -ENOMEM, "cannot set up vCPU %u", id);
+	cpuid->nent = host->cpuid->nent;
+	memcpy(cpuid->entries, host->cpuid->entries, cpuid->nent * sizeof(cpuid->entries[0]));
 	x86_cpuid_adapt(cpuid, id, nr_cpus);
 	if (ioctl(fd, KVM_SET_CPUID2, cpuid))
 		r = err_sys(err, -errno, "KVM_SET_CPUID2 for vCPU %u", id);
@@ -114,9 +121,10 @@ static int set_msrs(int fd, unsigned id, struct err *err)
 	return 0;
 }
 
-int arch_setup(int fd, struct kvm_vm *vm, unsigned id, unsigned nr_cpus, struct err *err)
+int arch_setup(int fd, const struct vcpu_host *host, unsigned id, unsigned nr_cpus,
+	       struct err *err)
 {
-	int r = set_cpuid(fd, vm, id, nr_cpus, err);
+	int r = set_cpuid(fd, host, id, nr_cpus, err);
 
 	return r < 0 ? r : set_msrs(fd, id, err);
 }

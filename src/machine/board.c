@@ -60,7 +60,7 @@ static int open_vm(struct board *board, struct err *err)
 	if (cpus > max)
 		return err_set(err, -EINVAL, "cpus: %u vCPUs are more than this host's KVM "
 			       "allows (%u)", cpus, max);
-	return 0;
+	return vcpu_host_new(&board->host_cpu, board->vm, err);
 }
 
 /* Devices. */
@@ -164,6 +164,7 @@ static int add_vcpus(struct board *board, struct err *err)
 {
 	const struct vcpu_config config = {
 		.vm = board->vm,
+		.host = board->host_cpu,
 		.mmio = board->mmio,
 		.pio = board->pio,
 		.nr_cpus = board->config.vm->cpus,
@@ -261,6 +262,7 @@ struct board *board_free(struct board *board)
 	for (uint32_t i = 0; i < board->nr_vcpus; i++)
 		vcpu_free(board->vcpus[i]);
 	free(board->vcpus);
+	vcpu_host_free(board->host_cpu);
 	kvm_vm_free(board->vm);
 	bus_free(board->pio);
 	bus_free(board->mmio);

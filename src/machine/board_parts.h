@@ -21,6 +21,7 @@ struct pci_bus;
 struct pci_host;
 struct uart;
 struct vcpu;
+struct vcpu_host;
 struct virtio_pci;
 
 /* An interrupt line that ends in KVM's interrupt controller. */
@@ -42,6 +43,7 @@ struct board {
 	struct board_arch *arch;
 	uint32_t nr_functions;
 	struct virtio_pci **functions;
+	struct vcpu_host *host_cpu;
 	uint32_t nr_vcpus;
 	struct vcpu **vcpus;
 };

@@ -60,14 +60,12 @@ int board_arch_map_ram(struct board *board, struct err *err)
 static int place_mmio64(struct board *board, struct err *err)
 {
 	uint64_t high = board->ram.len - min_u64(board->ram.len, X86_LOW_RAM_END);
-	uint64_t at = align_up(X86_HIGH_RAM_AT + high, GiB), end;
-	int bits = vcpu_address_bits(board->vm, err);
+	uint64_t at = align_up(X86_HIGH_RAM_AT + high, GiB);
+	unsigned bits = vcpu_host_address_bits(board->host_cpu);
+	uint64_t end = BIT64(bits);
 
-	if (bits < 0)
-		return bits;
-	end = BIT64(bits);
 	if (at > end)
-		return err_set(err, -E2BIG, "memory: %llu MiB are more than the %d address "
+		return err_set(err, -E2BIG, "memory: %llu MiB are more than the %u address "
 			       "bits of this host's processor reach",
 			       (unsigned long long)(board->ram.len / MiB), bits);
 	board->arch->mmio64 = (struct pci_window){ at, min_u64(end - at, MMIO64_LEN) };

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/qmp_server.h"
+
+#include "base/bits.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "control/qmp_event.h"
+#include "control/qmp_type.h"
+#include "loop/loop.h"
+#include "qmp_client.h"
+#include "qmp_fds.h"
+#include "qmp_limit.h"
+#include "qmp_line.h"
+#include "qmp_socket.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DRAIN_NS	(100 * CLOCK_NS_PER_MS)
+#define ACCEPT_PER_TURN	16
+#define RETRY_NS	CLOCK_NS_PER_S
+
+struct qmp_server {
+	struct qmp_server_config config;
+	char *path;			/* that we have made; NULL: none */
+	struct stat made;		/* what it was then */
+	int fd;
+	struct loop_watch watch;
+	struct loop_task more;		/* clients than one turn takes */
+	struct loop_timer retry;	/* when there was no descriptor left */
+	struct log_limit refusals;
+	struct qmp_fds *fds;
+	struct qmp_limit *limit;
+	struct qmp_client *clients[QMP_SERVER_CLIENTS_MAX];
+	unsigned nr_clients;
+};
+
+/* Clients. */
+
+static void client_gone(void *ctx, struct qmp_client *client)
+{
+	struct qmp_server *server = ctx;
+	unsigned i = 0;
+
+	while (server->clients[i] != client)
+		i++;
+	server->clients[i] = server->clients[--server->nr_clients];
+	qmp_client_free(client);
+}
+
+static int welcome(struct qmp_server *server, int fd, struct err *err)
+{
+	const struct qmp_client_config config = {
+		.loop = server->config.loop,
+		.tables = server->config.tables,
+		.machine = server->config.machine,
+		.fds = server->fds,
+		.gone = client_gone,
+		.ctx = server,
+	};
+	struct qmp_socket_peer peer;
+	int r = qmp_socket_peer(fd, &peer, err);
+
+	if (r < 0)
+		return r;
+	if (server->nr_clients == QMP_SERVER_CLIENTS_MAX)
+		return err_set(err, -EBUSY, "there are %u already", QMP_SERVER_CLIENTS_MAX);
+	r = qmp_client_new(&server->clients[server->nr_clients], &config, fd, peer);
+	if (r < 0)
+		return err_sys(err, r, "cannot serve it");
+	server->nr_clients++;
+	return 0;
+}
+
+/* True when another may wait. */
+static bool accept_one(struct qmp_server *server)
+{
+	int fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct err err = { 0 };
+
+	if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+		return true;
+	if (fd < 0 && errno == EAGAIN)
+		return false;
+	if (fd < 0) {
+		log_limited(&server->refusals, LOG_WARN, "QMP: cannot accept a client: %s",
+			    strerror(errno));
+		/* Nothing tells when there are descriptors again. */
+		loop_timer_set(server->config.loop, &server->retry, clock_ns() + RETRY_NS);
+		return false;
+	}
+	if (welcome(server, fd, &err) < 0) {
+		log_limited(&server->refusals, LOG_WARN, "QMP client turned away: %s",
+			    err.text);
+		close(fd);
+	}
+	return true;
+}
+
+static void accept_some(struct qmp_server *server)
+{
+	int left = ACCEPT_PER_TURN;
+
+	while (left && accept_one(server))
+		left--;
+	if (!left)
+		loop_defer(server->config.loop, &server->more);
+}
+
+static void connected(struct loop_watch *watch, unsigned events)
+{
+	(void)events;
+	accept_some(container_of(watch, struct qmp_server, watch));
+}
+
+static void accept_more(struct loop_task *task)
+{
+	accept_some(container_of(task, struct qmp_server, more));
+}
+
+static void accept_again(struct loop_timer *timer)
+{
+	accept_some(container_of(timer, struct qmp_server, retry));
+}
+
+/* Events. */
+
+static void tell_all(void *ctx, const json_t *event)
+{
+	struct qmp_server *server = ctx;
+	struct qmp_line line = qmp_line_of(event);
+
+	for (unsigned i = 0; line.owned && i < server->nr_clients; i++)
+		qmp_client_event(server->clients[i], line.bytes, line.len);
+	qmp_line_free(&line);
+}
+
+void qmp_server_event(struct qmp_server *server, const struct qmp_event *event,
+		      json_t *data)
+{
+	struct timespec now;
+	json_t *json;
+
+	assert(!data || event->data);
+	assert(!event->data || !qmp_type_check(event->data, data, NULL));
+	clock_gettime(CLOCK_REALTIME, &now);
+	json = json_pack("{s:{s:I, s:I}, s:s, s:o*}", "timestamp",
+			 "seconds", (json_int_t)now.tv_sec,
+			 "microseconds", (json_int_t)now.tv_nsec / 1000,
+			 "event", event->name, "data", data);
+	if (json)
+		qmp_limit_event(server->limit, event, json);
+	else
+		log_warn("QMP: no memory for event %s", event->name);
+	json_decref(json);
+}
+
+int qmp_server_take_fd(struct qmp_server *server, const char *name, struct err *err)
+{
+	return qmp_fds_take(server->fds, name, err);
+}
+
+/* Life. */
+
+static int open_socket(struct qmp_server *server, struct err *err)
+{
+	const char *path = server->config.path;
+
+	server->fd = path ? qmp_socket_listen(path, err) :
+			    qmp_socket_adopt(server->config.fd, err);
+	if (server->fd < 0)
+		return server->fd;
+	if (!path)
+		return 0;
+	server->path = strdup(path);
+	if (!server->path)
+		return err_sys(err, -ENOMEM, "cannot serve QMP");
+	if (lstat(path, &server->made))
+		return err_sys(err, -errno, "QMP socket '%s'", path);
+	return 0;
+}
+
+static int start(struct qmp_server *server, struct err *err)
+{
+	const struct qmp_limit_config limit = {
+		.loop = server->config.loop, .pass = tell_all, .ctx = server,
+	};
+	int r = open_socket(server, err);
+
+	if (r < 0)
+		return r;
+	server->fds = qmp_fds_new();
+	server->limit = qmp_limit_new(&limit);
+	if (!server->fds || !server->limit)
+		return err_sys(err, -ENOMEM, "cannot serve QMP");
+	r = loop_watch_add(server->config.loop, &server->watch, server->fd, POLLIN);
+	return r < 0 ? err_sys(err, r, "cannot serve QMP") : 0;
+}
+
+int qmp_server_new(struct qmp_server **ret_server, const struct qmp_server_config *config,
+		   struct err *err)
+{
+	struct qmp_server *server = calloc(1, sizeof(*server));
+	int r;
+
+	if (!server)
+		return err_sys(err, -ENOMEM, "cannot serve QMP");
+	server->config = *config;
+	server->fd = -1;
+	server->watch.ready = connected;
+	server->more.run = accept_more;
+	server->retry.fired = accept_again;
+	r = start(server, err);
+	server->config.path = NULL;
+	if (r < 0) {
+		qmp_server_free(server);
+		return r;
+	}
+	*ret_server = server;
+	return 0;
+}
+
+/* Only our own: somebody may have put another one there. */
+static void remove_socket(const struct qmp_server *server)
+{
+	struct stat st;
+
+	if (server->path && !lstat(server->path, &st) && st.st_ino == server->made.st_ino &&
+	    st.st_dev == server->made.st_dev)
+		unlink(server->path);
+}
+
+struct qmp_server *qmp_server_free(struct qmp_server *server)
+{
+	uint64_t until = clock_ns() + DRAIN_NS;
+
+	if (!server)
+		return NULL;
+	remove_socket(server);
+	loop_watch_remove(server->config.loop, &server->watch);
+	loop_cancel(server->config.loop, &server->more);
+	loop_timer_clear(server->config.loop, &server->retry);
+	for (unsigned i = 0; i < server->nr_clients; i++) {
+		qmp_client_drain(server->clients[i], until);
+		qmp_client_free(server->clients[i]);
+	}
+	qmp_limit_free(server->limit);
+	qmp_fds_free(server->fds);
+	if (server->fd >= 0)
+		close(server->fd);
+	free(server->path);
+	free(server);
+	return NULL;
+}

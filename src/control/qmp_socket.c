@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "qmp_socket.h"
+
+#include "base/err.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG	16
+
+static int address_of(struct sockaddr_un *address, const char *path, struct err *err)
+{
+	size_t len = strlen(path);
+
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (!len)
+		return err_set(err, -EINVAL, "the path of a QMP socket is empty");
+	if (len >= sizeof(address->sun_path))
+		return err_set(err, -ENAMETOOLONG,
+			       "QMP socket '%.64s...': the path has %zu bytes, and sockets "
+			       "take %zu: choose a shorter one", path, len,
+			       sizeof(address->sun_path) - 1);
+	memcpy(address->sun_path, path, len);
+	return 0;
+}
+
+static int new_socket(struct err *err)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return fd < 0 ? err_sys(err, -errno, "cannot make a QMP socket") : fd;
+}
+
+/*
+ * Does a connect get through to anyone?  A full backlog (EAGAIN) is somebody's.
+ * 1, 0 or a negative errno.
+ */
+static int is_served(const struct sockaddr_un *address, struct err *err)
+{
+	int fd = new_socket(err);
+	int r = 0;
+
+	if (fd < 0)
+		return fd;
+	if (!connect(fd, (const struct sockaddr *)address, sizeof(*address)) || errno == EAGAIN)
+		r = 1;
+	else if (errno != ECONNREFUSED && errno != ENOENT)
+		r = err_sys(err, -errno, "QMP socket '%s'", address->sun_path);
+	close(fd);
+	return r;
+}
+
+/* What is there is a socket that nobody serves, or the reason why it stays. */
+static int remove_stale(const struct sockaddr_un *address, struct err *err)
+{
+	const char *path = address->sun_path;
+	struct stat st;
+	int r;
+
+	if (lstat(path, &st))
+		return errno == ENOENT ? 0 : err_sys(err, -errno, "QMP socket '%s'", path);
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(err, -EEXIST, "QMP socket '%s': there is something else: "
+			       "choose another path", path);
+	r = is_served(address, err);
+	if (r < 0)
+		return r;
+	if (r)
+		return err_set(err, -EADDRINUSE, "QMP socket '%s': another process listens "
+			       "there", path);
+	if (unlink(path) && errno != ENOENT)
+		return err_sys(err, -errno, "cannot remove the stale QMP socket '%s'", path);
+	return 0;
+}
+
+/* Linux gives the file the mode of the unbound socket, so it is never wider. */
+static int bind_private(int fd, const struct sockaddr_un *address)
+{
+	if (fchmod(fd, 0600) ||
+	    bind(fd, (const struct sockaddr *)address, sizeof(*address)))
+		return -errno;
+	return 0;
+}
+
+/*
+ * Two that start at once must not both find the file stale, or one would remove
+ * the other's.  A folder that cannot be locked leaves that to luck.
+ */
+static int lock_folder(const char *path)
+{
+	char *copy = strdup(path);
+	int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd >= 0)
+		flock(fd, LOCK_EX);
+	free(copy);
+	return fd;
+}
+
+static int bind_at(int fd, const struct sockaddr_un *address, struct err *err)
+{
+	int folder = lock_folder(address->sun_path);
+	int r = bind_private(fd, address);
+
+	if (r == -EADDRINUSE) {
+		r = remove_stale(address, err);
+		if (r < 0)
+			goto out;
+		r = bind_private(fd, address);
+	}
+	if (!r && listen(fd, BACKLOG))
+		r = -errno;
+	if (r < 0)
+		err_sys(err, r, "cannot make QMP socket '%s'", address->sun_path);
+out:
+	if (folder >= 0)
+		close(folder);
+	return r;
+}
+
+int qmp_socket_listen(const char *path, struct err *err)
+{
+	struct sockaddr_un address;
+	int r = address_of(&address, path, err);
+	int fd;
+
+	if (r < 0)
+		return r;
+	fd = new_socket(err);
+	if (fd < 0)
+		return fd;
+	r = bind_at(fd, &address, err);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static bool has_option(int fd, int option, int wanted)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	return !getsockopt(fd, SOL_SOCKET, option, &value, &len) && value == wanted;
+}
+
+int qmp_socket_adopt(int fd, struct err *err)
+{
+	if (!has_option(fd, SO_DOMAIN, AF_UNIX) || !has_option(fd, SO_TYPE, SOCK_STREAM) ||
+	    !has_option(fd, SO_ACCEPTCONN, 1))
+		return err_set(err, -EINVAL,
+			       "descriptor %d is no Unix stream socket that listens", fd);
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC))
+		return err_sys(err, -errno, "cannot use descriptor %d for QMP", fd);
+	return fd;
+}
+
+int qmp_socket_peer(int fd, struct qmp_socket_peer *ret_peer, struct err *err)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		return err_sys(err, -errno, "cannot tell who a QMP client is");
+	*ret_peer = (struct qmp_socket_peer){ .pid = peer.pid, .uid = peer.uid };
+	if (peer.uid && peer.uid != geteuid())
+		return err_set(err, -EACCES, "user %u may not use our QMP socket",
+			       (unsigned)peer.uid);
+	return 0;
+}
