@@ -229,6 +229,7 @@ static bool may_go_on(const struct qmp_client *client)
 static void serve(struct qmp_client *client)
 {
 	int left = MESSAGES_PER_TURN;
+	bool no_input;
 
 	client->serving = true;
 	while (left && may_go_on(client) && (has_input(client) || receive(client))) {
@@ -238,10 +239,11 @@ static void serve(struct qmp_client *client)
 		left--;
 	}
 	client->serving = false;
+	no_input = left && may_go_on(client);
 	flush(client);
 	if (client->dead)
 		return;
-	if (!left)
+	if (!no_input && may_go_on(client))
 		loop_defer(client->config.loop, &client->task);
 	else if (client->ended && !has_input(client) && !output_waiting(client) &&
 		 !qmp_session_busy(client->session))

@@ -12,7 +12,6 @@
 
 #include <stdint.h>
 
-struct acpi_power;
 struct board_arch;
 struct bus;
 struct guest_mem;

@@ -118,11 +118,12 @@ class Streams(VmTest):
         self.assertEqual(run.out, b'READY\n<97><98><99><113>PASS\n')
 
     def test_file_is_read_as_the_guest_takes_it(self):
-        with open(self.file('keys', b'abcdefgh' * 200 + b'q'), 'rb') as keys:
+        # What comes before the guest sets up its port is the guest's to lose.
+        early = bytes(16)
+        with open(self.file('keys', early + b'abcdefgh' * 200 + b'q'), 'rb') as keys:
             run = self.start('echo', stdin=keys)
         self.assertEqual(run.finish(), OK)
-        self.assertIn(b'<104><113>PASS\n', run.out)
-        self.assertEqual(run.out.count(b'<97>'), 200)
+        self.assertIn(b''.join(b'<%d>' % byte for byte in b'abcdefgh' * 200 + b'q'), run.out)
 
     def test_end_of_input_is_not_the_end_of_the_guest(self):
         run = self.start('power_button', stdin=subprocess.DEVNULL)

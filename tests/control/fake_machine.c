@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fake_machine.h"
+
+#include "base/bits.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "config/option.h"
+#include "control/qmp_command.h"
+#include "control/qmp_event.h"
+#include "control/qmp_tables.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HOLD_NS		(50 * CLOCK_NS_PER_MS)
+
+static void tell(struct fake_machine *fake, const struct qmp_event *event, json_t *data)
+{
+	fake->event(fake->ctx, event, data);
+}
+
+static const char *get_name(void *ctx)
+{
+	(void)ctx;
+	return "fake";
+}
+
+static const char *get_uuid(void *ctx)
+{
+	(void)ctx;
+	return NULL;
+}
+
+static enum qmp_run_state get_status(void *ctx)
+{
+	struct fake_machine *fake = ctx;
+
+	return fake->paused ? QMP_PAUSED : QMP_RUNNING;
+}
+
+static void drained(struct loop_timer *timer)
+{
+	struct fake_machine *fake = container_of(timer, struct fake_machine, timer);
+	qmp_machine_done *done = fake->done;
+
+	fake->done = NULL;
+	if (!fake->paused)
+		tell(fake, &qmp_event_stop, NULL);
+	fake->paused = true;
+	done(fake->arg, 0, NULL);
+}
+
+static void do_pause(void *ctx, qmp_machine_done *done, void *arg)
+{
+	struct fake_machine *fake = ctx;
+	struct err err = { 0 };
+
+	if (fake->done) {
+		done(arg, err_set(&err, -EBUSY, "the VM is being paused"), &err);
+		return;
+	}
+	fake->done = done;
+	fake->arg = arg;
+	if (fake->loop)
+		loop_timer_set(fake->loop, &fake->timer, clock_ns() + CLOCK_NS_PER_MS);
+	else
+		drained(&fake->timer);
+}
+
+static void do_resume(void *ctx, qmp_machine_done *done, void *arg)
+{
+	struct fake_machine *fake = ctx;
+
+	if (fake->paused)
+		tell(fake, &qmp_event_resume, NULL);
+	fake->paused = false;
+	done(arg, 0, NULL);
+}
+
+static void do_reset(void *ctx, qmp_machine_done *done, void *arg)
+{
+	tell(ctx, &qmp_event_reset,
+	     json_pack("{s:b, s:s}", "guest", false, "reason", "host-qmp-system-reset"));
+	done(arg, 0, NULL);
+}
+
+static void do_power_button(void *ctx, qmp_machine_done *done, void *arg)
+{
+	tell(ctx, &qmp_event_powerdown, NULL);
+	done(arg, 0, NULL);
+}
+
+static void do_nmi(void *ctx, qmp_machine_done *done, void *arg)
+{
+	struct fake_machine *fake = ctx;
+	struct err err = { 0 };
+	int r = 0;
+
+	if (fake->nmi_fails)
+		r = err_set(&err, -ENOTSUP, "the guest cannot be interrupted");
+	done(arg, r, &err);
+}
+
+static void do_quit(void *ctx, qmp_machine_done *done, void *arg)
+{
+	struct fake_machine *fake = ctx;
+
+	tell(fake, &qmp_event_shutdown,
+	     json_pack("{s:b, s:s}", "guest", false, "reason", "host-qmp-quit"));
+	fake->has_quit = true;
+	if (fake->loop)
+		loop_quit(fake->loop);
+	done(arg, 0, NULL);
+}
+
+static int set_actions(void *ctx, const struct qmp_machine_actions *actions, struct err *err)
+{
+	struct fake_machine *fake = ctx;
+
+	if (actions->watchdog)
+		return err_set(err, -ENOTSUP, "there is no watchdog");
+	if (actions->reboot)
+		fake->reboot = (int)*actions->reboot;
+	return 0;
+}
+
+static uint64_t get_memory(void *ctx)
+{
+	(void)ctx;
+	return 128 * MiB;
+}
+
+static bool get_cpu(void *ctx, unsigned i, struct qmp_machine_cpu *ret_cpu)
+{
+	(void)ctx;
+	ret_cpu->thread_id = getpid();
+	ret_cpu->core_id = i;
+	return i < 2;
+}
+
+static bool get_iothread(void *ctx, unsigned i, struct qmp_machine_iothread *ret_thread)
+{
+	(void)ctx;
+	ret_thread->id = "io0";
+	ret_thread->thread_id = getpid();
+	return i < 1;
+}
+
+static bool get_chardev(void *ctx, unsigned i, struct qmp_machine_chardev *ret_chardev)
+{
+	(void)ctx;
+	ret_chardev->label = "serial0";
+	ret_chardev->filename = "stdio";
+	ret_chardev->open = true;
+	return i < 1;
+}
+
+static bool get_disk(void *ctx, unsigned i, struct qmp_machine_disk *ret_disk)
+{
+	(void)ctx;
+	*ret_disk = (struct qmp_machine_disk){
+		.id = "disk0", .device = i ? NULL : "/machine/disk0", .path = "disk.img",
+		.format = "raw", .size = 1 * GiB, .allocated = 1 * MiB, .direct = true,
+		.read = { .nr = 3, .bytes = 1536, .ns = 70000, .nr_failed = 1 },
+	};
+	return i < 2;
+}
+
+static bool get_function(void *ctx, unsigned i, struct qmp_machine_function *ret_function)
+{
+	(void)ctx;
+	*ret_function = (struct qmp_machine_function){
+		.slot = i, .class = 0x100, .vendor = 0x1af4, .device = 0x1042, .irq_pin = 1,
+		.id = i ? "disk0" : NULL, .nr_bars = 2,
+		.bars = {
+			{ .bar = 0, .is_64 = true, .at = 0xe0000000, .size = 0x4000 },
+			{ .bar = 2, .io = true, .at = UINT64_MAX, .size = 0x20 },
+		},
+	};
+	return i < 2;
+}
+
+static const struct qmp_machine_ops ops = {
+	.name = get_name,
+	.uuid = get_uuid,
+	.status = get_status,
+	.pause = do_pause,
+	.resume = do_resume,
+	.reset = do_reset,
+	.power_button = do_power_button,
+	.nmi = do_nmi,
+	.quit = do_quit,
+	.set_actions = set_actions,
+	.memory = get_memory,
+	.cpu = get_cpu,
+	.iothread = get_iothread,
+	.chardev = get_chardev,
+	.disk = get_disk,
+	.function = get_function,
+};
+
+void fake_machine_init(struct fake_machine *fake)
+{
+	*fake = (struct fake_machine){
+		.machine = { .ops = &ops, .ctx = fake },
+		.reboot = -1,
+		.timer.fired = drained,
+	};
+}
+
+/* Commands for tests. */
+
+static void run_events(struct qmp_call *call)
+{
+	struct fake_machine *fake = call->machine->ctx;
+	json_t *path = json_pack("{s:s, s:s}", "device", "disk0", "path", "/machine/disk0");
+
+	tell(fake, &qmp_event_stop, NULL);
+	tell(fake, &qmp_event_resume, NULL);
+	tell(fake, &qmp_event_powerdown, NULL);
+	tell(fake, &qmp_event_shutdown,
+	     json_pack("{s:b, s:s}", "guest", true, "reason", "guest-shutdown"));
+	tell(fake, &qmp_event_reset,
+	     json_pack("{s:b, s:s}", "guest", true, "reason", "guest-reset"));
+	tell(fake, &qmp_event_device_deleted, json_incref(path));
+	tell(fake, &qmp_event_device_unplug_guest_error, path);
+	tell(fake, &qmp_event_guest_panicked, json_pack("{s:s}", "action", "pause"));
+	tell(fake, &qmp_event_guest_crashloaded, json_pack("{s:s}", "action", "run"));
+	tell(fake, &qmp_event_block_io_error,
+	     json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "device", "disk0", "qom-path",
+		       "/machine/disk0", "operation", "write", "action", "report", "nospace",
+		       true, "reason", "No space left on device"));
+	tell(fake, &qmp_event_balloon_change, json_pack("{s:i}", "actual", 1));
+	tell(fake, &qmp_event_balloon_change, json_pack("{s:i}", "actual", 2));
+	tell(fake, &qmp_event_balloon_change, json_pack("{s:i}", "actual", 3));
+	tell(fake, &qmp_event_rtc_change,
+	     json_pack("{s:i, s:s}", "offset", 1, "qom-path", "/machine/rtc"));
+	qmp_call_done(call);
+}
+
+struct held {
+	struct loop_timer timer;
+	struct qmp_call *call;
+};
+
+static void hold_over(struct loop_timer *timer)
+{
+	struct held *held = container_of(timer, struct held, timer);
+
+	qmp_call_done(held->call);
+	free(held);
+}
+
+static void run_hold(struct qmp_call *call)
+{
+	struct fake_machine *fake = call->machine->ctx;
+	struct held *held = calloc(1, sizeof(*held));
+
+	if (!held || !fake->loop) {
+		free(held);
+		qmp_call_fail(call, QMP_GENERIC_ERROR, "cannot hold");
+		return;
+	}
+	held->timer.fired = hold_over;
+	held->call = call;
+	loop_timer_set(fake->loop, &held->timer, clock_ns() + HOLD_NS);
+}
+
+struct fill_arguments {
+	struct option_given given;
+	uint32_t len;
+};
+
+static const struct option fill_rows[] = {
+	{ .key = "len", OPTION(struct fill_arguments, len), .required = true,
+	  .max = 512 * KiB },
+};
+
+static const struct option_object fill_options = {
+	.name = "fill", OPTION_OBJECT(struct fill_arguments, fill_rows),
+};
+
+static void run_fill(struct qmp_call *call)
+{
+	const struct fill_arguments *arguments = call->arguments;
+	char *text = malloc(arguments->len + 1);
+
+	if (text)
+		memset(text, 'x', arguments->len);
+	qmp_call_return(call, text ? json_stringn(text, arguments->len) : NULL);
+	free(text);
+}
+
+static const struct qmp_command commands[] = {
+	{ .name = "x-events", .run = run_events },
+	{ .name = "x-hold", .run = run_hold },
+	{ .name = "x-fill", .arguments = &fill_options, .returns = &qmp_type_str,
+	  .run = run_fill },
+};
+
+static const struct qmp_table table = { QMP_COMMANDS(commands) };
+
+const struct qmp_table *const fake_machine_tables[] = {
+	&qmp_tables_basic, &qmp_tables_fds, &qmp_tables_status, &qmp_tables_power,
+	&qmp_tables_cpus, &qmp_tables_parts, &qmp_tables_block, &qmp_tables_pci,
+	&qmp_tables_events, &table, NULL,
+};

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fake_machine.h - a machine that is only described: the QMP commands and what
+ * they need, without KVM.
+ *
+ * It runs or is paused as it is told, says so by events, and has two vCPUs, a
+ * disk and so on, all made up.
+ */
+#ifndef TESTS_CONTROL_FAKE_MACHINE_H
+#define TESTS_CONTROL_FAKE_MACHINE_H
+
+#include "control/qmp_machine.h"
+#include "loop/loop.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct qmp_event;
+struct qmp_table;
+
+struct fake_machine {
+	struct qmp_machine machine;	/* for the server; its ctx is this struct */
+	struct loop *loop;		/* pausing takes a millisecond; NULL: no time */
+	bool paused;
+	bool nmi_fails;
+	bool has_quit;
+	int reboot;			/* what set-action said last, or -1 */
+
+	/* Takes data. */
+	void (*event)(void *ctx, const struct qmp_event *event, json_t *data);
+	void *ctx;
+
+	struct loop_timer timer;	/* of the pause that is under way */
+	qmp_machine_done *done;
+	void *arg;
+};
+
+void fake_machine_init(struct fake_machine *fake);
+
+/*
+ * qmp_table_all, and commands for tests: x-events sends one of each event,
+ * x-hold answers after 50 ms, x-fill returns an array of that many bytes.
+ */
+extern const struct qmp_table *const fake_machine_tables[];
+
+#endif

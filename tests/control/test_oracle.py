@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Usage: test_oracle.py SERVER
+
+The same conversations with our server and with QEMU: what they answer has the
+same order, the same shape, and for errors the same class and text.
+"""
+
+import json
+import os
+import random
+import sys
+import unittest
+
+import qmp
+
+SERVER = sys.argv.pop(1)
+SEED = int(os.environ.get('VMM_TEST_SEED', '7'))
+RANDOM_CONVERSATIONS = 400
+
+# Ends whatever token or object is under way, in both; then a known answer.
+END = b'\xff\n{"execute": "query-kvm", "id": "the end"}'
+
+SHAPES = [
+    b'{"execute": "query-status"}',
+    b'{"execute": "query-version"}',
+    b'{"execute": "query-uuid"}',
+    b'{"execute": "query-kvm"}',
+    b'{"execute": "query-target"}',
+    b'{"execute": "query-memory-size-summary"}',
+    b'{"execute": "query-cpus-fast"}',
+    b'{"execute": "query-iothreads"}',
+    b'{"execute": "query-chardev"}',
+    b'{"execute": "query-block"}',
+    b'{"execute": "query-blockstats"}',
+    b'{"execute": "query-blockstats", "arguments": {"query-nodes": true}}',
+    b'{"execute": "query-pci"}',
+    b'{"execute": "query-commands"}',
+    b'{"execute": "query-qmp-schema"}',
+]
+
+GOOD = [
+    b'{"execute": "stop"}',
+    b'{"execute": "stop", "id": 1}{"execute": "stop", "id": 2}{"execute": "cont", "id": 3}',
+    b'{"execute":"cont"}{"execute":"cont"}\r\n\r\n{"execute":"stop"}\t{"execute":"cont"}',
+    b'{"execute": "system_powerdown"}',
+    b'{"execute": "system_reset", "arguments": {}}',
+    b'{"execute": "set-action", "arguments": {"reboot": "shutdown"}}',
+    b'{"execute": "set-action", "arguments": {"reboot": "reset", "panic": "none"}}',
+    b'{"execute": "query-kvm", "id": null}',
+    b'{"execute": "query-kvm", "id": {"a": [1, 2.5, "\\u00e9\xc3\xa9\\"\\\\\\/\\b\\f\\n\\r\\t"]}}',
+    b"{'execute': 'query-kvm', 'id': 'it\\'s \"quoted\"'}",
+    b'{"execute": "query-kvm", "id": "it\\\'s"}',
+    b'{"id": -0, "execute": "query-kvm"}',
+    b'{"execute": "query-kvm", "id": 18446744073709551616}',
+    b'{"execute": "query-kvm", "id": 1E+3}',
+    b'{"execute": "query-kvm", "id": "\\ud83d\\ude00 \xf0\x9f\x98\x80"}',
+]
+
+BAD = [
+    b'{"execute": "nope"}',
+    b'{"execute": "nope", "arguments": {"a": 1}, "id": "x"}',
+    b'{"execute": "x\\u0041\xc3\xa9"}',
+    b'{"execute": "stop", "arguments": {"foo": 1}}',
+    b'{"execute": "stop", "arguments": []}',
+    b'{"execute": "stop", "arguments": null, "id": 4}',
+    b'{"execute": "stop", "foo": 1}',
+    b'{"execute": 3, "id": 5}',
+    b'{"id": 6}',
+    b'{}',
+    b'{"exec-oob": "stop"}',
+    b'{"execute": "qmp_capabilities"}',
+    b'{"execute": "qmp_capabilities", "arguments": {"enable": ["oob"]}}',
+    b'{"execute": "qmp_capabilities", "arguments": {"enable": 3}}',
+    b'{"execute": "qmp_capabilities", "arguments": {"a": 3}}',
+    b'{"execute": "getfd"}',
+    b'{"execute": "getfd", "arguments": {"fdname": 1}}',
+    b'{"execute": "getfd", "arguments": {"fdname": "a"}}',
+    b'{"execute": "closefd", "arguments": {"fdname": "absent"}}',
+    b'{"execute": "set-action", "arguments": {"reboot": "x"}}',
+    b'{"execute": "set-action", "arguments": {"reboot": 3}}',
+    b'{"execute": "set-action", "arguments": {"reboot": null, "foo": 1}}',
+    b'{"execute": "query-blockstats", "arguments": {"query-nodes": "on"}}',
+    b'{"execute": "query-blockstats", "arguments": {"query-nodes": 1}}',
+    b'1 2 "a" [1, [2]] null true -1.5e3 ',
+    b'nul x ', b'}', b']', b',', b':', b'{]', b'{"a":[}]', b'[}', b'{"a":1,}', b'[1,]',
+    b'{1:2}', b'{"a" 1}', b'{"a":[1 2]}', b'{"a":1 "b":2}', b'{"execute":}', b'[,]', b'{,}',
+    b'{"a":1, "a":2}', b'{"execute":"stop","execute":"stop"}',
+    b'01 ', b'-a', b'1.x', b'1ex', b'1e+x', b'%', b'Abc', b'1a ', b'1.5.5 ',
+    b'{"a":nul}', b'{"a":01}', b'{"a":-}',
+    b'{"execute":"\\x"}', b'{"execute":"\\u12"}', b'{"a":"\xc3("}', b'{"a":"\xff"}', b'"\x01"',
+    b'"a\nb" {"execute": "query-kvm"}',
+    b'@ abc, d {"execute": "query-kvm"}',
+    b'@ abc\n{"execute": "query-kvm"}',
+    b'@\tabc{"execute": "query-kvm"}',
+    b'{"execute": "query-kvm"\x01}\n{"execute": "query-kvm"}',
+    b'{"a": @ "b"} {"execute": "query-kvm"}',
+    b'{"execute": "query-kvm"}\xff{"execute": "query-kvm"}',
+]
+
+# What the texts of both may differ in, with the reason.
+SAME_ENOUGH = [
+    # Bytes that are no ASCII stand as they are there, and as ? here.
+    'JSON parse error, stray',
+    # The same mistake by another word.
+    'JSON parse error, invalid escape sequence',
+]
+
+TOKENS = [b'{', b'}', b'[', b']', b':', b',', b'"execute"', b'"id"', b'"arguments"', b"'a'",
+          b'"query-kvm"', b'"stop"', b'"cont"', b'1', b'-2.5', b'0', b'true', b'null', b'tru',
+          b' ', b'\n', b'@', b'\xff', b'"', b'\\', b'"\\u00e9"', b'{"execute":"cont"}']
+
+
+def shape(value):
+    """Names and types; lists of nothing say nothing."""
+    if isinstance(value, dict):
+        return {key: shape(member) for key, member in value.items()}
+    return type(value).__name__
+
+
+def normal(message):
+    """What has to be the same."""
+    if 'event' in message:
+        return 'event', message['event'], message.get('data')
+    if 'return' in message:
+        return 'return', message.get('id', 'no id'), shape(message['return'])
+    desc = message['error']['desc']
+    for words in SAME_ENOUGH:
+        if desc.startswith(words):
+            desc = words
+    return 'error', message.get('id', 'no id'), message['error']['class'], desc
+
+
+def is_end(message):
+    return message.get('id') == 'the end'
+
+
+def converse(client, parts):
+    """Send the parts, each in a write of its own; what comes back."""
+    for part in parts:
+        client.send(part)
+    client.send(END)
+    messages = []
+    while not messages or not is_end(messages[-1]):
+        messages.append(client.message())
+    return [normal(message) for message in messages]
+
+
+class OracleTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.ours = qmp.fake_server(SERVER)
+        cls.theirs = qmp.qemu()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.ours.stop()
+        cls.theirs.stop()
+
+    def setUp(self):
+        self.clients = [qmp.Client(server.path) for server in (self.ours, self.theirs)]
+        for client in self.clients:
+            self.addCleanup(client.close)
+
+    def compare(self, parts):
+        ours, theirs = (converse(client, parts) for client in self.clients)
+        self.assertEqual(ours, theirs, parts)
+
+    def test_greetings_have_the_same_shape(self):
+        with qmp.Client(self.ours.path, negotiate=False) as ours:
+            with qmp.Client(self.theirs.path, negotiate=False) as theirs:
+                self.assertEqual(shape(ours.greeting), shape(theirs.greeting))
+
+    def test_conversations_whole(self):
+        for conversation in SHAPES + GOOD + BAD:
+            with self.subTest(conversation):
+                self.compare([conversation])
+
+    def test_conversations_byte_by_byte(self):
+        for conversation in GOOD + BAD:
+            with self.subTest(conversation):
+                self.compare([bytes([byte]) for byte in conversation])
+
+    def test_conversation_split_at_every_byte(self):
+        conversation = GOOD[1]
+        for at in range(1, len(conversation)):
+            with self.subTest(at):
+                self.compare([conversation[:at], conversation[at:]])
+
+    def test_all_conversations_pipelined(self):
+        self.compare([b'\n'.join(GOOD)])
+        self.compare([b'\xff'.join(GOOD + BAD)])
+
+    def test_conversations_before_the_negotiation(self):
+        for conversation in (b'{"execute": "stop", "id": 1}', b'{"execute": "nope"}', b'{}',
+                             b'{"execute": 3}', b'nul ', b'}',
+                             b'{"execute": "qmp_capabilities", "arguments": {"a": 1}}',
+                             b'{"execute": "qmp_capabilities", "arguments": {"enable": 1}}',
+                             b'{"execute": "qmp_capabilities", "arguments": {"enable": []}}',
+                             b'{"execute":"qmp_capabilities"}{"execute":"query-kvm"}'):
+            answers = []
+            for server in (self.ours, self.theirs):
+                with qmp.Client(server.path, negotiate=False) as client:
+                    answers.append(converse(client, [conversation]))
+            with self.subTest(conversation):
+                self.assertEqual(answers[0], answers[1])
+
+    def test_random_conversations(self):
+        rng = random.Random(SEED)
+        for _ in range(RANDOM_CONVERSATIONS):
+            tokens = [rng.choice(TOKENS) for _ in range(rng.randrange(1, 14))]
+            with self.subTest(b''.join(tokens), seed=SEED):
+                self.compare([b''.join(tokens)])
+
+
+class OrderTest(unittest.TestCase):
+    """Events and answers to the end of the connection."""
+
+    def test_quit(self):
+        ends = []
+        for start in (lambda: qmp.fake_server(SERVER), qmp.qemu):
+            server = start()
+            with qmp.Client(server.path) as client:
+                client.send(json.dumps({'execute': 'quit', 'id': 1}).encode())
+                ends.append([normal(message) for message in client.rest()])
+            server.process.wait(qmp.TIMEOUT)
+            server.stop()
+        self.assertEqual(ends[0], ends[1])
+
+
+if __name__ == '__main__':
+    unittest.main()
