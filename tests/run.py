@@ -24,7 +24,7 @@ STEP_SECONDS = 900
 # All fuzzers together, after their corpora were replayed; scripts/fuzz runs longer.
 FUZZ_SECONDS = 120
 
-SUITES = ('lint', 'unit', 'device', 'fault', 'fuzz', 'guest', 'lab', 'boot')
+SUITES = ('lint', 'unit', 'device', 'control', 'fault', 'fuzz', 'guest', 'lab', 'boot')
 
 # What a suite needs that is no package: it does nothing when that is there.
 PREPARE = {
@@ -44,11 +44,12 @@ class Step(NamedTuple):
 
 # -Db_lundef: sanitizers leave symbols open in libraries.
 STEPS = (
-    Step('build', CC, (), ('lint', 'unit', 'device', 'fault', 'guest', 'lab', 'boot'),
-         quick=True),
+    Step('build', CC, (), ('lint', 'unit', 'device', 'control', 'fault', 'guest', 'lab',
+                          'boot'), quick=True),
     Step('build-asan', CC, ('-Db_sanitize=address,undefined', '-Db_lundef=false'),
-         ('unit', 'device', 'fault')),
-    Step('build-tsan', CC, ('-Db_sanitize=thread', '-Db_lundef=false'), ('unit', 'device')),
+         ('unit', 'device', 'control', 'fault')),
+    Step('build-tsan', CC, ('-Db_sanitize=thread', '-Db_lundef=false'),
+         ('unit', 'device', 'control')),
     Step('build-clang', 'clang', ('-Db_sanitize=address,undefined', '-Db_lundef=false'),
          ('unit', 'device', 'fuzz')),
 )

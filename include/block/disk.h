@@ -76,6 +76,13 @@ struct disk_request {
 	void (*done)(struct disk_request *request, int res);
 
 	struct file_io io;		/* the disk's */
+	struct disk *disk;		/* the disk's */
+	uint64_t started;		/* the disk's: when, by clock_ns() */
+};
+
+/* Of one kind of request, since the disk was opened. */
+struct disk_counter {
+	uint64_t nr, bytes, ns, nr_failed;
 };
 
 /*
@@ -100,5 +107,9 @@ void disk_submit(struct disk *disk, struct disk_request *request);
 uint64_t disk_size(const struct disk *disk);		/* bytes */
 uint32_t disk_block_size(const struct disk *disk);	/* bytes, a power of two >= 512 */
 bool disk_read_only(const struct disk *disk);
+uint64_t disk_allocated(const struct disk *disk);	/* bytes on the host; 0: not known */
+
+/* Numbers of requests that are done; any thread, which may see them lag behind. */
+struct disk_counter disk_counter(const struct disk *disk, enum disk_op op);
 
 #endif

@@ -5,6 +5,10 @@
  * Life of a vCPU:
  *
  *	new --start()--> running --stop()--> stopped --free()
+ *	                  ^   |
+ *	         resume() |   | pause(), await_pause()
+ *	                  |   v
+ *	                 paused
  *
  * The thread does nothing but KVM_RUN and carry accesses to the buses.  What
  * ends a guest comes through the owner's died(); a guest that switches itself
@@ -60,8 +64,29 @@ struct vcpu *vcpu_free(struct vcpu *vcpu);	/* -> NULL */
 /* The first vCPU starts here, the others wait for it to start them.  Before start. */
 int vcpu_set_entry(struct vcpu *vcpu, const struct boot_entry *entry, struct err *err);
 
-/* Main. */
+/* Paused from the first instruction on if it was paused before.  Main. */
 int vcpu_start(struct vcpu *vcpu, struct err *err);
+
+/*
+ * Out of the guest, with every access it has begun complete.  The thread stays,
+ * with whatever its user has bound it to.  All vCPUs of a VM are told first and
+ * awaited then; a vCPU that died counts as paused.  Main.
+ */
+void vcpu_pause(struct vcpu *vcpu);
+void vcpu_await_pause(struct vcpu *vcpu);
+
+/*
+ * ticks says for how long the VM was paused, as the difference of two
+ * vcpu_ticks(): the guest's own counter goes on where it stopped.  Main.
+ */
+void vcpu_resume(struct vcpu *vcpu, uint64_t ticks);
+uint64_t vcpu_ticks(void);
+
+/* A non-maskable interrupt; any thread, while the vCPU lives. */
+int vcpu_nmi(struct vcpu *vcpu);
+
+/* Of its thread, for the kernel; 0 before the start.  Any thread. */
+int vcpu_thread_id(const struct vcpu *vcpu);
 
 /* Returns when the thread has ended; none was started: does nothing.  Main. */
 void vcpu_stop(struct vcpu *vcpu);

@@ -58,6 +58,13 @@ struct kvm_vm *kvm_vm_free(struct kvm_vm *vm);
 /* vCPUs that the host allows; at least 1. */
 unsigned kvm_vm_cpus_max(const struct kvm_vm *vm);
 
+/*
+ * The guest's paravirtual clock, in nanoseconds.  Set after a pause to what it
+ * was before, it does not jump.  While no vCPU runs.  Main.
+ */
+int kvm_vm_get_clock(const struct kvm_vm *vm, uint64_t *ret_ns);
+int kvm_vm_set_clock(const struct kvm_vm *vm, uint64_t ns);
+
 /* Drive a pin of the I/O APIC; any thread. */
 int kvm_vm_set_irq(struct kvm_vm *vm, unsigned gsi, bool level);
 

@@ -48,6 +48,9 @@ void loop_stop(struct loop *loop);		/* returns when the thread has ended */
 int loop_run(struct loop *loop);
 void loop_quit(struct loop *loop);		/* any thread */
 
+/* The kernel's id of the thread that the loop runs on; 0 before.  Any thread. */
+int loop_thread_id(const struct loop *loop);
+
 /* Does the caller own the loop?  For assertions. */
 bool loop_here(const struct loop *loop);
 

@@ -5,8 +5,10 @@
  * Life of a machine:
  *
  *	new --start()--> running --+--> ended --free()
- *	                  ^        |
- *	                  +-reset--+
+ *	                 |  ^  ^   |
+ *	         pause() |  |  +---+ reset
+ *	                 v  | resume()
+ *	                paused
  *
  * A reset replaces the whole board, so nothing of what the guest did before can
  * be left behind; disks, network back ends and the console stay.
@@ -18,9 +20,14 @@
 
 #include "devices/uart.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
+struct disk;
 struct err;
 struct loop;
 struct machine;
+struct pci_bus;
 struct vm_config;
 
 enum machine_end {
@@ -29,10 +36,36 @@ enum machine_end {
 	MACHINE_FORCED,		/* machine_force() */
 };
 
+/* What happens to a machine; cause is given where the line says so. */
+enum machine_event {
+	MACHINE_STOP,		/* paused */
+	MACHINE_RESUME,
+	MACHINE_POWERDOWN,	/* the power button was pressed */
+	MACHINE_RESET,		/* cause */
+	MACHINE_PANICKED,	/* the guest's kernel said so; its end follows */
+	MACHINE_SHUTDOWN,	/* cause; the end */
+};
+
+enum machine_cause {
+	MACHINE_CAUSE_GUEST_SHUTDOWN,
+	MACHINE_CAUSE_GUEST_RESET,
+	MACHINE_CAUSE_GUEST_PANIC,
+	MACHINE_CAUSE_HOST_ERROR,	/* KVM or a vCPU gave up */
+	MACHINE_CAUSE_HOST_SIGNAL,
+	MACHINE_CAUSE_HOST_UI,		/* a key of the console */
+	MACHINE_CAUSE_HOST_QUIT,	/* a command */
+	MACHINE_CAUSE_HOST_RESET,	/* a command */
+};
+
 struct machine_config {
 	const struct vm_config *vm;
 	struct loop *main;
 	struct uart_backend console;
+
+	bool paused;			/* from the first instruction on */
+
+	/* On the main loop, after it has happened. */
+	void (*happened)(void *ctx, enum machine_event event, enum machine_cause cause);
 
 	/* Once, on the main loop; the machine no longer runs. */
 	void (*ended)(void *ctx, enum machine_end end);
@@ -54,9 +87,33 @@ int machine_start(struct machine *machine, struct err *err);
 void machine_shut_down(struct machine *machine);
 
 /* End it now. */
-void machine_force(struct machine *machine);
+void machine_force(struct machine *machine, enum machine_cause cause);
 
-/* The serial port; another one after each reset, so ask each time. */
+/*
+ * When machine_pause() returns, no vCPU runs and nothing is in flight; the
+ * guest's clocks stand still until machine_resume().  What is so already is left
+ * alone.  A machine that is reset while paused stays paused.
+ */
+void machine_pause(struct machine *machine);
+void machine_resume(struct machine *machine);
+bool machine_paused(const struct machine *machine);
+
+/* As the reset button would. */
+void machine_reset(struct machine *machine);
+
+/* Ask the guest, and leave the rest to it. */
+void machine_power_button(struct machine *machine);
+void machine_nmi(struct machine *machine);
+
+/* The kernel's id of the thread of the i-th vCPU, or I/O loop; 0: there is none. */
+int machine_vcpu_thread(const struct machine *machine, uint32_t i);
+int machine_io_thread(const struct machine *machine, uint32_t i);
+
+/* Each another one after a reset, so ask each time; NULL once it has ended. */
 struct uart *machine_console(struct machine *machine);
+struct pci_bus *machine_pci(struct machine *machine);
+
+/* In the order of the configuration; NULL: there is none. */
+const struct disk *machine_disk(const struct machine *machine, uint32_t i);
 
 #endif

@@ -47,6 +47,8 @@ struct vm_config {
 	uint32_t nr_disk;
 	struct vm_net_config *net;
 	uint32_t nr_net;
+	bool paused;			/* started so */
+	char *qmp;			/* path of the socket, or NULL */
 	uint32_t shutdown_timeout;	/* seconds */
 	unsigned log;			/* enum log_level */
 

@@ -5,12 +5,15 @@
 #include "block/disk.h"
 
 #include "base/bits.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "block/format.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 static int open_image(struct disk *disk, const struct disk_config *config, struct err *err)
 {
@@ -72,11 +75,30 @@ static int check(const struct disk *disk, const struct disk_request *request)
 	return 0;
 }
 
+/* One writer, so that no addition has to be atomic. */
+static void add(_Atomic(uint64_t) *count, uint64_t more)
+{
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + more,
+			      memory_order_relaxed);
+}
+
+void disk_done(struct disk_request *request, int res)
+{
+	struct disk_count *count = &request->disk->counts[request->op];
+
+	if (res < 0) {
+		add(&count->nr_failed, 1);
+	} else {
+		add(&count->nr, 1);
+		add(&count->bytes, request->len);
+		add(&count->ns, clock_ns() - request->started);
+	}
+	request->done(request, res);
+}
+
 static void refused(struct file_io *io, int res)
 {
-	struct disk_request *request = container_of(io, struct disk_request, io);
-
-	request->done(request, res);
+	disk_done(container_of(io, struct disk_request, io), res);
 }
 
 void disk_submit(struct disk *disk, struct disk_request *request)
@@ -84,6 +106,8 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 	int r = check(disk, request);
 
 	assert(loop_here(disk->loop));
+	request->disk = disk;
+	request->started = clock_ns();
 	if (r < 0 || (!request->len && request->op != DISK_FLUSH)) {
 		request->io.done = refused;
 		file_refuse(disk->loop, &request->io, r);
@@ -105,4 +129,18 @@ uint32_t disk_block_size(const struct disk *disk)
 bool disk_read_only(const struct disk *disk)
 {
 	return disk->read_only;
+}
+
+uint64_t disk_allocated(const struct disk *disk)
+{
+	struct stat st;
+
+	return fstat(disk->file.fd, &st) ? 0 : (uint64_t)st.st_blocks * 512;
+}
+
+struct disk_counter disk_counter(const struct disk *disk, enum disk_op op)
+{
+	const struct disk_count *count = &disk->counts[op];
+
+	return (struct disk_counter){ count->nr, count->bytes, count->ns, count->nr_failed };
 }

@@ -17,12 +17,18 @@
 
 struct err;
 
+/* Written by the owner, read by anybody. */
+struct disk_count {
+	_Atomic(uint64_t) nr, bytes, ns, nr_failed;
+};
+
 struct disk {
 	const struct disk_format *format;
 	struct loop *loop;
 	struct file file;
 	uint64_t size;		/* bytes that the guest sees; the format's open() sets it */
 	bool read_only;
+	struct disk_count counts[DISK_FLUSH + 1];	/* by enum disk_op */
 };
 
 struct disk_format {
@@ -34,6 +40,9 @@ struct disk_format {
 };
 
 extern const struct disk_format disk_format_raw;
+
+/* Count the request and give it back; owner. */
+void disk_done(struct disk_request *request, int res);
 
 /* The format by the rule of disk.h; an error where it is none that we can open. */
 int disk_format_choose(const struct disk_format **ret_format,

@@ -8,9 +8,12 @@
 #include "cli/command.h"
 #include "config/cmdline.h"
 #include "config/yaml.h"
+#include "control/qmp_command.h"
+#include "control/qmp_server.h"
 #include "loop/loop.h"
 #include "machine/machine.h"
 #include "machine/vm_config.h"
+#include "machine_qmp.h"
 #include "terminal.h"
 
 #include <errno.h>
@@ -26,6 +29,8 @@ struct run {
 	struct loop *loop;
 	struct terminal *terminal;
 	struct machine *machine;
+	struct machine_qmp qmp;
+	struct qmp_machine qmp_machine;
 	int signal_fd;
 	struct loop_watch signals;
 	int status;
@@ -76,6 +81,13 @@ static void ended(void *ctx, enum machine_end end)
 	loop_quit(run->loop);
 }
 
+static void happened(void *ctx, enum machine_event event, enum machine_cause cause)
+{
+	struct run *run = ctx;
+
+	machine_qmp_event(&run->qmp, event, cause);
+}
+
 static struct uart *port(void *ctx)
 {
 	struct run *run = ctx;
@@ -87,7 +99,7 @@ static void quit(void *ctx)
 {
 	struct run *run = ctx;
 
-	machine_force(run->machine);
+	machine_force(run->machine, MACHINE_CAUSE_HOST_UI);
 }
 
 static void got_signal(struct loop_watch *watch, unsigned events)
@@ -120,6 +132,24 @@ static int watch_signals(struct run *run, struct err *err)
 	return r < 0 ? err_sys(err, r, "cannot watch signals") : 0;
 }
 
+static int listen_qmp(struct run *run, struct err *err)
+{
+	const struct qmp_server_config config = {
+		.loop = run->loop,
+		.path = run->vm.qmp,
+		.tables = qmp_table_all,
+		.machine = &run->qmp_machine,
+	};
+
+	run->qmp = (struct machine_qmp){
+		.vm = &run->vm,
+		.machine = run->machine,
+		.begun = !run->vm.paused,
+	};
+	run->qmp_machine = (struct qmp_machine){ &machine_qmp_ops, &run->qmp };
+	return qmp_server_new(&run->qmp.server, &config, err);
+}
+
 static int start(struct run *run, struct err *err)
 {
 	struct terminal_config terminal = {
@@ -129,6 +159,8 @@ static int start(struct run *run, struct err *err)
 	};
 	struct machine_config machine = {
 		.vm = &run->vm,
+		.paused = run->vm.paused,
+		.happened = happened,
 		.ended = ended,
 		.ctx = run,
 	};
@@ -145,6 +177,8 @@ static int start(struct run *run, struct err *err)
 		return r;
 	machine.console = terminal_backend(run->terminal);
 	r = machine_new(&run->machine, &machine, err);
+	if (!r && run->vm.qmp)
+		r = listen_qmp(run, err);
 	if (!r)
 		r = terminal_start(run->terminal, err);
 	if (!r)
@@ -154,6 +188,7 @@ static int start(struct run *run, struct err *err)
 
 static void stop(struct run *run)
 {
+	run->qmp.server = qmp_server_free(run->qmp.server);
 	machine_free(run->machine);
 	terminal_free(run->terminal);
 	loop_free(run->loop);

@@ -291,6 +291,8 @@ static void tell(const json_error_t *error, struct err *err)
 		{ "invalid token near ", "invalid keyword ", true },
 		{ "string or '}' expected near '}'", "expecting value", false },
 		{ "string or '}' expected near ']'", "expecting value", false },
+		{ "string or '}' expected near ':'", "expecting value", false },
+		{ "string or '}' expected near ','", "expecting value", false },
 		{ "string or '}' expected", "key is not a string in object", false },
 		{ "':' expected", "missing : in object pair", false },
 		{ "'}' expected", "expected separator in dict", false },

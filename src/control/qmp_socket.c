@@ -15,7 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG	16
+/* A non-blocking connect fails when it is full, so as many as are let in. */
+#define BACKLOG	64
 
 static int address_of(struct sockaddr_un *address, const char *path, struct err *err)
 {

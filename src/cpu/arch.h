@@ -7,6 +7,7 @@
 #ifndef CPU_ARCH_H
 #define CPU_ARCH_H
 
+#include <stdint.h>
 #include <stdio.h>
 
 struct boot_entry;
@@ -18,6 +19,15 @@ int arch_setup(int fd, const struct vcpu_host *host, unsigned id, unsigned nr_cp
 	       struct err *err);
 
 int arch_set_entry(int fd, const struct boot_entry *entry, struct err *err);
+
+/* The host's counter that the guest's is made of; any thread. */
+uint64_t arch_ticks(void);
+
+/*
+ * The vCPU was paused for so long: its counter does not show it, and its kernel
+ * is told, so that its watchdogs do not bark.
+ */
+void arch_skip_ticks(int fd, uint64_t ticks);
 
 /* Any thread, while the vCPU is not in KVM_RUN. */
 void arch_print(int fd, FILE *out);

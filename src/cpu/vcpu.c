@@ -2,10 +2,12 @@
 /*
  * vcpu.c - the thread around KVM_RUN.
  *
- * To stop it, immediate_exit is set and a signal sent: the signal interrupts
- * a KVM_RUN that is under way, immediate_exit ends one that is about to start.
- * An I/O instruction is complete only when KVM_RUN is entered again, which is
- * why the loop looks at stopping after KVM_RUN and nowhere else.
+ * To make it pause or end, immediate_exit is set and a signal sent: the signal
+ * interrupts a KVM_RUN that is under way, immediate_exit ends one that is about
+ * to start.  An I/O instruction is complete only when KVM_RUN is entered again,
+ * which it is with immediate_exit set; so the thread looks at what is wanted
+ * after an interrupted KVM_RUN and nowhere else, and a vCPU that is paused has
+ * nothing half done.
  */
 #include "cpu/vcpu.h"
 
@@ -28,6 +30,8 @@
 
 #define KICK_SIGNAL SIGUSR1
 
+enum wanted { RUN, PAUSE, END };
+
 struct vcpu {
 	struct vcpu_config config;
 	unsigned id;
@@ -36,8 +40,13 @@ struct vcpu {
 	size_t run_size;
 	bool started;
 	pthread_t thread;
-	_Atomic(bool) stopping;
+	_Atomic(int) thread_id;
 	_Atomic(uint64_t) pio, mmio, other;
+
+	_Atomic(enum wanted) wanted;	/* changed under lock */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;		/* wanted or parked */
+	bool parked;			/* the thread is not in KVM_RUN */
 };
 
 static void do_pio(struct vcpu *vcpu)
@@ -137,6 +146,30 @@ static void unblock_kicks(void)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* Until something else than a pause is wanted; false when that is the end. */
+static bool park(struct vcpu *vcpu)
+{
+	bool run;
+
+	pthread_mutex_lock(&vcpu->lock);
+	vcpu->parked = true;
+	pthread_cond_broadcast(&vcpu->changed);
+	while (vcpu->wanted == PAUSE)
+		pthread_cond_wait(&vcpu->changed, &vcpu->lock);
+	vcpu->parked = false;
+	run = vcpu->wanted == RUN;
+	pthread_mutex_unlock(&vcpu->lock);
+	return run;
+}
+
+static void park_for_good(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->lock);
+	vcpu->parked = true;
+	pthread_cond_broadcast(&vcpu->changed);
+	pthread_mutex_unlock(&vcpu->lock);
+}
+
 static void *run_vcpu(void *arg)
 {
 	struct vcpu *vcpu = arg;
@@ -144,18 +177,20 @@ static void *run_vcpu(void *arg)
 	char why[96];
 	int code = 0;
 
+	vcpu->thread_id = gettid();
 	unblock_kicks();
 	while (alive) {
 		code = ioctl(vcpu->fd, KVM_RUN, 0) ? errno : 0;
-		if (vcpu->stopping)
-			return NULL;
 		if (!code)
 			alive = handle(vcpu);
 		else
 			alive = code == EINTR || code == EAGAIN;
+		if (code && alive && vcpu->wanted != RUN && !park(vcpu))
+			return NULL;
 	}
 	explain(vcpu->run, code, why, sizeof(why));
 	vcpu->config.died(vcpu->config.ctx, vcpu, why);
+	park_for_good(vcpu);
 	return NULL;
 }
 
@@ -165,6 +200,18 @@ static void kicked(int signal)
 	(void)signal;
 }
 
+/* KVM reads immediate_exit without a lock; the signal makes it look. */
+static void want(struct vcpu *vcpu, enum wanted wanted)
+{
+	pthread_mutex_lock(&vcpu->lock);
+	vcpu->wanted = wanted;
+	__atomic_store_n(&vcpu->run->immediate_exit, wanted != RUN, __ATOMIC_SEQ_CST);
+	pthread_cond_broadcast(&vcpu->changed);
+	pthread_mutex_unlock(&vcpu->lock);
+	if (vcpu->started && wanted != RUN)
+		pthread_kill(vcpu->thread, KICK_SIGNAL);
+}
+
 int vcpu_start(struct vcpu *vcpu, struct err *err)
 {
 	struct sigaction action = { .sa_handler = kicked };
@@ -172,8 +219,6 @@ int vcpu_start(struct vcpu *vcpu, struct err *err)
 	int r;
 
 	sigaction(KICK_SIGNAL, &action, NULL);
-	vcpu->stopping = false;
-	vcpu->run->immediate_exit = 0;
 	snprintf(name, sizeof(name), "vcpu%u", vcpu->id);
 	r = thread_start(&vcpu->thread, name, run_vcpu, vcpu);
 	if (r < 0)
@@ -186,12 +231,43 @@ void vcpu_stop(struct vcpu *vcpu)
 {
 	if (!vcpu->started)
 		return;
-	vcpu->stopping = true;
-	/* KVM reads it without a lock; the signal makes it look. */
-	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	pthread_kill(vcpu->thread, KICK_SIGNAL);
+	want(vcpu, END);
 	pthread_join(vcpu->thread, NULL);
 	vcpu->started = false;
+}
+
+void vcpu_pause(struct vcpu *vcpu)
+{
+	want(vcpu, PAUSE);
+}
+
+void vcpu_await_pause(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->lock);
+	while (vcpu->started && !vcpu->parked)
+		pthread_cond_wait(&vcpu->changed, &vcpu->lock);
+	pthread_mutex_unlock(&vcpu->lock);
+}
+
+void vcpu_resume(struct vcpu *vcpu, uint64_t ticks)
+{
+	arch_skip_ticks(vcpu->fd, ticks);
+	want(vcpu, RUN);
+}
+
+uint64_t vcpu_ticks(void)
+{
+	return arch_ticks();
+}
+
+int vcpu_nmi(struct vcpu *vcpu)
+{
+	return ioctl(vcpu->fd, KVM_NMI, 0) ? -errno : 0;
+}
+
+int vcpu_thread_id(const struct vcpu *vcpu)
+{
+	return vcpu->thread_id;
 }
 
 int vcpu_new(struct vcpu **ret_vcpu, const struct vcpu_config *config, unsigned id,
@@ -204,6 +280,8 @@ int vcpu_new(struct vcpu **ret_vcpu, const struct vcpu_config *config, unsigned 
 		return err_sys(err, -ENOMEM, "cannot create vCPU %u", id);
 	vcpu->config = *config;
 	vcpu->id = id;
+	pthread_mutex_init(&vcpu->lock, NULL);
+	pthread_cond_init(&vcpu->changed, NULL);
 	r = kvm_vm_create_vcpu(config->vm, id, err);
 	vcpu->fd = r;
 	if (r < 0)
@@ -231,6 +309,8 @@ no_setup:
 no_run:
 	close(vcpu->fd);
 no_fd:
+	pthread_cond_destroy(&vcpu->changed);
+	pthread_mutex_destroy(&vcpu->lock);
 	free(vcpu);
 	return r;
 }
@@ -241,6 +321,8 @@ struct vcpu *vcpu_free(struct vcpu *vcpu)
 		return NULL;
 	munmap(vcpu->run, vcpu->run_size);
 	close(vcpu->fd);
+	pthread_cond_destroy(&vcpu->changed);
+	pthread_mutex_destroy(&vcpu->lock);
 	free(vcpu);
 	return NULL;
 }

@@ -185,6 +185,28 @@ int arch_set_entry(int fd, const struct boot_entry *entry, struct err *err)
 	return 0;
 }
 
+uint64_t arch_ticks(void)
+{
+	return __builtin_ia32_rdtsc();
+}
+
+/* Older kernels and hosts without either do less; the guest then sees a jump. */
+void arch_skip_ticks(int fd, uint64_t ticks)
+{
+	uint64_t offset;
+	struct kvm_device_attr attr = {
+		.group = KVM_VCPU_TSC_CTRL,
+		.attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (uintptr_t)&offset,
+	};
+
+	if (!ioctl(fd, KVM_GET_DEVICE_ATTR, &attr)) {
+		offset -= ticks;
+		(void)ioctl(fd, KVM_SET_DEVICE_ATTR, &attr);
+	}
+	(void)ioctl(fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
 static void print_segment(FILE *out, const char *name, const struct kvm_segment *s)
 {
 	fprintf(out, "%s %04x base %016llx limit %08x type %x dpl %u%s%s\n", name,

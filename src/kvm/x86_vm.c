@@ -48,6 +48,23 @@ int vm_arch_init(struct kvm_vm *vm, struct err *err)
 	return 0;
 }
 
+int kvm_vm_get_clock(const struct kvm_vm *vm, uint64_t *ret_ns)
+{
+	struct kvm_clock_data data;
+
+	if (ioctl(vm->fd, KVM_GET_CLOCK, &data))
+		return -errno;
+	*ret_ns = data.clock;
+	return 0;
+}
+
+int kvm_vm_set_clock(const struct kvm_vm *vm, uint64_t ns)
+{
+	const struct kvm_clock_data data = { .clock = ns };
+
+	return ioctl(vm->fd, KVM_SET_CLOCK, &data) ? -errno : 0;
+}
+
 unsigned vm_arch_nr_pins(void)
 {
 	return X86_NR_IOAPIC_PINS;

@@ -61,6 +61,7 @@ struct task_queue {
 struct loop {
 	struct io_uring ring;
 	pthread_t thread;		/* valid while running */
+	_Atomic(int) thread_id;
 	_Atomic(bool) running;
 	_Atomic(bool) quit;
 	bool over;			/* its thread has ended: the ring is closed to us */
@@ -119,6 +120,11 @@ static void run_task(struct loop_task *task)
 {
 	task->queued = false;
 	task->run(task);
+}
+
+int loop_thread_id(const struct loop *loop)
+{
+	return loop->thread_id;
 }
 
 bool loop_here(const struct loop *loop)
@@ -465,6 +471,7 @@ void loop_wait(struct loop *loop, bool (*done)(void *ctx), void *ctx)
 static int enable(struct loop *loop)
 {
 	loop->thread = pthread_self();
+	loop->thread_id = gettid();
 	if (is_disabled(loop)) {
 		/* io_uring_enable_rings() is missing from the library in Debian 12. */
 		if (syscall(SYS_io_uring_register, loop->ring.ring_fd,

@@ -228,18 +228,63 @@ int board_new(struct board **ret_board, const struct board_config *config,
 	return 0;
 }
 
-int board_start(struct board *board, struct err *err)
+static void stop_time(struct board *board)
+{
+	board->ticks = vcpu_ticks();
+	if (kvm_vm_get_clock(board->vm, &board->clock_ns))
+		board->clock_ns = 0;
+}
+
+int board_start(struct board *board, bool paused, struct err *err)
 {
 	for (uint32_t i = 0; i < board->nr_vcpus; i++) {
-		int r = vcpu_start(board->vcpus[i], err);
+		int r;
 
+		if (paused)
+			vcpu_pause(board->vcpus[i]);
+		r = vcpu_start(board->vcpus[i], err);
 		if (r < 0)
 			return r;
 	}
+	stop_time(board);
 	return 0;
 }
 
 /* vCPUs first: from there on nothing reaches a device but its loop. */
+void board_pause(struct board *board)
+{
+	for (uint32_t i = 0; i < board->nr_vcpus; i++)
+		vcpu_pause(board->vcpus[i]);
+	for (uint32_t i = 0; i < board->nr_vcpus; i++)
+		vcpu_await_pause(board->vcpus[i]);
+	stop_time(board);
+	for (uint32_t i = 0; i < board->nr_functions; i++)
+		virtio_pci_pause(board->functions[i]);
+}
+
+void board_resume(struct board *board)
+{
+	uint64_t ticks = vcpu_ticks() - board->ticks;
+
+	for (uint32_t i = 0; i < board->nr_functions; i++)
+		virtio_pci_resume(board->functions[i]);
+	if (board->clock_ns)
+		(void)kvm_vm_set_clock(board->vm, board->clock_ns);
+	for (uint32_t i = 0; i < board->nr_vcpus; i++)
+		vcpu_resume(board->vcpus[i], ticks);
+}
+
+void board_nmi(struct board *board)
+{
+	for (uint32_t i = 0; i < board->nr_vcpus; i++)
+		(void)vcpu_nmi(board->vcpus[i]);
+}
+
+int board_vcpu_thread(const struct board *board, uint32_t i)
+{
+	return i < board->nr_vcpus ? vcpu_thread_id(board->vcpus[i]) : 0;
+}
+
 struct board *board_free(struct board *board)
 {
 	if (!board)
@@ -280,4 +325,9 @@ void board_power_button(struct board *board)
 struct uart *board_console(struct board *board)
 {
 	return board->uart;
+}
+
+struct pci_bus *board_pci(struct board *board)
+{
+	return board->pci;
 }

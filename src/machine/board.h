@@ -13,11 +13,15 @@
 
 #include "devices/uart.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct board;
 struct disk;
 struct err;
 struct loop;
 struct netdev;
+struct pci_bus;
 struct vcpu;
 struct vm_config;
 
@@ -51,12 +55,26 @@ int board_new(struct board **ret_board, const struct board_config *config,
 /* Stops it if it runs.  Main.  -> NULL */
 struct board *board_free(struct board *board);
 
-/* Main. */
-int board_start(struct board *board, struct err *err);
+/* Paused, or at once.  Main. */
+int board_start(struct board *board, bool paused, struct err *err);
+
+/*
+ * Nothing runs and nothing is in flight when board_pause() returns.  The guest's
+ * clocks go on where they stopped.  Main.
+ */
+void board_pause(struct board *board);
+void board_resume(struct board *board);
+
+/* To every vCPU; any thread, while the board lives. */
+void board_nmi(struct board *board);
+
+/* The kernel's id of a vCPU's thread; 0 where there is no such vCPU. */
+int board_vcpu_thread(const struct board *board, uint32_t i);
 
 /* Any thread, while the board lives. */
 void board_power_button(struct board *board);
 
 struct uart *board_console(struct board *board);
+struct pci_bus *board_pci(struct board *board);
 
 #endif

@@ -43,6 +43,7 @@ struct board {
 	uint32_t nr_functions;
 	struct virtio_pci **functions;
 	struct vcpu_host *host_cpu;
+	uint64_t clock_ns, ticks;	/* when it was paused */
 	uint32_t nr_vcpus;
 	struct vcpu **vcpus;
 };

@@ -33,6 +33,7 @@ struct machine {
 	struct disk **disks;
 	struct netdev **nets;
 	struct board *board;
+	bool paused;
 	bool ended;
 
 	atomic_int event;		/* enum board_event, or NO_EVENT */
@@ -135,26 +136,34 @@ static int new_board(struct machine *m, struct err *err)
 	return board_new(&m->board, &config, err);
 }
 
-static void end(struct machine *m, enum machine_end end)
+static void happened(struct machine *m, enum machine_event event, enum machine_cause cause)
+{
+	m->config.happened(m->config.ctx, event, cause);
+}
+
+static void end(struct machine *m, enum machine_end end, enum machine_cause cause)
 {
 	if (m->ended)
 		return;
 	m->ended = true;
 	loop_timer_clear(m->config.main, &m->timeout);
 	m->board = board_free(m->board);
+	happened(m, MACHINE_SHUTDOWN, cause);
 	m->config.ended(m->config.ctx, end);
 }
 
-static void reset(struct machine *m)
+static void reset(struct machine *m, enum machine_cause cause)
 {
 	struct err err = { 0 };
 
 	log_info("reset");
 	m->board = board_free(m->board);
-	if (new_board(m, &err) < 0 || board_start(m->board, &err) < 0) {
+	if (new_board(m, &err) < 0 || board_start(m->board, m->paused, &err) < 0) {
 		log_error("cannot start again after a reset: %s", err.text);
-		end(m, MACHINE_DIED);
+		end(m, MACHINE_DIED, MACHINE_CAUSE_HOST_ERROR);
+		return;
 	}
+	happened(m, MACHINE_RESET, cause);
 }
 
 static void on_event(struct loop_task *task)
@@ -165,30 +174,31 @@ static void on_event(struct loop_task *task)
 		return;
 	switch (atomic_load(&m->event)) {
 	case BOARD_POWEROFF:
-		end(m, MACHINE_POWEROFF);
+		end(m, MACHINE_POWEROFF, MACHINE_CAUSE_GUEST_SHUTDOWN);
 		break;
 	case BOARD_RESET:
 		/* Who was asked to shut down is not started again to be killed. */
 		if (m->timeout.set)
-			end(m, MACHINE_POWEROFF);
+			end(m, MACHINE_POWEROFF, MACHINE_CAUSE_GUEST_RESET);
 		else
-			reset(m);
+			reset(m, MACHINE_CAUSE_GUEST_RESET);
 		break;
 	case BOARD_PANICKED:
 		log_error("the guest's kernel has panicked");
-		end(m, MACHINE_DIED);
+		happened(m, MACHINE_PANICKED, MACHINE_CAUSE_GUEST_PANIC);
+		end(m, MACHINE_DIED, MACHINE_CAUSE_GUEST_PANIC);
 		break;
 	case BOARD_DIED:
-		end(m, MACHINE_DIED);
+		end(m, MACHINE_DIED, MACHINE_CAUSE_HOST_ERROR);
 		break;
 	}
 }
 
 /* From outside. */
 
-void machine_force(struct machine *m)
+void machine_force(struct machine *m, enum machine_cause cause)
 {
-	end(m, MACHINE_FORCED);
+	end(m, MACHINE_FORCED, cause);
 }
 
 static void timed_out(struct loop_timer *timer)
@@ -197,7 +207,16 @@ static void timed_out(struct loop_timer *timer)
 
 	log_warn("the guest has not shut down within %u s: ending it",
 		 m->config.vm->shutdown_timeout);
-	machine_force(m);
+	machine_force(m, MACHINE_CAUSE_HOST_SIGNAL);
+}
+
+void machine_power_button(struct machine *m)
+{
+	if (m->ended)
+		return;
+	log_info("pressing the power button");
+	board_power_button(m->board);
+	happened(m, MACHINE_POWERDOWN, MACHINE_CAUSE_HOST_UI);
 }
 
 void machine_shut_down(struct machine *m)
@@ -205,13 +224,57 @@ void machine_shut_down(struct machine *m)
 	if (m->ended)
 		return;
 	if (m->timeout.set) {
-		machine_force(m);
+		machine_force(m, MACHINE_CAUSE_HOST_SIGNAL);
 		return;
 	}
-	log_info("pressing the power button");
 	loop_timer_set(m->config.main, &m->timeout,
 		       clock_ns() + m->config.vm->shutdown_timeout * CLOCK_NS_PER_S);
-	board_power_button(m->board);
+	machine_power_button(m);
+}
+
+void machine_pause(struct machine *m)
+{
+	if (m->ended || m->paused)
+		return;
+	board_pause(m->board);
+	m->paused = true;
+	happened(m, MACHINE_STOP, MACHINE_CAUSE_HOST_UI);
+}
+
+void machine_resume(struct machine *m)
+{
+	if (m->ended || !m->paused)
+		return;
+	board_resume(m->board);
+	m->paused = false;
+	happened(m, MACHINE_RESUME, MACHINE_CAUSE_HOST_UI);
+}
+
+bool machine_paused(const struct machine *m)
+{
+	return m->paused;
+}
+
+void machine_reset(struct machine *m)
+{
+	if (!m->ended)
+		reset(m, MACHINE_CAUSE_HOST_RESET);
+}
+
+void machine_nmi(struct machine *m)
+{
+	if (!m->ended)
+		board_nmi(m->board);
+}
+
+int machine_vcpu_thread(const struct machine *m, uint32_t i)
+{
+	return m->board ? board_vcpu_thread(m->board, i) : 0;
+}
+
+int machine_io_thread(const struct machine *m, uint32_t i)
+{
+	return i ? 0 : loop_thread_id(m->io);
 }
 
 struct uart *machine_console(struct machine *m)
@@ -219,9 +282,19 @@ struct uart *machine_console(struct machine *m)
 	return m->board ? board_console(m->board) : NULL;
 }
 
+struct pci_bus *machine_pci(struct machine *m)
+{
+	return m->board ? board_pci(m->board) : NULL;
+}
+
+const struct disk *machine_disk(const struct machine *m, uint32_t i)
+{
+	return i < m->config.vm->nr_disk ? m->disks[i] : NULL;
+}
+
 int machine_start(struct machine *m, struct err *err)
 {
-	return board_start(m->board, err);
+	return board_start(m->board, m->paused, err);
 }
 
 /* Life. */
@@ -237,6 +310,7 @@ int machine_new(struct machine **ret_machine, const struct machine_config *confi
 	m->config = *config;
 	m->on_event.run = on_event;
 	m->timeout.fired = timed_out;
+	m->paused = config->paused;
 	r = loop_new(&m->io, err);
 	if (!r)
 		r = open_disks(m, err);

@@ -63,11 +63,11 @@ class Client:
 
     def __init__(self, path, negotiate=True):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(TIMEOUT)
         self.buffer = b''
         self.events = []
         try:
             self.socket.connect(path)
+            self.socket.settimeout(TIMEOUT)
             self.greeting = self.line()
             check_greeting(self.greeting)
             if negotiate:

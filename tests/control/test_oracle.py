@@ -9,6 +9,7 @@ same order, the same shape, and for errors the same class and text.
 import json
 import os
 import random
+import re
 import sys
 import unittest
 
@@ -100,10 +101,9 @@ BAD = [
 
 # What the texts of both may differ in, with the reason.
 SAME_ENOUGH = [
-    # Bytes that are no ASCII stand as they are there, and as ? here.
-    'JSON parse error, stray',
-    # The same mistake by another word.
-    'JSON parse error, invalid escape sequence',
+    ('JSON parse error, stray .*', 'stray: bytes other than ASCII are ? in ours'),
+    ('JSON parse error, invalid escape sequence.*', 'escape: theirs has words for each'),
+    ('JSON parse error, .* is not a valid Unicode character', 'escape: theirs has words for each'),
 ]
 
 TOKENS = [b'{', b'}', b'[', b']', b':', b',', b'"execute"', b'"id"', b'"arguments"', b"'a'",
@@ -125,10 +125,19 @@ def normal(message):
     if 'return' in message:
         return 'return', message.get('id', 'no id'), shape(message['return'])
     desc = message['error']['desc']
-    for words in SAME_ENOUGH:
-        if desc.startswith(words):
-            desc = words
+    for pattern, reason in SAME_ENOUGH:
+        if re.fullmatch(pattern, desc, re.DOTALL):
+            desc = reason
     return 'error', message.get('id', 'no id'), message['error']['class'], desc
+
+
+def merge_syntax_errors(messages):
+    """
+    A text with several mistakes is refused for the first of them.  Which that is
+    differs for keys, since QEMU reads a key as a value and then wonders.
+    """
+    return [(*message[:3], 'syntax') if message[0] == 'error' and
+            re.match('JSON parse error', message[3]) else message for message in messages]
 
 
 def is_end(message):
@@ -157,19 +166,15 @@ class OracleTest(unittest.TestCase):
         cls.ours.stop()
         cls.theirs.stop()
 
+    # QEMU serves one client at a time.
     def setUp(self):
         self.clients = [qmp.Client(server.path) for server in (self.ours, self.theirs)]
         for client in self.clients:
             self.addCleanup(client.close)
 
-    def compare(self, parts):
-        ours, theirs = (converse(client, parts) for client in self.clients)
+    def compare(self, parts, simplify=list):
+        ours, theirs = (simplify(converse(client, parts)) for client in self.clients)
         self.assertEqual(ours, theirs, parts)
-
-    def test_greetings_have_the_same_shape(self):
-        with qmp.Client(self.ours.path, negotiate=False) as ours:
-            with qmp.Client(self.theirs.path, negotiate=False) as theirs:
-                self.assertEqual(shape(ours.greeting), shape(theirs.greeting))
 
     def test_conversations_whole(self):
         for conversation in SHAPES + GOOD + BAD:
@@ -191,6 +196,31 @@ class OracleTest(unittest.TestCase):
         self.compare([b'\n'.join(GOOD)])
         self.compare([b'\xff'.join(GOOD + BAD)])
 
+    def test_random_conversations(self):
+        rng = random.Random(SEED)
+        for _ in range(RANDOM_CONVERSATIONS):
+            tokens = [rng.choice(TOKENS) for _ in range(rng.randrange(1, 14))]
+            with self.subTest(b''.join(tokens), seed=SEED):
+                self.compare([b''.join(tokens)], merge_syntax_errors)
+
+
+class BeginningTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.servers = [qmp.fake_server(SERVER), qmp.qemu()]
+
+    @classmethod
+    def tearDownClass(cls):
+        for server in cls.servers:
+            server.stop()
+
+    def test_greetings_have_the_same_shape(self):
+        greetings = []
+        for server in self.servers:
+            with qmp.Client(server.path, negotiate=False) as client:
+                greetings.append(shape(client.greeting))
+        self.assertEqual(greetings[0], greetings[1])
+
     def test_conversations_before_the_negotiation(self):
         for conversation in (b'{"execute": "stop", "id": 1}', b'{"execute": "nope"}', b'{}',
                              b'{"execute": 3}', b'nul ', b'}',
@@ -199,23 +229,14 @@ class OracleTest(unittest.TestCase):
                              b'{"execute": "qmp_capabilities", "arguments": {"enable": []}}',
                              b'{"execute":"qmp_capabilities"}{"execute":"query-kvm"}'):
             answers = []
-            for server in (self.ours, self.theirs):
+            for server in self.servers:
                 with qmp.Client(server.path, negotiate=False) as client:
                     answers.append(converse(client, [conversation]))
             with self.subTest(conversation):
                 self.assertEqual(answers[0], answers[1])
 
-    def test_random_conversations(self):
-        rng = random.Random(SEED)
-        for _ in range(RANDOM_CONVERSATIONS):
-            tokens = [rng.choice(TOKENS) for _ in range(rng.randrange(1, 14))]
-            with self.subTest(b''.join(tokens), seed=SEED):
-                self.compare([b''.join(tokens)])
 
-
-class OrderTest(unittest.TestCase):
-    """Events and answers to the end of the connection."""
-
+class EndTest(unittest.TestCase):
     def test_quit(self):
         ends = []
         for start in (lambda: qmp.fake_server(SERVER), qmp.qemu):

@@ -111,17 +111,6 @@ class ProtocolTest(unittest.TestCase):
         self.assert_error(self.client.execute('set-action', {'watchdog': 'none'}),
                           'GenericError', 'there is no watchdog')
 
-    def test_frequent_event_is_told_once_a_second_and_its_last_state_then(self):
-        self.client.command('x-events')
-        first = [e['data'] for e in self.client.events if e['event'] == 'BALLOON_CHANGE']
-        begin = time.monotonic()
-        while True:
-            message = self.client.message()
-            if message['event'] == 'BALLOON_CHANGE':
-                break
-        self.assertEqual((first, message['data']), ([{'actual': 1}], {'actual': 3}))
-        self.assertGreater(time.monotonic() - begin, 0.7)
-
     # Bounds.
 
     def test_nesting_is_bounded(self):
@@ -216,7 +205,19 @@ class ProtocolTest(unittest.TestCase):
             self.client.command('closefd', {'fdname': f'n{i}'})
 
 
-class EndTest(unittest.TestCase):
+class OwnServerTest(unittest.TestCase):
+    """What would disturb others, or ends the server."""
+
+    def test_frequent_event_is_told_once_a_second_and_its_last_state_then(self):
+        with qmp.fake_server(SERVER) as server, qmp.Client(server.path) as client:
+            client.command('x-events')
+            first = [e['data'] for e in client.events if e['event'] == 'BALLOON_CHANGE']
+            begin = time.monotonic()
+            self.assertEqual(first, [{'actual': 1}])
+            self.assertEqual(client.message()['data'], {'actual': 3})
+            self.assertGreater(time.monotonic() - begin, 0.7)
+            self.assertTrue(client.silent_for(1.2))
+
     def test_quit_tells_and_answers_before_the_end(self):
         server = qmp.fake_server(SERVER)
         with qmp.Client(server.path) as client, qmp.Client(server.path) as other:

@@ -19,6 +19,9 @@
 #ifndef DEVICES_PCI_PCI_BUS_H
 #define DEVICES_PCI_PCI_BUS_H
 
+#include "devices/pci/pci.h"
+
+#include <stdbool.h>
 #include <stdint.h>
 
 struct bus;
@@ -69,6 +72,17 @@ void pci_bus_remove(struct pci_bus *bus, struct pci_function *fn);
 uint32_t pci_bus_read(struct pci_bus *bus, uint8_t devfn, unsigned reg, unsigned size);
 void pci_bus_write(struct pci_bus *bus, uint8_t devfn, unsigned reg, unsigned size,
 		   uint32_t value);
+
+/* What a BAR is and where; false when the function or the BAR is not there. */
+struct pci_bus_bar {
+	enum pci_bar_kind kind;
+	uint64_t len;			/* bytes */
+	bool decodes;
+	uint64_t at;			/* valid if it decodes */
+};
+
+bool pci_bus_bar(struct pci_bus *bus, uint8_t devfn, unsigned index,
+		 struct pci_bus_bar *ret_bar);
 
 /*
  * The firmware's part: give every BAR an address in its window.  Decoding and

@@ -187,13 +187,17 @@ uint8_t virtio_status(struct virtio_dev *dev);
 /* Section 3.1: may start the device, or reset it (0), before it returns. */
 void virtio_set_status(struct virtio_dev *dev, uint8_t status);
 
-/* Back to the state after init; any thread but a loop's. */
-void virtio_reset(struct virtio_dev *dev);
-
 /* which: 0 for bits 0 to 31, 1 for 32 to 63; other values read 0, write nothing. */
 uint32_t virtio_offered(struct virtio_dev *dev, uint32_t which);
 uint32_t virtio_accepted(struct virtio_dev *dev, uint32_t which);
 void virtio_accept(struct virtio_dev *dev, uint32_t which, uint32_t features);
+
+/*
+ * Stop and go on without the driver's knowledge: virtio_pause() returns when
+ * nothing is in flight.  While no vCPU runs; any thread but a loop's.
+ */
+void virtio_pause(struct virtio_dev *dev);
+void virtio_resume(struct virtio_dev *dev);
 
 /*
  * A queue's set-up.  Changes are ignored once the driver is ready or the queue

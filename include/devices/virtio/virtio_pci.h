@@ -25,6 +25,10 @@ int virtio_pci_new(struct virtio_pci **ret_vp, struct virtio_dev *dev,
 /* Off the bus, while vCPUs are parked.  Frees the device too.  -> NULL */
 struct virtio_pci *virtio_pci_free(struct virtio_pci *vp);
 
+/* Of the device, as virtio.h has it.  While vCPUs are paused.  Main. */
+void virtio_pci_pause(struct virtio_pci *vp);
+void virtio_pci_resume(struct virtio_pci *vp);
+
 /* For pci_bus_add(). */
 struct pci_function *virtio_pci_function(struct virtio_pci *vp);
 

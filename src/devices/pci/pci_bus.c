@@ -308,6 +308,24 @@ static int assign_locked(struct pci_bus *bus, struct err *err)
 	return 0;
 }
 
+bool pci_bus_bar(struct pci_bus *bus, uint8_t devfn, unsigned index,
+		 struct pci_bus_bar *ret_bar)
+{
+	struct pci_function *fn;
+	bool there;
+
+	pthread_mutex_lock(&bus->lock);
+	fn = bus->functions[devfn];
+	there = fn && fn->bars[index].kind != PCI_BAR_NONE;
+	if (there) {
+		ret_bar->kind = fn->bars[index].kind;
+		ret_bar->len = fn->bars[index].region.len;
+		ret_bar->decodes = pci_bar_decodes(&fn->bars[index], &ret_bar->at);
+	}
+	pthread_mutex_unlock(&bus->lock);
+	return there;
+}
+
 int pci_bus_assign(struct pci_bus *bus, struct err *err)
 {
 	int r;

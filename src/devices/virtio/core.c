@@ -94,6 +94,11 @@ static void call_start(void *ctx)
 		virtio_break(dev, strerror(-r));
 }
 
+static void call_stop(void *ctx)
+{
+	stop(ctx);
+}
+
 static void call_reset(void *ctx)
 {
 	struct virtio_dev *dev = ctx;
@@ -114,13 +119,6 @@ static void reset_locked(struct virtio_dev *dev)
 	dev->driver_features = 0;
 	for (unsigned i = 0; i < dev->class->nr_queues; i++)
 		dev->setup[i] = (struct virtq_setup){ .size = dev->class->queue_size };
-}
-
-void virtio_reset(struct virtio_dev *dev)
-{
-	pthread_mutex_lock(&dev->regs_lock);
-	reset_locked(dev);
-	pthread_mutex_unlock(&dev->regs_lock);
 }
 
 uint8_t virtio_status(struct virtio_dev *dev)
@@ -233,6 +231,21 @@ uint8_t virtio_config_generation(struct virtio_dev *dev)
 int virtio_kick_fd(struct virtio_dev *dev, unsigned queue)
 {
 	return virtq_kick_fd(dev->queues[queue]);
+}
+
+/* Pause and resume: no vCPU runs, so the registers are at rest. */
+
+void virtio_pause(struct virtio_dev *dev)
+{
+	loop_call(dev->loop, call_stop, dev);
+}
+
+void virtio_resume(struct virtio_dev *dev)
+{
+	const uint8_t ready = VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_FEATURES_OK;
+
+	if ((dev->status & ready) == ready && !dev->broken)
+		loop_call(dev->loop, call_start, dev);
 }
 
 /* Life. */

@@ -545,6 +545,16 @@ struct virtio_pci *virtio_pci_free(struct virtio_pci *vp)
 	return NULL;
 }
 
+void virtio_pci_pause(struct virtio_pci *vp)
+{
+	virtio_pause(vp->dev);
+}
+
+void virtio_pci_resume(struct virtio_pci *vp)
+{
+	virtio_resume(vp->dev);
+}
+
 struct pci_function *virtio_pci_function(struct virtio_pci *vp)
 {
 	return &vp->fn;

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "machine_qmp.h"
+
+#include "base/err.h"
+#include "block/disk.h"
+#include "control/qmp_event.h"
+#include "control/qmp_server.h"
+#include "devices/pci/pci_bus.h"
+#include "machine/vm_config.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+
+static const char *name(void *ctx)
+{
+	const struct machine_qmp *mq = ctx;
+
+	return mq->vm->name;
+}
+
+static const char *uuid(void *ctx)
+{
+	(void)ctx;
+	return NULL;
+}
+
+static enum qmp_run_state status(void *ctx)
+{
+	const struct machine_qmp *mq = ctx;
+
+	if (!machine_paused(mq->machine))
+		return QMP_RUNNING;
+	return mq->begun ? QMP_PAUSED : QMP_PRELAUNCH;
+}
+
+/* Operations; each is over when it returns. */
+
+static void pause_machine(void *ctx, qmp_machine_done *done, void *arg)
+{
+	struct machine_qmp *mq = ctx;
+
+	machine_pause(mq->machine);
+	done(arg, 0, NULL);
+}
+
+static void resume(void *ctx, qmp_machine_done *done, void *arg)
+{
+	struct machine_qmp *mq = ctx;
+
+	mq->begun = true;
+	machine_resume(mq->machine);
+	done(arg, 0, NULL);
+}
+
+static void reset(void *ctx, qmp_machine_done *done, void *arg)
+{
+	struct machine_qmp *mq = ctx;
+
+	machine_reset(mq->machine);
+	done(arg, 0, NULL);
+}
+
+static void power_button(void *ctx, qmp_machine_done *done, void *arg)
+{
+	struct machine_qmp *mq = ctx;
+
+	machine_power_button(mq->machine);
+	done(arg, 0, NULL);
+}
+
+static void nmi(void *ctx, qmp_machine_done *done, void *arg)
+{
+	struct machine_qmp *mq = ctx;
+
+	machine_nmi(mq->machine);
+	done(arg, 0, NULL);
+}
+
+static void quit(void *ctx, qmp_machine_done *done, void *arg)
+{
+	struct machine_qmp *mq = ctx;
+
+	machine_force(mq->machine, MACHINE_CAUSE_HOST_QUIT);
+	done(arg, 0, NULL);
+}
+
+/* What the machine does anyway is granted, all else is not there yet. */
+static int set_actions(void *ctx, const struct qmp_machine_actions *actions, struct err *err)
+{
+	(void)ctx;
+	if (actions->reboot && *actions->reboot != QMP_REBOOT_RESET)
+		return err_set(err, -ENOTSUP, "reboot can only be 'reset' so far");
+	if (actions->shutdown && *actions->shutdown != QMP_SHUTDOWN_POWEROFF)
+		return err_set(err, -ENOTSUP, "shutdown can only be 'poweroff' so far");
+	if (actions->panic && *actions->panic != QMP_PANIC_EXIT_FAILURE)
+		return err_set(err, -ENOTSUP, "panic can only be 'exit-failure' so far");
+	if (actions->watchdog)
+		return err_set(err, -ENOTSUP, "there is no watchdog");
+	return 0;
+}
+
+/* Parts. */
+
+static uint64_t memory(void *ctx)
+{
+	const struct machine_qmp *mq = ctx;
+
+	return mq->vm->memory;
+}
+
+static bool cpu(void *ctx, unsigned i, struct qmp_machine_cpu *ret_cpu)
+{
+	const struct machine_qmp *mq = ctx;
+
+	if (i >= mq->vm->cpus)
+		return false;
+	ret_cpu->thread_id = machine_vcpu_thread(mq->machine, i);
+	ret_cpu->core_id = i;
+	return true;
+}
+
+static bool iothread(void *ctx, unsigned i, struct qmp_machine_iothread *ret_thread)
+{
+	const struct machine_qmp *mq = ctx;
+
+	ret_thread->id = "io0";
+	ret_thread->thread_id = machine_io_thread(mq->machine, i);
+	return ret_thread->thread_id != 0;
+}
+
+static bool chardev(void *ctx, unsigned i, struct qmp_machine_chardev *ret_chardev)
+{
+	(void)ctx;
+	ret_chardev->label = "serial0";
+	ret_chardev->filename = "stdio";
+	ret_chardev->open = true;
+	return i == 0;
+}
+
+static struct qmp_machine_io count(const struct disk *disk, enum disk_op op)
+{
+	struct disk_counter c = disk_counter(disk, op);
+
+	return (struct qmp_machine_io){ c.nr, c.bytes, c.ns, c.nr_failed };
+}
+
+static bool disk(void *ctx, unsigned i, struct qmp_machine_disk *ret_disk)
+{
+	static char made_up[24];
+	const struct machine_qmp *mq = ctx;
+	const struct disk *disk = machine_disk(mq->machine, i);
+	const struct vm_disk_config *config;
+
+	if (!disk)
+		return false;
+	config = &mq->vm->disk[i];
+	snprintf(made_up, sizeof(made_up), "disk%u", i);
+	ret_disk->id = config->id ? config->id : made_up;
+	ret_disk->device = ret_disk->id;
+	ret_disk->path = config->path;
+	ret_disk->format = "raw";
+	ret_disk->size = disk_size(disk);
+	ret_disk->allocated = disk_allocated(disk);
+	ret_disk->read_only = config->readonly;
+	ret_disk->direct = config->direct;
+	ret_disk->read = count(disk, DISK_READ);
+	ret_disk->write = count(disk, DISK_WRITE);
+	ret_disk->flush = count(disk, DISK_FLUSH);
+	return true;
+}
+
+static void describe_bars(struct pci_bus *bus, uint8_t devfn,
+			  struct qmp_machine_function *function)
+{
+	struct pci_bus_bar bar;
+
+	for (unsigned i = 0; i < PCI_STD_NUM_BARS; i++) {
+		if (!pci_bus_bar(bus, devfn, i, &bar))
+			continue;
+		function->bars[function->nr_bars++] = (struct qmp_machine_bar){
+			.bar = i,
+			.io = bar.kind == PCI_BAR_IO,
+			.is_64 = bar.kind == PCI_BAR_MEM64,
+			.at = bar.decodes ? bar.at : UINT64_MAX,
+			.size = bar.len,
+		};
+	}
+}
+
+static bool function(void *ctx, unsigned i, struct qmp_machine_function *ret_function)
+{
+	const struct machine_qmp *mq = ctx;
+	struct pci_bus *bus = machine_pci(mq->machine);
+
+	for (unsigned slot = 0; bus && slot < PCI_BUS_SLOTS; slot++) {
+		uint8_t devfn = (uint8_t)(slot << 3);
+		uint32_t ids = pci_bus_read(bus, devfn, PCI_VENDOR_ID, 4);
+		uint32_t subsystem = pci_bus_read(bus, devfn, PCI_SUBSYSTEM_VENDOR_ID, 4);
+
+		if (ids == UINT32_MAX || i-- > 0)
+			continue;
+		ret_function->slot = slot;
+		ret_function->vendor = (uint16_t)ids;
+		ret_function->device = (uint16_t)(ids >> 16);
+		ret_function->subsystem_vendor = (uint16_t)subsystem;
+		ret_function->subsystem = (uint16_t)(subsystem >> 16);
+		ret_function->class =
+			(uint16_t)pci_bus_read(bus, devfn, PCI_CLASS_DEVICE, 2);
+		describe_bars(bus, devfn, ret_function);
+		return true;
+	}
+	return false;
+}
+
+const struct qmp_machine_ops machine_qmp_ops = {
+	.name		= name,
+	.uuid		= uuid,
+	.status		= status,
+	.pause		= pause_machine,
+	.resume		= resume,
+	.reset		= reset,
+	.power_button	= power_button,
+	.nmi		= nmi,
+	.quit		= quit,
+	.set_actions	= set_actions,
+	.memory		= memory,
+	.cpu		= cpu,
+	.iothread	= iothread,
+	.chardev	= chardev,
+	.disk		= disk,
+	.function	= function,
+};
+
+/* Events. */
+
+static json_t *because(enum machine_cause cause)
+{
+	static const struct {
+		bool guest;
+		const char *reason;
+	} causes[] = {
+		[MACHINE_CAUSE_GUEST_SHUTDOWN] = { true, "guest-shutdown" },
+		[MACHINE_CAUSE_GUEST_RESET] = { true, "guest-reset" },
+		[MACHINE_CAUSE_GUEST_PANIC] = { true, "guest-panic" },
+		[MACHINE_CAUSE_HOST_ERROR] = { false, "host-error" },
+		[MACHINE_CAUSE_HOST_SIGNAL] = { false, "host-signal" },
+		[MACHINE_CAUSE_HOST_UI] = { false, "host-ui" },
+		[MACHINE_CAUSE_HOST_QUIT] = { false, "host-qmp-quit" },
+		[MACHINE_CAUSE_HOST_RESET] = { false, "host-qmp-system-reset" },
+	};
+
+	return json_pack("{s:b, s:s}", "guest", causes[cause].guest, "reason",
+			 causes[cause].reason);
+}
+
+void machine_qmp_event(struct machine_qmp *mq, enum machine_event event,
+		       enum machine_cause cause)
+{
+	if (!mq->server)
+		return;
+	switch (event) {
+	case MACHINE_STOP:
+		qmp_server_event(mq->server, &qmp_event_stop, NULL);
+		break;
+	case MACHINE_RESUME:
+		qmp_server_event(mq->server, &qmp_event_resume, NULL);
+		break;
+	case MACHINE_POWERDOWN:
+		qmp_server_event(mq->server, &qmp_event_powerdown, NULL);
+		break;
+	case MACHINE_RESET:
+		qmp_server_event(mq->server, &qmp_event_reset, because(cause));
+		break;
+	case MACHINE_PANICKED:
+		qmp_server_event(mq->server, &qmp_event_guest_panicked,
+				 json_pack("{s:s}", "action", "poweroff"));
+		break;
+	case MACHINE_SHUTDOWN:
+		qmp_server_event(mq->server, &qmp_event_shutdown, because(cause));
+		break;
+	}
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine_qmp.h - a machine behind the QMP server's interface to one.
+ *
+ * Main.
+ */
+#ifndef CLI_MACHINE_QMP_H
+#define CLI_MACHINE_QMP_H
+
+#include "control/qmp_machine.h"
+#include "machine/machine.h"
+
+struct qmp_server;
+struct vm_config;
+
+/* Filled in by its owner; all of it outlives the server. */
+struct machine_qmp {
+	const struct vm_config *vm;
+	struct machine *machine;
+	struct qmp_server *server;
+	bool begun;			/* it has run, if only for a moment */
+};
+
+extern const struct qmp_machine_ops machine_qmp_ops;
+
+/* Tell the clients what happened to the machine. */
+void machine_qmp_event(struct machine_qmp *mq, enum machine_event event,
+		       enum machine_cause cause);
+
+#endif
