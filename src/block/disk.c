@@ -82,7 +82,7 @@ static void add(_Atomic(uint64_t) *count, uint64_t more)
 			      memory_order_relaxed);
 }
 
-void disk_done(struct disk_request *request, int res)
+void disk_format_done(struct disk_request *request, int res)
 {
 	struct disk_count *count = &request->disk->counts[request->op];
 
@@ -98,7 +98,7 @@ void disk_done(struct disk_request *request, int res)
 
 static void refused(struct file_io *io, int res)
 {
-	disk_done(container_of(io, struct disk_request, io), res);
+	disk_format_done(container_of(io, struct disk_request, io), res);
 }
 
 void disk_submit(struct disk *disk, struct disk_request *request)

@@ -42,7 +42,7 @@ struct disk_format {
 extern const struct disk_format disk_format_raw;
 
 /* Count the request and give it back; owner. */
-void disk_done(struct disk_request *request, int res);
+void disk_format_done(struct disk_request *request, int res);
 
 /* The format by the rule of disk.h; an error where it is none that we can open. */
 int disk_format_choose(const struct disk_format **ret_format,

@@ -15,7 +15,7 @@ static int raw_open(struct disk *disk, struct err *err)
 
 static void raw_done(struct file_io *io, int res)
 {
-	disk_done(container_of(io, struct disk_request, io), res);
+	disk_format_done(container_of(io, struct disk_request, io), res);
 }
 
 static void raw_submit(struct disk *disk, struct disk_request *request)

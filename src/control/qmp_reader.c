@@ -299,6 +299,7 @@ static void tell(const json_error_t *error, struct err *err)
 		{ "']' expected", "expected separator in list", false },
 		{ "duplicate object key", "duplicate key", false },
 		{ "unable to decode byte", "invalid UTF-8 sequence in string", false },
+		{ "\\u0000 is not allowed", "\\u0000 is not supported", false },
 		{ "invalid escape", "invalid escape sequence in string", false },
 	};
 

@@ -44,7 +44,7 @@ static void check_line(void *ctx, const char *bytes, size_t len)
 
 	must(len > 2 && !memcmp(bytes + len - 2, "\r\n", 2));
 	for (size_t i = 0; i < len - 2; i++)
-		must(bytes[i] >= ' ' && bytes[i] <= '~');
+		must((uint8_t)bytes[i] >= ' ' && (uint8_t)bytes[i] < 0x80);
 	json = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, NULL);
 	must(json_is_object(json));
 	must(json_object_get(json, "QMP") ||

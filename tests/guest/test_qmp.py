@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""vmm run --qmp: what commands do to a VM, seen from its console and its end."""
+
+import os
+import socket
+import sys
+
+import vm
+from vm import DIED, FORCED, OK, VmTest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'control'))
+
+import qmp  # noqa: E402  (found by the line above)
+
+
+class Qmp(VmTest):
+    def begin(self, payload, *arguments):
+        """The running payload, and a client that has negotiated."""
+        path = os.path.join(self.folder, 'qmp')
+        run = self.start(payload, '--qmp', path, *arguments)
+        run.wait(lambda: os.path.exists(path), 'the socket')
+        client = qmp.Client(path)
+        self.addCleanup(client.close)
+        return run, client
+
+    def test_pause_stops_the_guest_and_cont_goes_on(self):
+        run, client = self.begin('flood', '--cmdline', 'lines=100000')
+        run.wait_for(b'0123456789')
+
+        client.command('stop')
+
+        self.assertEqual(client.command('query-status')['status'], 'paused')
+        run.read(0.3)
+        before = len(run.out)
+        run.read(0.5)
+        self.assertEqual(len(run.out), before)
+        client.command('cont')
+        run.wait(lambda: len(run.out) > before, 'more output')
+        self.assertEqual(client.command('query-status')['status'], 'running')
+        client.command('quit')
+        self.assertEqual(run.finish(), FORCED)
+
+    def test_events_come_before_their_returns(self):
+        run, client = self.begin('echo')
+        client.command('stop')
+        client.command('stop')
+        client.command('cont')
+        client.command('system_reset')
+        client.command('quit')
+        self.assertEqual([event['event'] for event in client.events],
+                         ['STOP', 'RESUME', 'RESET', 'SHUTDOWN'])
+        self.assertEqual(client.events[-1]['data'],
+                         {'guest': False, 'reason': 'host-qmp-quit'})
+        self.assertEqual(run.finish(), FORCED)
+
+    def test_many_pauses_lose_no_output(self):
+        run, client = self.begin('flood', '--cmdline', 'lines=2000')
+        for _ in range(100):
+            client.command('stop')
+            client.command('cont')
+            run.read(0)
+        self.assertEqual(run.finish(), OK)
+        self.assertIn(b'PASS', run.out)
+
+    def test_pauses_lose_no_request(self):
+        disk = self.file('disk', bytes(1 << 20))
+        run, client = self.begin('ioeventfd_no_exits', '--disk', disk, '--cmdline', 'requests=3000')
+        try:
+            for _ in range(100):
+                client.command('stop')
+                client.command('cont')
+        except (OSError, EOFError):
+            pass        # the guest was done first
+        self.assertEqual(run.finish(), OK)
+        self.assertIn(b'PASS', run.out)
+
+    def test_paused_start_waits_for_cont(self):
+        run, client = self.begin('echo', '--paused')
+        run.read(0.5)
+        self.assertEqual(run.out, b'')
+        self.assertEqual(client.command('query-status')['status'], 'prelaunch')
+        client.command('cont')
+        run.wait_for(b'READY')
+
+    def test_reset_starts_the_guest_again(self):
+        run, client = self.begin('echo')
+        run.wait_for(b'READY')
+        client.command('system_reset')
+        run.wait(lambda: run.out.count(b'READY') == 2, 'READY again')
+
+    def test_reset_while_paused_stays_paused(self):
+        run, client = self.begin('echo')
+        run.wait_for(b'READY')
+        client.command('stop')
+        client.command('system_reset')
+        run.read(0.5)
+        self.assertEqual(run.out.count(b'READY'), 1)
+        client.command('cont')
+        run.wait(lambda: run.out.count(b'READY') == 2, 'READY again')
+
+    def test_powerdown_presses_the_button(self):
+        run, client = self.begin('power_button')
+        run.wait_for(b'READY')
+        client.command('system_powerdown')
+        self.assertEqual(run.finish(), OK)
+
+    def test_block_statistics_count_what_the_guest_did(self):
+        disk = self.file('disk', bytes(1 << 20))
+        run, client = self.begin('echo', '--disk', f'{disk},id=root')
+        run.wait_for(b'READY')
+        [block] = client.command('query-block')
+        self.assertEqual(block['inserted']['file'], disk)
+        [stats] = client.command('query-blockstats')
+        self.assertEqual(stats['stats']['rd_operations'], 0)
+
+    def test_death_of_the_guest_is_told(self):
+        run, client = self.begin('triple_fault', '--paused')
+        client.command('cont')
+        self.assertEqual(run.finish(), DIED)
+
+    def test_path_that_is_too_long_is_refused(self):
+        self.assert_refused(['run', '--kernel', self.payload('echo'), '--qmp', '/tmp/' + 200 * 'x'],
+                            'sockets take 107')
+
+    def test_socket_that_is_in_use_is_refused(self):
+        path = os.path.join(self.folder, 'qmp')
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path)
+            server.listen()
+            self.assert_refused(['run', '--kernel', self.payload('echo'), '--qmp', path],
+                                'in use|listens')
+
+    def payload(self, name):
+        return os.path.join(self.payloads, name + '.elf')
+
+
+if __name__ == '__main__':
+    vm.main()
