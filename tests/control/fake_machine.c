@@ -242,15 +242,26 @@ static void run_events(struct qmp_call *call)
 
 struct held {
 	struct loop_timer timer;
+	struct fake_machine *fake;
 	struct qmp_call *call;
+	struct held *next;
 };
+
+static void let_go(struct held *held)
+{
+	struct held **p = &held->fake->held;
+
+	while (*p != held)
+		p = &(*p)->next;
+	*p = held->next;
+	loop_timer_clear(held->fake->loop, &held->timer);
+	qmp_call_done(held->call);
+	free(held);
+}
 
 static void hold_over(struct loop_timer *timer)
 {
-	struct held *held = container_of(timer, struct held, timer);
-
-	qmp_call_done(held->call);
-	free(held);
+	let_go(container_of(timer, struct held, timer));
 }
 
 static void run_hold(struct qmp_call *call)
@@ -264,8 +275,21 @@ static void run_hold(struct qmp_call *call)
 		return;
 	}
 	held->timer.fired = hold_over;
+	held->fake = fake;
 	held->call = call;
+	held->next = fake->held;
+	fake->held = held;
 	loop_timer_set(fake->loop, &held->timer, clock_ns() + HOLD_NS);
+}
+
+void fake_machine_fini(struct fake_machine *fake)
+{
+	while (fake->held)
+		let_go(fake->held);
+	if (fake->done) {
+		loop_timer_clear(fake->loop, &fake->timer);
+		drained(&fake->timer);
+	}
 }
 
 struct fill_arguments {

@@ -15,6 +15,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+struct held;
 struct qmp_event;
 struct qmp_table;
 
@@ -33,9 +34,13 @@ struct fake_machine {
 	struct loop_timer timer;	/* of the pause that is under way */
 	qmp_machine_done *done;
 	void *arg;
+	struct held *held;		/* calls of x-hold */
 };
 
 void fake_machine_init(struct fake_machine *fake);
+
+/* Answers what has no answer yet, as a machine that ends has to. */
+void fake_machine_fini(struct fake_machine *fake);
 
 /*
  * qmp_table_all, and commands for tests: x-events sends one of each event,

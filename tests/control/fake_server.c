@@ -59,10 +59,7 @@ int main(int argc, char **argv)
 	printf("ready\n");
 	fflush(stdout);
 	loop_run(fake.loop);
-	if (fake.timer.set) {
-		loop_timer_clear(fake.loop, &fake.timer);
-		fake.timer.fired(&fake.timer);
-	}
+	fake_machine_fini(&fake);
 	qmp_server_free(server);
 	loop_free(fake.loop);
 	return EXIT_SUCCESS;

@@ -231,6 +231,15 @@ class OwnServerTest(unittest.TestCase):
         self.assertFalse(os.path.exists(server.path))
         server.stop()
 
+    def test_commands_under_way_are_answered_before_the_end(self):
+        server = qmp.fake_server(SERVER)
+        with qmp.Client(server.path) as holder, qmp.Client(server.path) as pauser:
+            holder.send(b'{"execute": "x-hold", "id": 1}')
+            pauser.send(b'{"execute": "stop", "id": 2}')
+            server.stop()
+            self.assertIn({'return': {}, 'id': 1}, holder.rest())
+            self.assertIn({'return': {}, 'id': 2}, pauser.rest())
+
     def test_client_that_does_not_read_does_not_delay_the_end(self):
         server = qmp.fake_server(SERVER)
         with qmp.Client(server.path) as slow, qmp.Client(server.path) as client:
