@@ -107,16 +107,30 @@ class Qmp(VmTest):
 
     def test_block_statistics_count_what_the_guest_did(self):
         disk = self.file('disk', bytes(1 << 20))
-        run, client = self.begin('echo', '--disk', f'{disk},id=root')
-        run.wait_for(b'READY')
+        run, client = self.begin('ioeventfd_no_exits', '--disk', f'{disk},id=root',
+                                 '--cmdline', 'requests=10000000')
         [block] = client.command('query-block')
         self.assertEqual(block['inserted']['file'], disk)
-        [stats] = client.command('query-blockstats')
-        self.assertEqual(stats['stats']['rd_operations'], 0)
+
+        stats = {'rd_operations': 0}
+        while not stats['rd_operations']:
+            run.read(0.05)
+            [device] = client.command('query-blockstats')
+            stats = device['stats']
+        client.command('stop')
+        [device] = client.command('query-blockstats')
+
+        self.assertEqual(device['stats']['rd_bytes'], 512 * device['stats']['rd_operations'])
+        self.assertEqual(device['stats']['wr_operations'], 0)
+        client.command('quit')
+        self.assertEqual(run.finish(), FORCED)
 
     def test_death_of_the_guest_is_told(self):
         run, client = self.begin('triple_fault', '--paused')
-        client.command('cont')
+        client.send(b'{"execute": "cont"}')
+        events = [message for message in client.rest() if 'event' in message]
+        self.assertEqual(events[-1]['event'], 'SHUTDOWN')
+        self.assertEqual(events[-1]['data'], {'guest': False, 'reason': 'host-error'})
         self.assertEqual(run.finish(), DIED)
 
     def test_path_that_is_too_long_is_refused(self):
