@@ -7,14 +7,16 @@ status, by the PASS it prints, and by what else is expected of the run.
 """
 
 import calendar
+import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
 from typing import Callable, NamedTuple
 
-from vm import DIED, OK, Vm, need_kvm
+from vm import DIED, OK, Vm, need_kvm, skip
 
 SECTOR = 512
 
@@ -114,15 +116,33 @@ def run(vmm, payloads, name, case):
             return vm
 
 
+def in_namespace():
+    """Run again in a network namespace of our own."""
+    if os.geteuid() != 0:
+        skip('makes a network namespace of its own, which needs root')
+    if 'VMM_TEST_NAMESPACE' not in os.environ:
+        os.environ['VMM_TEST_NAMESPACE'] = 'net'
+        os.execvp('unshare', ['unshare', '--net', sys.executable, '-B', *sys.argv])
+
+
+def frames_received(tap):
+    stats = json.loads(subprocess.check_output(('ip', '-j', '-s', 'link', 'show', tap)))
+    return stats[0]['stats64']['rx']['packets']
+
+
 def run_ioeventfd_no_exits(vmm, payloads):
     """The same guest with more and with fewer requests: the requests cost nothing."""
     counts = []
+    subprocess.check_call(('ip', 'tuntap', 'add', 'tap0', 'mode', 'tap', 'vnet_hdr'))
+    subprocess.check_call(('ip', 'link', 'set', 'tap0', 'up'))
     for requests in REQUESTS:
-        case = Case(('--log', 'debug', '--disk', '{disk}', '--cmdline', f'requests={requests}'),
+        case = Case(('--log', 'debug', '--disk', '{disk}', '--net', 'tap=tap0',
+                     '--cmdline', f'requests={requests}'),
                     files={'disk': bytes(SECTOR)}, err='.')
         counts.append(exits(run(vmm, payloads, 'ioeventfd_no_exits', case)))
     assert counts[1] - counts[0] <= EXITS_MORE, \
         f'{REQUESTS[1] - REQUESTS[0]} more requests took {counts[1] - counts[0]} more exits'
+    assert frames_received('tap0') == sum(REQUESTS), 'the tap has not got each frame'
 
 
 def main():
@@ -130,6 +150,7 @@ def main():
     need_kvm()
     try:
         if name == 'ioeventfd_no_exits':
+            in_namespace()
             run_ioeventfd_no_exits(vmm, payloads)
         else:
             run(vmm, payloads, name, CASES[name])

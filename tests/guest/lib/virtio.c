@@ -17,6 +17,7 @@
 #define CAP_COMMON	1
 #define CAP_NOTIFY	2
 #define CAP_DEVICE	4
+#define CAP_NOTIFY_STRIDE 16
 
 #define FEATURE_SELECT	0x00
 #define FEATURE		0x04
@@ -28,6 +29,7 @@
 #define QUEUE_SIZE	0x18
 #define QUEUE_VECTOR	0x1a
 #define QUEUE_ENABLE	0x1c
+#define QUEUE_NOTIFY	0x1e
 #define QUEUE_DESC	0x20
 #define QUEUE_DRIVER	0x28
 #define QUEUE_DEVICE	0x30
@@ -81,16 +83,32 @@ static uint64_t bar(unsigned slot, unsigned index)
 	return read32(pci_at(slot, PCI_BAR0 + 4 * index)) & ~UINT32_C(0xf);
 }
 
-/* Where the capability's block of registers is, 0 when there is none. */
-static uint64_t block(unsigned slot, uint8_t type)
+static unsigned find_block(unsigned slot, uint8_t type)
 {
 	unsigned cap = pci_next_capability(slot, 0, PCI_CAP_VENDOR);
 
 	while (cap && read8(pci_at(slot, cap + 3)) != type)
 		cap = pci_next_capability(slot, cap, PCI_CAP_VENDOR);
+	return cap;
+}
+
+/* Where the capability's block of registers is, 0 when there is none. */
+static uint64_t block(unsigned slot, uint8_t type)
+{
+	unsigned cap = find_block(slot, type);
+
 	if (!cap)
 		return 0;
 	return bar(slot, read8(pci_at(slot, cap + 4))) + read32(pci_at(slot, cap + 8));
+}
+
+/* The address at which the driver's queue is notified, section 4.1.4.4. */
+static uint64_t notify_address(const struct virtio *v)
+{
+	unsigned cap = find_block(v->slot, CAP_NOTIFY);
+
+	return block(v->slot, CAP_NOTIFY) +
+	       read16(v->common + QUEUE_NOTIFY) * read32(pci_at(v->slot, cap + CAP_NOTIFY_STRIDE));
 }
 
 static void accept(const struct virtio *v, uint64_t features)
@@ -122,7 +140,7 @@ static void enable_msix(const struct virtio *v)
 	write16(pci_at(v->slot, cap + MSIX_CONTROL), MSIX_ENABLE);
 }
 
-static void set_up_queue(const struct virtio *v)
+static void set_up_queue(struct virtio *v)
 {
 	uint16_t entry = v->vector == VIRTIO_POLL ? NO_VECTOR : 0;
 
@@ -130,7 +148,8 @@ static void set_up_queue(const struct virtio *v)
 	avail.idx = 0;
 	avail.flags = v->vector == VIRTIO_POLL ? NO_INTERRUPT : 0;
 	used.idx = 0;
-	write16(v->common + QUEUE_SELECT, 0);
+	write16(v->common + QUEUE_SELECT, (uint16_t)v->queue);
+	v->notify = notify_address(v);
 	write16(v->common + QUEUE_SIZE, VIRTIO_QUEUE_SIZE);
 	write16(v->common + CONFIG_VECTOR, NO_VECTOR);
 	write16(v->common + QUEUE_VECTOR, entry);
@@ -144,14 +163,14 @@ static void set_up_queue(const struct virtio *v)
 	write16(v->common + QUEUE_ENABLE, 1);
 }
 
-void virtio_open(struct virtio *v, unsigned type, unsigned vector, uint64_t features)
+void virtio_open_queue(struct virtio *v, unsigned type, unsigned queue, unsigned vector,
+		       uint64_t features)
 {
-	*v = (struct virtio){ .slot = find(type), .vector = vector };
+	*v = (struct virtio){ .slot = find(type), .queue = queue, .vector = vector };
 	write16(pci_at(v->slot, PCI_COMMAND), PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	v->common = block(v->slot, CAP_COMMON);
-	v->notify = block(v->slot, CAP_NOTIFY);
 	v->config = block(v->slot, CAP_DEVICE);
-	expect(v->common && v->notify, "the device has its registers");
+	expect(v->common && find_block(v->slot, CAP_NOTIFY), "the device has its registers");
 
 	write8(v->common + STATUS, 0);
 	write8(v->common + STATUS, ACKNOWLEDGE | DRIVER);
@@ -191,7 +210,7 @@ uint32_t virtio_request(struct virtio *v, const struct virtio_part *parts,
 	avail.ring[avail.idx % VIRTIO_QUEUE_SIZE] = 0;
 	__asm__ volatile("" : : : "memory");
 	avail.idx++;
-	write16(v->notify, 0);
+	write16(v->notify, (uint16_t)v->queue);
 	wait(v);
 	return used.ring[(uint16_t)(used.idx - 1) % VIRTIO_QUEUE_SIZE].len;
 }

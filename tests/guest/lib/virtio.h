@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * virtio.h - a driver of one request queue over PCI, one request at a time.
+ * virtio.h - a driver of one queue over PCI, one request at a time.
  */
 #ifndef TESTS_GUEST_LIB_VIRTIO_H
 #define TESTS_GUEST_LIB_VIRTIO_H
@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VIRTIO_BLK		2	/* device types */
+#define VIRTIO_NET		1	/* device types */
+#define VIRTIO_BLK		2
 #define VIRTIO_RNG		4
 
 #define VIRTIO_POLL		0	/* instead of a vector */
@@ -23,18 +24,27 @@ struct virtio_part {
 };
 
 struct virtio {
-	unsigned slot;
+	unsigned slot, queue;
 	unsigned vector;
 	uint64_t common, notify, config;	/* addresses */
 	uint32_t nr_done;
 };
 
+#define VIRTIO_NET_TRANSMIT	1	/* a queue; all else here is queue 0 */
+
 /*
- * Take the first device of this type from reset to ready, with one queue and
- * these features besides VERSION_1.  Its completions raise the vector, by
- * MSI-X.  One device at a time.
+ * Take the first device of this type from reset to ready, with this one of its
+ * queues and these features besides VERSION_1.  Its completions raise the vector,
+ * by MSI-X.  One device at a time.
  */
-void virtio_open(struct virtio *v, unsigned type, unsigned vector, uint64_t features);
+void virtio_open_queue(struct virtio *v, unsigned type, unsigned queue, unsigned vector,
+		       uint64_t features);
+
+static inline void virtio_open(struct virtio *v, unsigned type, unsigned vector,
+			       uint64_t features)
+{
+	virtio_open_queue(v, type, 0, vector, features);
+}
 
 /*
  * Let the device have parts of which it reads the first nr_out and writes the
