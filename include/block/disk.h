@@ -38,13 +38,16 @@ struct disk_config {
 enum disk_op {
 	DISK_READ,
 	DISK_WRITE,
-	DISK_FLUSH,		/* make all writes that are done durable */
+	DISK_FLUSH,		/* make all that is done durable */
+	DISK_DISCARD,		/* bytes nobody needs: afterwards zeros, or what they were */
+	DISK_ZERO,		/* bytes that read as zeros afterwards */
+	DISK_NR_OPS,
 };
 
 /* One operation on the file below a disk; the disk's own. */
 struct file_io {
 	enum disk_op op;
-	bool durable;
+	bool durable, unmap;	/* as in struct disk_request */
 	unsigned nr_segs;
 	const struct iovec *segs;
 	uint64_t at, len;	/* bytes */
@@ -56,18 +59,22 @@ struct file_io {
 	uint64_t moved;		/* bytes done so far */
 	struct iovec rest;	/* of a segment that was cut */
 	void *bounce;		/* NULL where segs can be used as they are */
+	int space_mode;		/* of a discard or zero: as for fallocate(2) */
+	bool syncing;		/* all is done but to make it durable */
 	struct loop_task refuse;
 	int refusal;
 };
 
 /*
- * at and len are multiples of disk_block_size(), len is the sum of segs, and
- * nr_segs is at most DISK_SEGS_MAX; for a flush all four are zero.  segs and what
- * they point to stay as they are until done().
+ * at and len are multiples of disk_block_size().  To read or write, len is the
+ * sum of segs, and nr_segs is at most DISK_SEGS_MAX; other operations have no
+ * segs, and a flush neither at nor len.  segs and what they point to stay as they
+ * are until done().
  */
 struct disk_request {
 	enum disk_op op;
-	bool durable;			/* of a write: when done, it is on the medium */
+	bool durable;			/* write, zero: when done, it is on the medium */
+	bool unmap;			/* zero: the space may be given back to the host */
 	unsigned nr_segs;
 	const struct iovec *segs;
 	uint64_t at, len;		/* bytes */
@@ -92,14 +99,17 @@ struct disk_counter {
 int disk_open(struct disk **ret_disk, const struct disk_config *config,
 	      struct loop *loop, struct err *err);
 
-/* Not while a request is in flight; -> NULL.  Main. */
-struct disk *disk_close(struct disk *disk);
+/*
+ * Not while a request is in flight or the loop runs; -> NULL.  err tells when what
+ * a format kept in memory cannot be written; the disk is closed all the same.  Main.
+ */
+struct disk *disk_close(struct disk *disk, struct err *err);
 
 /*
  * Start request; done() is called later, never from within.  Requests in flight
  * are not ordered.  Refused, without touching the file, are a range beyond the
- * end or not in whole blocks (-EINVAL) and a write to a read-only disk (-EROFS).
- * Owner.
+ * end or not in whole blocks (-EINVAL), and what changes a read-only disk (-EROFS).
+ * A discard never fails for want of support: it then does nothing.  Owner.
  */
 void disk_submit(struct disk *disk, struct disk_request *request);
 
@@ -107,6 +117,10 @@ void disk_submit(struct disk *disk, struct disk_request *request);
 uint64_t disk_size(const struct disk *disk);		/* bytes */
 uint32_t disk_block_size(const struct disk *disk);	/* bytes, a power of two >= 512 */
 bool disk_read_only(const struct disk *disk);
+const char *disk_format_name(const struct disk *disk);	/* "raw" */
+
+/* A discard frees space in units of so many bytes; 0: it never does. */
+uint32_t disk_discard_unit(const struct disk *disk);
 uint64_t disk_allocated(const struct disk *disk);	/* bytes on the host; 0: not known */
 
 /* Numbers of requests that are done; any thread, which may see them lag behind. */

@@ -132,4 +132,8 @@ void loop_writev(struct loop *loop, struct loop_io *io, int fd,
 		 const struct iovec *segs, unsigned nr, off_t at, int flags);
 void loop_fdatasync(struct loop *loop, struct loop_io *io, int fd);
 
+/* mode is that of fallocate(2). */
+void loop_fallocate(struct loop *loop, struct loop_io *io, int fd, int mode,
+		    off_t at, off_t len);
+
 #endif

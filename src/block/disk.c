@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static int open_image(struct disk *disk, const struct disk_config *config, struct err *err)
@@ -37,11 +38,16 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 
 	if (!disk)
 		return err_sys(err, -ENOMEM, "disk '%s'", config->id);
+	disk->id = strdup(config->id);
+	if (!disk->id) {
+		r = err_sys(err, -ENOMEM, "cannot open '%s'", config->path);
+		goto no_id;
+	}
 	disk->loop = loop;
 	disk->read_only = config->read_only;
 	r = file_open(&disk->file, config->path, config->read_only, err);
 	if (r < 0)
-		goto no_disk;
+		goto no_file;
 	r = open_image(disk, config, err);
 	if (r < 0)
 		goto no_image;
@@ -50,16 +56,25 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 
 no_image:
 	file_close(&disk->file);
-no_disk:
+no_file:
+	free(disk->id);
+no_id:
 	free(disk);
 	return err_at(err, r, "disk '%s'", config->id);
 }
 
-struct disk *disk_close(struct disk *disk)
+struct disk *disk_close(struct disk *disk, struct err *err)
 {
+	struct err why = { 0 };
+
 	if (!disk)
 		return NULL;
+	if (disk->format->close)
+		disk->format->close(disk, &why);
+	if (why.code)
+		err_set(err, why.code, "disk '%s': %s", disk->id, why.text);
 	file_close(&disk->file);
+	free(disk->id);
 	free(disk);
 	return NULL;
 }
@@ -70,9 +85,17 @@ static int check(const struct disk *disk, const struct disk_request *request)
 	if (!range_within(request->at, request->len, disk->size) ||
 	    (request->at | request->len) & (disk->file.block_size - 1))
 		return -EINVAL;
-	if (request->op == DISK_WRITE && disk->read_only)
+	if (request->op != DISK_READ && request->op != DISK_FLUSH && disk->read_only)
 		return -EROFS;
 	return 0;
+}
+
+/* Right, but nothing is to be done for it. */
+static bool is_void(const struct disk *disk, const struct disk_request *request)
+{
+	if (request->op == DISK_DISCARD && !disk->discard_unit)
+		return true;
+	return !request->len && request->op != DISK_FLUSH;
 }
 
 /* One writer, so that no addition has to be atomic. */
@@ -108,7 +131,7 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 	assert(loop_here(disk->loop));
 	request->disk = disk;
 	request->started = clock_ns();
-	if (r < 0 || (!request->len && request->op != DISK_FLUSH)) {
+	if (r < 0 || is_void(disk, request)) {
 		request->io.done = refused;
 		file_refuse(disk->loop, &request->io, r);
 		return;
@@ -129,6 +152,16 @@ uint32_t disk_block_size(const struct disk *disk)
 bool disk_read_only(const struct disk *disk)
 {
 	return disk->read_only;
+}
+
+const char *disk_format_name(const struct disk *disk)
+{
+	return disk->format->name;
+}
+
+uint32_t disk_discard_unit(const struct disk *disk)
+{
+	return disk->discard_unit;
 }
 
 uint64_t disk_allocated(const struct disk *disk)

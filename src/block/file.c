@@ -18,6 +18,7 @@
 
 #define SECTOR		512
 #define BLOCK_SIZE_MAX	65536
+#define MEM_ALIGN_MAX	4096	/* what file_io.c's zeros have */
 
 /*
  * What statx(2) tells about direct I/O since Linux 6.1, for headers that are
@@ -84,6 +85,7 @@ static int measure(struct file *file, const char *path, struct err *err)
 	if (fstat(file->fd, &st) < 0)
 		return err_sys(err, -errno, "cannot tell the size of '%s'", path);
 	file->size = (uint64_t)st.st_size;
+	file->hole_unit = (uint32_t)st.st_blksize;
 	if (S_ISBLK(st.st_mode) && ioctl(file->fd, BLKGETSIZE64, &file->size) < 0)
 		return err_sys(err, -errno, "cannot tell the size of '%s'", path);
 	if (!file->size)
@@ -170,7 +172,7 @@ int file_set_direct(struct file *file, const char *path, struct err *err)
 		file->mem_align = file->block_size;
 	}
 	if (!is_power_of_two(file->block_size) || !is_power_of_two(file->mem_align) ||
-	    file->block_size > BLOCK_SIZE_MAX || file->mem_align > BLOCK_SIZE_MAX)
+	    file->block_size > BLOCK_SIZE_MAX || file->mem_align > MEM_ALIGN_MAX)
 		return err_set(err, -EOPNOTSUPP, "'%s' cannot be used with direct: its file "
 			       "system has no direct I/O", path);
 	if (file->block_size < SECTOR)

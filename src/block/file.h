@@ -22,6 +22,10 @@ struct file {
 	uint32_t block_size;	/* offsets and lengths are multiples of it */
 	bool direct;
 	uint32_t mem_align;	/* direct: addresses are multiples of it */
+	uint32_t hole_unit;	/* bytes: holes are multiples of it, here and in their place */
+
+	/* Owner: what the file system has turned out not to be able to do. */
+	bool no_holes, no_zeroing;
 };
 
 /* Also locks it until file_close(), against other processes and ourselves.  Main. */
@@ -37,7 +41,10 @@ int file_read_head(const struct file *file, void *buf, size_t len);
 /*
  * Start io: op to len, and done, are filled in and within the file.  done() gets
  * 0 or a negative errno, -EIO when the file has become shorter; it is called
- * later, never from within.  Owner.
+ * later, never from within.
+ *
+ * Where the file system has no holes a discard does nothing, and zeros are written.
+ * Where it has, what was discarded reads as zeros.  Owner.
  */
 void file_submit(struct file *file, struct loop *loop, struct file_io *io);
 

@@ -9,6 +9,9 @@
  * Direct I/O demands more of memory than a guest knows of.  Where a segment
  * does not comply the bytes go through a buffer, piece by piece: each piece is
  * then just a short transfer.
+ *
+ * Zeros are the file system's business (a hole, or a range marked as zero) for as
+ * long as it does not refuse; from then on they are written.
  */
 #include "block/file.h"
 
@@ -16,10 +19,23 @@
 #include "base/iov.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
 #include <stdlib.h>
 
 /* A guest chooses how long a request is, but not how much memory that costs. */
 #define BOUNCE_MAX	(256 * KiB)
+
+/* Zeros are written from one small buffer, many times over in each write. */
+#define ZEROS_LEN	(64 * KiB)
+#define NR_ZEROS	16
+
+static _Alignas(4096) char zeros[ZEROS_LEN];
+#define ZEROS_SEG	{ zeros, ZEROS_LEN }
+#define ZEROS_SEGS	ZEROS_SEG, ZEROS_SEG, ZEROS_SEG, ZEROS_SEG
+static const struct iovec zeros_segs[NR_ZEROS] = {
+	ZEROS_SEGS, ZEROS_SEGS, ZEROS_SEGS, ZEROS_SEGS,
+};
 
 static bool fits_direct(const struct file *file, const struct file_io *io)
 {
@@ -73,10 +89,51 @@ static void move_in_place(struct file_io *io)
 	move(io, &io->rest, 1);
 }
 
+static void write_zeros(struct file_io *io)
+{
+	uint64_t left = io->len - io->moved;
+
+	if (left >= ZEROS_LEN) {
+		move(io, zeros_segs, (unsigned)min_u64(left / ZEROS_LEN, NR_ZEROS));
+		return;
+	}
+	io->rest = (struct iovec){ zeros, left };
+	move(io, &io->rest, 1);
+}
+
+/* How the file system can do it, as far as is known; 0: not at all. */
+static int choose_space_mode(const struct file_io *io)
+{
+	if ((io->op == DISK_DISCARD || io->unmap) && !io->file->no_holes)
+		return FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	if (io->op == DISK_ZERO && !io->file->no_zeroing)
+		return FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
+	return 0;
+}
+
+static void change_space(struct file_io *io)
+{
+	io->space_mode = choose_space_mode(io);
+	if (io->space_mode)
+		loop_fallocate(io->loop, &io->loop_io, io->file->fd, io->space_mode,
+			       (off_t)io->at, (off_t)io->len);
+	else if (io->op == DISK_ZERO)
+		write_zeros(io);
+	else
+		file_refuse(io->loop, io, 0);
+}
+
+static void sync_data(struct file_io *io)
+{
+	loop_fdatasync(io->loop, &io->loop_io, io->file->fd);
+}
+
 static void start(struct file_io *io)
 {
-	if (io->op == DISK_FLUSH)
-		loop_fdatasync(io->loop, &io->loop_io, io->file->fd);
+	if (io->syncing || io->op == DISK_FLUSH)
+		sync_data(io);
+	else if (io->op == DISK_DISCARD || io->op == DISK_ZERO)
+		change_space(io);
 	else if (io->bounce)
 		move_by_bounce(io);
 	else
@@ -90,6 +147,24 @@ static void finish(struct file_io *io, int res)
 	io->done(io, res);
 }
 
+static void space_changed(struct file_io *io, int res)
+{
+	if (res == -EOPNOTSUPP) {
+		if (io->space_mode & FALLOC_FL_PUNCH_HOLE)
+			io->file->no_holes = true;
+		else
+			io->file->no_zeroing = true;
+		start(io);
+		return;
+	}
+	if (res < 0 || !io->durable || io->op == DISK_DISCARD) {
+		finish(io, res);
+		return;
+	}
+	io->syncing = true;
+	start(io);
+}
+
 static void part_done(struct loop_io *loop_io, int res)
 {
 	struct file_io *io = container_of(loop_io, struct file_io, loop_io);
@@ -98,7 +173,11 @@ static void part_done(struct loop_io *loop_io, int res)
 		start(io);
 		return;
 	}
-	if (res < 0 || io->op == DISK_FLUSH) {
+	if (io->space_mode && !io->syncing) {
+		space_changed(io, res);
+		return;
+	}
+	if (res < 0 || io->syncing || io->op == DISK_FLUSH) {
 		finish(io, res);
 		return;
 	}
@@ -146,6 +225,8 @@ void file_submit(struct file *file, struct loop *loop, struct file_io *io)
 	io->loop_io.done = part_done;
 	io->moved = 0;
 	io->bounce = NULL;
+	io->space_mode = 0;
+	io->syncing = false;
 	if (file->direct && !fits_direct(file, io) && !get_bounce(io))
 		file_refuse(loop, io, -ENOMEM);
 	else

@@ -24,18 +24,37 @@ struct disk_count {
 
 struct disk {
 	const struct disk_format *format;
+	char *id;		/* for messages */
 	struct loop *loop;
 	struct file file;
 	uint64_t size;		/* bytes that the guest sees; the format's open() sets it */
+	uint32_t discard_unit;	/* as disk_discard_unit(); set by open(), too */
 	bool read_only;
-	struct disk_count counts[DISK_FLUSH + 1];	/* by enum disk_op */
+	void *state;		/* the format's */
+	struct disk_count counts[DISK_NR_OPS];
 };
 
 struct disk_format {
-	/* The file is open; main. */
+	const char *name;
+
+	/*
+	 * The file is open; the loop does not run yet, so it is read by pread(2).  On
+	 * failure nothing is left to be undone; the file is not the format's.  Main.
+	 */
 	int (*open)(struct disk *disk, struct err *err);
 
-	/* request lies within the disk and may be done; owner. */
+	/*
+	 * NULL, or: write back what is only in memory, and free state.  No request is
+	 * in flight and the loop does not run any more.  An error is told by err, and
+	 * what open() made is gone all the same.  Main.
+	 */
+	void (*close)(struct disk *disk, struct err *err);
+
+	/*
+	 * request lies within the disk, is not empty, and may be done.  It is ended by
+	 * disk_format_done(), later and not from within.  A discard comes only where
+	 * discard_unit is not 0.  Owner.
+	 */
 	void (*submit)(struct disk *disk, struct disk_request *request);
 };
 

@@ -10,6 +10,7 @@ static int raw_open(struct disk *disk, struct err *err)
 {
 	(void)err;
 	disk->size = disk->file.size;
+	disk->discard_unit = disk->file.hole_unit;
 	return 0;
 }
 
@@ -24,6 +25,7 @@ static void raw_submit(struct disk *disk, struct disk_request *request)
 
 	io->op = request->op;
 	io->durable = request->durable;
+	io->unmap = request->unmap;
 	io->nr_segs = request->nr_segs;
 	io->segs = request->segs;
 	io->at = request->at;
@@ -33,6 +35,7 @@ static void raw_submit(struct disk *disk, struct disk_request *request)
 }
 
 const struct disk_format disk_format_raw = {
+	.name = "raw",
 	.open = raw_open,
 	.submit = raw_submit,
 };

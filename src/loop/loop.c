@@ -292,6 +292,15 @@ void loop_fdatasync(struct loop *loop, struct loop_io *io, int fd)
 	set_data(sqe, io, TAG_IO);
 }
 
+void loop_fallocate(struct loop *loop, struct loop_io *io, int fd, int mode,
+		    off_t at, off_t len)
+{
+	struct io_uring_sqe *sqe = get_sqe(loop);
+
+	io_uring_prep_fallocate(sqe, fd, mode, at, len);
+	set_data(sqe, io, TAG_IO);
+}
+
 /* Work. */
 
 void loop_defer(struct loop *loop, struct loop_task *task)

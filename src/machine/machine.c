@@ -95,8 +95,13 @@ static int open_nets(struct machine *m, struct err *err)
 
 static void close_back_ends(struct machine *m)
 {
-	for (struct disk **d = m->disks; d && *d; d++)
-		disk_close(*d);
+	for (struct disk **d = m->disks; d && *d; d++) {
+		struct err err = { 0 };
+
+		disk_close(*d, &err);
+		if (err.code)
+			log_error("%s", err.text);
+	}
 	for (struct netdev **n = m->nets; n && *n; n++)
 		netdev_close(*n);
 	free(m->disks);

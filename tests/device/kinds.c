@@ -77,7 +77,7 @@ static void plug_blk(struct rig *rig)
 
 static void unplugged_blk(void)
 {
-	disk = disk_close(disk);
+	disk = disk_close(disk, NULL);
 }
 
 static unsigned blk_request(struct rig *rig, struct buffer *buffers)

@@ -56,7 +56,7 @@ static void setup_read_only(void)
 static void teardown(void)
 {
 	rig_unplug(&rig);
-	disk = disk_close(disk);
+	disk = disk_close(disk, NULL);
 	close(image);
 	rig_close(&rig);
 }

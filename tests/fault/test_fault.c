@@ -61,7 +61,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	disk_close(disk);
+	disk_close(disk, NULL);
 	unlink(disk_path);
 	netdev_close(netdev);
 	close(wire);
@@ -140,7 +140,7 @@ static int make_disk(struct err *err)
 	int r = disk_open(&again, &disk_config, rig.loop, err);
 
 	if (!r)
-		disk_close(again);
+		disk_close(again, NULL);
 	return r;
 }
 

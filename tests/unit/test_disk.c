@@ -1,348 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "block/disk.h"
+/* The requests of disk.h; what opens and closes is tested by test_disk_open.c. */
+#include "disk_fixture.h"
 
 #include "base/bits.h"
-#include "base/err.h"
 
-#include <check.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define SIZE		(256 * 1024)
-#define NOBODY		65534
-
-/* On a disk rather than in memory: not every kernel's tmpfs has direct I/O. */
-#define FOLDER		"/var/tmp/vmm-test-disk-XXXXXX"
-
-static struct loop *loop;
-static struct disk *disk;
-static struct err err;
-static char folder[] = FOLDER;
-
-static char *in_folder(const char *name)
-{
-	static char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	return path;
-}
-
-static void make_file(const char *name, off_t size)
-{
-	int fd = open(in_folder(name), O_CREAT | O_EXCL | O_RDWR, 0644);
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, size), 0);
-	close(fd);
-}
-
-static void write_file(const char *name, off_t at, const void *bytes, size_t len)
-{
-	int fd = open(in_folder(name), O_WRONLY);
-
-	ck_assert_int_eq(pwrite(fd, bytes, len, at), len);
-	close(fd);
-}
-
-static void read_file(const char *name, off_t at, void *bytes, size_t len)
-{
-	int fd = open(in_folder(name), O_RDONLY);
-
-	ck_assert_int_eq(pread(fd, bytes, len, at), len);
-	close(fd);
-}
-
-static void setup(void)
-{
-	memcpy(folder, FOLDER, sizeof(folder));
-	memset(&err, 0, sizeof(err));
-	ck_assert_int_eq(loop_new(&loop, &err), 0);
-	ck_assert_ptr_nonnull(mkdtemp(folder));
-	ck_assert_int_eq(chmod(folder, 0755), 0);
-	make_file("a.img", SIZE);
-}
-
-static void teardown(void)
-{
-	char command[64];
-
-	disk = disk_close(disk);
-	loop = loop_free(loop);
-	snprintf(command, sizeof(command), "rm -r %s", folder);
-	ck_assert_int_eq(system(command), 0);
-}
-
-static struct disk_config config(const char *name)
-{
-	return (struct disk_config){ .id = "root", .path = in_folder(name) };
-}
-
-static int open_disk(struct disk_config c)
-{
-	return disk_open(&disk, &c, loop, &err);
-}
-
-/* code, and a message that names the disk and holds all that is said. */
-static void refuses(struct disk_config c, int code, const char *says)
-{
-	struct disk *none = NULL;
-
-	ck_assert_int_eq(disk_open(&none, &c, loop, &err), code);
-	ck_assert_ptr_null(none);
-	ck_assert_int_eq(err.code, code);
-	ck_assert_int_eq(strncmp(err.text, "disk 'root': ", 13), 0);
-	ck_assert_msg(strstr(err.text, says) != NULL, "'%s' lacks '%s'", err.text, says);
-	ck_assert_ptr_nonnull(strstr(err.text, c.path));
-}
-
-/* Opening. */
-
-START_TEST(disk_is_what_the_file_is)
-{
-	ck_assert_int_eq(open_disk(config("a.img")), 0);
-
-	ck_assert_uint_eq(disk_size(disk), SIZE);
-	ck_assert_uint_eq(disk_block_size(disk), 512);
-	ck_assert(!disk_read_only(disk));
-}
-END_TEST
-
-START_TEST(missing_file_is_named)
-{
-	refuses(config("b.img"), -ENOENT, "cannot open");
-}
-END_TEST
-
-START_TEST(what_is_no_file_is_refused_by_its_kind)
-{
-	struct disk_config c = config("pipe");
-
-	ck_assert_int_eq(mkfifo(c.path, 0644), 0);
-	refuses(c, -EINVAL, "is a pipe");
-	c.path = folder;
-	refuses(c, -EISDIR, "is a directory");
-	c.path = "/dev/null";
-	refuses(c, -EINVAL, "is a character device");
-}
-END_TEST
-
-START_TEST(empty_file_is_refused)
-{
-	make_file("empty.img", 0);
-
-	refuses(config("empty.img"), -EINVAL, "truncate -s SIZE");
-}
-END_TEST
-
-START_TEST(size_of_half_a_sector_is_refused)
-{
-	make_file("odd.img", 1024 + 256);
-
-	refuses(config("odd.img"), -EINVAL, "1280 bytes, is no multiple of 512");
-}
-END_TEST
-
-START_TEST(file_that_cannot_be_written_is_refused_unless_read_only)
-{
-	struct disk_config c = config("a.img");
-
-	ck_assert_int_eq(chmod(c.path, 0444), 0);
-	/* Root writes whatever it wants; for anybody else this changes nothing. */
-	ck_assert_int_ge(seteuid(geteuid() ? geteuid() : NOBODY), 0);
-
-	refuses(c, -EACCES, "add 'readonly'");
-	c.read_only = true;
-	ck_assert_int_eq(open_disk(c), 0);
-	ck_assert(disk_read_only(disk));
-	ck_assert_int_eq(seteuid(getuid()), 0);
-}
-END_TEST
-
-START_TEST(file_that_cannot_even_be_read_is_refused_without_advice)
-{
-	struct disk_config c = config("a.img");
-
-	ck_assert_int_eq(chmod(c.path, 0), 0);
-	ck_assert_int_ge(seteuid(geteuid() ? geteuid() : NOBODY), 0);
-
-	refuses(c, -EACCES, "Permission denied");
-	ck_assert_ptr_null(strstr(err.text, "readonly"));
-	ck_assert_int_eq(seteuid(getuid()), 0);
-}
-END_TEST
-
-/* Formats. */
-
-START_TEST(format_that_nobody_knows_is_refused)
-{
-	struct disk_config c = config("a.img");
-
-	c.format = "cooked";
-	ck_assert_int_eq(open_disk(c), -EINVAL);
-	ck_assert_str_eq(err.text, "disk 'root': format 'cooked' is unknown; there is raw");
-}
-END_TEST
-
-START_TEST(format_that_is_not_supported_is_refused_by_name)
-{
-	struct disk_config c = config("a.img");
-
-	c.format = "qcow2";
-	refuses(c, -ENOTSUP, "format qcow2 is not supported");
-}
-END_TEST
-
-static const char *const foreign_names[] = {
-	"a.qcow2", "a.vmdk", "a.vdi", "a.vhdx", "a.vhd", "a.vpc", "a.QCOW2",
-};
-
-START_TEST(ending_of_another_format_is_refused)
-{
-	make_file(foreign_names[_i], SIZE);
-
-	refuses(config(foreign_names[_i]), -ENOTSUP, "add format=raw");
-}
-END_TEST
-
-START_TEST(ending_of_another_format_is_overruled_by_the_option)
-{
-	struct disk_config c;
-
-	make_file(foreign_names[_i], SIZE);
-	c = config(foreign_names[_i]);
-	c.format = "raw";
-
-	ck_assert_int_eq(open_disk(c), 0);
-}
-END_TEST
-
-static const struct {
-	const char *bytes, *format;
-	off_t at;
-} magics[] = {
-	{ "QFI\xfb", "qcow2", 0 },
-	{ "KDMV", "vmdk", 0 },
-	{ "# Disk DescriptorFile\n", "vmdk", 0 },
-	{ "\x7f\x10\xda\xbe", "vdi", 0x40 },
-	{ "vhdxfile", "vhdx", 0 },
-	{ "COWD", "vmdk", 0 },
-	{ "conectix", "vpc", 0 },
-};
-
-START_TEST(content_of_another_format_is_refused_not_followed)
-{
-	struct disk_config c = config("a.img");
-	char says[64];
-
-	write_file("a.img", magics[_i].at, magics[_i].bytes, strlen(magics[_i].bytes));
-	snprintf(says, sizeof(says), "begins like a %s image", magics[_i].format);
-
-	refuses(c, -EINVAL, says);
-	ck_assert_ptr_nonnull(strstr(err.text, "add format=raw"));
-}
-END_TEST
-
-START_TEST(content_of_another_format_is_overruled_by_the_option)
-{
-	struct disk_config c = config("a.img");
-
-	write_file("a.img", magics[_i].at, magics[_i].bytes, strlen(magics[_i].bytes));
-	c.format = "raw";
-
-	ck_assert_int_eq(open_disk(c), 0);
-}
-END_TEST
-
-START_TEST(name_without_a_known_ending_is_raw)
-{
-	make_file("disk", SIZE);
-	ck_assert_int_eq(open_disk(config("disk")), 0);
-	disk = disk_close(disk);
-
-	make_file("qcow2", SIZE);	/* a name and no ending */
-	ck_assert_int_eq(open_disk(config("qcow2")), 0);
-}
-END_TEST
-
-/* Locks. */
-
-START_TEST(second_writer_is_refused)
-{
-	ck_assert_int_eq(open_disk(config("a.img")), 0);
-
-	refuses(config("a.img"), -EBUSY, "two must never write one image");
-}
-END_TEST
-
-START_TEST(readers_share)
-{
-	struct disk_config c = config("a.img");
-	struct disk *other;
-
-	c.read_only = true;
-	ck_assert_int_eq(open_disk(c), 0);
-	ck_assert_int_eq(disk_open(&other, &c, loop, &err), 0);
-
-	other = disk_close(other);
-	ck_assert_ptr_null(other);
-}
-END_TEST
-
-START_TEST(reader_and_writer_keep_each_other_out)
-{
-	struct disk_config reader = config("a.img"), writer = config("a.img");
-
-	reader.read_only = true;
-	ck_assert_int_eq(open_disk(writer), 0);
-	refuses(reader, -EBUSY, "is being written by another");
-	disk = disk_close(disk);
-	ck_assert_int_eq(open_disk(reader), 0);
-	refuses(writer, -EBUSY, "is in use by another");
-}
-END_TEST
-
-START_TEST(lock_ends_with_the_disk)
-{
-	ck_assert_int_eq(open_disk(config("a.img")), 0);
-	disk = disk_close(disk);
-
-	ck_assert_int_eq(open_disk(config("a.img")), 0);
-}
-END_TEST
-
-START_TEST(failed_open_leaves_no_lock)
-{
-	struct disk_config c = config("a.img");
-
-	c.format = "qcow2";
-	refuses(c, -ENOTSUP, "");
-
-	ck_assert_int_eq(open_disk(config("a.img")), 0);
-}
-END_TEST
-
-START_TEST(holder_of_a_process_lock_is_named)
-{
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char says[32];
-	int fd = open(in_folder("a.img"), O_RDWR);
-
-	ck_assert_int_eq(fcntl(fd, F_SETLK, &lock), 0);
-	snprintf(says, sizeof(says), "(pid %d)", (int)getpid());
-
-	refuses(config("a.img"), -EBUSY, says);
-	close(fd);
-}
-END_TEST
-
-/* Requests. */
 
 static int nr_pending;
 
@@ -404,6 +68,68 @@ START_TEST(durable_write_is_in_the_file)
 
 	read_file("a.img", SIZE - 512, in, sizeof(in));
 	ck_assert_mem_eq(in, out, sizeof(in));
+}
+END_TEST
+
+/* Neither needs memory. */
+static int change_space(enum disk_op op, bool unmap, uint64_t at, uint64_t len)
+{
+	struct disk_request request = { .op = op, .unmap = unmap, .at = at, .len = len };
+
+	return submit_and_wait(&request);
+}
+
+static void fill_disk(void)
+{
+	static uint8_t bytes[SIZE];
+
+	memset(bytes, 0x5a, sizeof(bytes));
+	ck_assert_int_eq(open_disk(config("a.img")), 0);
+	ck_assert_int_eq(transfer(DISK_WRITE, 0, bytes, sizeof(bytes), true), 0);
+}
+
+START_TEST(discarded_space_is_the_host_s_again)
+{
+	uint8_t in[2];
+
+	fill_disk();
+	ck_assert_uint_gt(disk_discard_unit(disk), 0);
+	ck_assert_uint_eq(disk_allocated(disk), SIZE);
+
+	ck_assert_int_eq(change_space(DISK_DISCARD, false, SIZE / 2, SIZE / 2), 0);
+
+	ck_assert_uint_eq(disk_allocated(disk), SIZE / 2);
+	read_file("a.img", SIZE / 2 - 1, in, 2);
+	ck_assert_uint_eq(in[0], 0x5a);
+	ck_assert_uint_eq(in[1], 0);
+}
+END_TEST
+
+START_TEST(zeroed_space_goes_only_if_it_may)
+{
+	uint8_t in[2];
+
+	fill_disk();
+	ck_assert_int_eq(change_space(DISK_ZERO, false, 0, SIZE / 2), 0);
+	ck_assert_uint_eq(disk_allocated(disk), SIZE);
+	ck_assert_int_eq(change_space(DISK_ZERO, true, 0, SIZE / 2), 0);
+	ck_assert_uint_eq(disk_allocated(disk), SIZE / 2);
+
+	read_file("a.img", SIZE / 2 - 1, in, 2);
+	ck_assert_uint_eq(in[0], 0);
+	ck_assert_uint_eq(in[1], 0x5a);
+}
+END_TEST
+
+START_TEST(space_is_changed_within_the_disk_in_whole_blocks_only)
+{
+	fill_disk();
+
+	ck_assert_int_eq(change_space(DISK_DISCARD, false, SIZE, 512), -EINVAL);
+	ck_assert_int_eq(change_space(DISK_DISCARD, false, 0, 511), -EINVAL);
+	ck_assert_int_eq(change_space(DISK_ZERO, false, SIZE - 512, 1024), -EINVAL);
+	ck_assert_int_eq(change_space(DISK_ZERO, false, 1, 512), -EINVAL);
+	ck_assert_int_eq(change_space(DISK_ZERO, false, SIZE, 0), 0);
 }
 END_TEST
 
@@ -470,6 +196,8 @@ START_TEST(read_only_disk_is_read_and_flushed_but_not_written)
 	ck_assert_int_eq(open_disk(c), 0);
 
 	ck_assert_int_eq(transfer(DISK_WRITE, 0, bytes, sizeof(bytes), false), -EROFS);
+	ck_assert_int_eq(change_space(DISK_DISCARD, false, 0, 512), -EROFS);
+	ck_assert_int_eq(change_space(DISK_ZERO, false, 0, 512), -EROFS);
 	ck_assert_int_eq(transfer(DISK_READ, 0, in, sizeof(in), false), 0);
 	ck_assert_int_eq(in[0], 0);
 	ck_assert_int_eq(flush(), 0);
@@ -532,6 +260,12 @@ static unsigned cut(uint8_t *buf, size_t len, struct iovec segs[8])
 	return nr;
 }
 
+/* One of DISK_READ to DISK_ZERO in eighths, mostly reads and writes. */
+static const enum disk_op ops[8] = {
+	DISK_READ, DISK_READ, DISK_READ, DISK_WRITE, DISK_WRITE, DISK_WRITE,
+	DISK_ZERO, DISK_DISCARD,
+};
+
 static void random_step(void)
 {
 	static uint8_t buf[LEN_MAX + SLACK];
@@ -541,7 +275,7 @@ static void random_step(void)
 	size_t len = block * (1 + any_below((unsigned)(LEN_MAX / block)));
 	uint64_t at = block * any_below((unsigned)((SIZE - len) / block + 1));
 	struct disk_request request = {
-		.op = any_below(2) ? DISK_READ : DISK_WRITE,
+		.op = ops[any_below(8)], .unmap = any_below(2),
 		.durable = !any_below(8), .at = at, .len = len, .segs = segs,
 	};
 
@@ -549,10 +283,13 @@ static void random_step(void)
 		bytes[i] = (uint8_t)any_below(256);
 	if (request.op == DISK_WRITE)
 		memcpy(model + at, bytes, len);
+	else if (request.op != DISK_READ)
+		memset(model + at, 0, len);
 	request.nr_segs = cut(bytes, len, segs);
 
 	ck_assert_int_eq(submit_and_wait(&request), 0);
-	ck_assert_mem_eq(bytes, model + at, len);
+	if (request.op == DISK_READ)
+		ck_assert_mem_eq(bytes, model + at, len);
 }
 
 static void follow_model(bool direct)
@@ -640,54 +377,6 @@ START_TEST(file_system_without_direct_io_is_refused)
 }
 END_TEST
 
-static TCase *open_tests(void)
-{
-	TCase *tc = tcase_create("open");
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, disk_is_what_the_file_is);
-	tcase_add_test(tc, missing_file_is_named);
-	tcase_add_test(tc, what_is_no_file_is_refused_by_its_kind);
-	tcase_add_test(tc, empty_file_is_refused);
-	tcase_add_test(tc, size_of_half_a_sector_is_refused);
-	tcase_add_test(tc, file_that_cannot_be_written_is_refused_unless_read_only);
-	tcase_add_test(tc, file_that_cannot_even_be_read_is_refused_without_advice);
-	return tc;
-}
-
-static TCase *format_tests(void)
-{
-	TCase *tc = tcase_create("format");
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, format_that_nobody_knows_is_refused);
-	tcase_add_test(tc, format_that_is_not_supported_is_refused_by_name);
-	tcase_add_loop_test(tc, ending_of_another_format_is_refused, 0,
-			    ARRAY_LEN(foreign_names));
-	tcase_add_loop_test(tc, ending_of_another_format_is_overruled_by_the_option, 0,
-			    ARRAY_LEN(foreign_names));
-	tcase_add_loop_test(tc, content_of_another_format_is_refused_not_followed, 0,
-			    ARRAY_LEN(magics));
-	tcase_add_loop_test(tc, content_of_another_format_is_overruled_by_the_option, 0,
-			    ARRAY_LEN(magics));
-	tcase_add_test(tc, name_without_a_known_ending_is_raw);
-	return tc;
-}
-
-static TCase *lock_tests(void)
-{
-	TCase *tc = tcase_create("locks");
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, second_writer_is_refused);
-	tcase_add_test(tc, readers_share);
-	tcase_add_test(tc, reader_and_writer_keep_each_other_out);
-	tcase_add_test(tc, lock_ends_with_the_disk);
-	tcase_add_test(tc, failed_open_leaves_no_lock);
-	tcase_add_test(tc, holder_of_a_process_lock_is_named);
-	return tc;
-}
-
 static TCase *request_tests(void)
 {
 	TCase *tc = tcase_create("requests");
@@ -695,6 +384,9 @@ static TCase *request_tests(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, written_bytes_are_in_the_file);
 	tcase_add_test(tc, durable_write_is_in_the_file);
+	tcase_add_test(tc, discarded_space_is_the_host_s_again);
+	tcase_add_test(tc, zeroed_space_goes_only_if_it_may);
+	tcase_add_test(tc, space_is_changed_within_the_disk_in_whole_blocks_only);
 	tcase_add_test(tc, request_beyond_the_end_fails_and_changes_nothing);
 	tcase_add_test(tc, request_for_parts_of_blocks_is_refused);
 	tcase_add_test(tc, refused_request_ends_later_not_from_within);
@@ -716,9 +408,6 @@ int main(void)
 	SRunner *sr;
 	int failed;
 
-	suite_add_tcase(s, open_tests());
-	suite_add_tcase(s, format_tests());
-	suite_add_tcase(s, lock_tests());
 	suite_add_tcase(s, request_tests());
 
 	sr = srunner_create(s);

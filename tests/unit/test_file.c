@@ -9,6 +9,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -67,6 +68,21 @@ void loop_fdatasync(struct loop *loop, struct loop_io *io, int fd)
 	(void)loop;
 	(void)fd;
 	io->done(io, results[nr_ops++]);
+}
+
+static int last_mode;
+
+void loop_fallocate(struct loop *loop, struct loop_io *io, int fd, int mode, off_t at,
+		    off_t len)
+{
+	int result = results[nr_ops++];
+
+	(void)loop;
+	(void)fd;
+	last_mode = mode;
+	if (!result)
+		memset(content + at, 0, (size_t)len);
+	io->done(io, result);
 }
 
 static struct loop_task *deferred;
@@ -255,6 +271,126 @@ START_TEST(flush_passes_the_result_on)
 }
 END_TEST
 
+/* Space: segs are not looked at. */
+
+static void submit_space(enum disk_op op, bool unmap, uint64_t len)
+{
+	io = (struct file_io){
+		.op = op, .unmap = unmap, .at = AT, .len = len, .done = io_done,
+	};
+	file_submit(&file, NULL, &io);
+}
+
+/* All of [AT, AT+len) and nothing else. */
+static void check_zeros(size_t len)
+{
+	static const uint8_t none[sizeof(content)];
+
+	ck_assert_mem_eq(content + AT, none, len);
+	ck_assert_uint_ne(content[AT - 1], 0);
+	ck_assert_uint_ne(content[AT + len + 1], 0);
+}
+
+START_TEST(discard_makes_a_hole)
+{
+	results[0] = 0;
+	submit_space(DISK_DISCARD, false, LEN);
+
+	ck_assert_int_eq(result, 0);
+	ck_assert_int_eq(nr_ops, 1);
+	ck_assert_int_eq(last_mode, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
+}
+END_TEST
+
+START_TEST(discard_where_no_holes_can_be_is_asked_for_once_and_does_nothing)
+{
+	results[0] = -EOPNOTSUPP;
+	submit_space(DISK_DISCARD, false, LEN);
+	deferred->run(deferred);
+	submit_space(DISK_DISCARD, false, LEN);
+	deferred->run(deferred);
+
+	ck_assert_int_eq(nr_ops, 1);
+	ck_assert_int_eq(nr_done, 2);
+	ck_assert_int_eq(result, 0);
+}
+END_TEST
+
+START_TEST(failing_discard_tells)
+{
+	results[0] = -EIO;
+	submit_space(DISK_DISCARD, false, LEN);
+
+	ck_assert_int_eq(nr_done, 1);
+	ck_assert_int_eq(result, -EIO);
+}
+END_TEST
+
+START_TEST(zeros_keep_their_space_unless_it_may_go)
+{
+	results[0] = results[1] = 0;
+	submit_space(DISK_ZERO, false, LEN);
+	ck_assert_int_eq(last_mode, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE);
+
+	submit_space(DISK_ZERO, true, LEN);
+	ck_assert_int_eq(last_mode, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
+	ck_assert_int_eq(nr_ops, 2);
+	check_zeros(LEN);
+}
+END_TEST
+
+START_TEST(zeros_that_the_file_system_cannot_make_are_written)
+{
+	const size_t len = 2 * 1024 * 1024 / 3 / BLOCK * BLOCK;
+
+	results[0] = results[1] = -EOPNOTSUPP;
+	results[2] = 100;		/* a short write among them */
+	submit_space(DISK_ZERO, true, len);
+
+	ck_assert_int_eq(result, 0);
+	ck_assert_int_eq(nr_done, 1);
+	check_zeros(len);
+}
+END_TEST
+
+START_TEST(zeros_are_written_at_once_when_it_is_known)
+{
+	file.no_zeroing = true;
+	submit_space(DISK_ZERO, false, LEN);
+
+	ck_assert_int_eq(nr_ops, 1);
+	check_zeros(LEN);
+}
+END_TEST
+
+START_TEST(durable_zeros_are_synced_before_they_are_done)
+{
+	results[0] = 0;
+	results[1] = -EINTR;
+	results[2] = -EIO;
+	io = (struct file_io){
+		.op = DISK_ZERO, .durable = true, .at = AT, .len = LEN, .done = io_done,
+	};
+	file_submit(&file, NULL, &io);
+
+	ck_assert_int_eq(nr_ops, 3);
+	ck_assert_int_eq(nr_done, 1);
+	ck_assert_int_eq(result, -EIO);
+}
+END_TEST
+
+START_TEST(interrupted_hole_is_made_again)
+{
+	results[0] = -EINTR;
+	results[1] = 0;
+	submit_space(DISK_DISCARD, false, LEN);
+
+	ck_assert_int_eq(nr_ops, 2);
+	ck_assert_int_eq(result, 0);
+	check_zeros(LEN);
+}
+END_TEST
+
 /* Direct I/O: the loop counts what the kernel would not take. */
 
 static void setup_direct(void)
@@ -366,6 +502,22 @@ START_TEST(direct_flush_needs_no_memory)
 }
 END_TEST
 
+static TCase *space_tests(void)
+{
+	TCase *tc = tcase_create("space");
+
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_test(tc, discard_makes_a_hole);
+	tcase_add_test(tc, discard_where_no_holes_can_be_is_asked_for_once_and_does_nothing);
+	tcase_add_test(tc, failing_discard_tells);
+	tcase_add_test(tc, zeros_keep_their_space_unless_it_may_go);
+	tcase_add_test(tc, zeros_that_the_file_system_cannot_make_are_written);
+	tcase_add_test(tc, zeros_are_written_at_once_when_it_is_known);
+	tcase_add_test(tc, durable_zeros_are_synced_before_they_are_done);
+	tcase_add_test(tc, interrupted_hole_is_made_again);
+	return tc;
+}
+
 int main(void)
 {
 	Suite *s = suite_create("file");
@@ -385,6 +537,7 @@ int main(void)
 	tcase_add_test(tc, refusal_comes_at_the_end_of_the_turn);
 	tcase_add_test(tc, flush_passes_the_result_on);
 	suite_add_tcase(s, tc);
+	suite_add_tcase(s, space_tests());
 
 	tcase_add_checked_fixture(direct, setup_direct, NULL);
 	tcase_add_test(direct, direct_transfer_of_aligned_memory_takes_no_buffer);
