@@ -136,10 +136,10 @@ static int listen_qmp(struct run *run, struct err *err)
 {
 	const struct qmp_server_config config = {
 		.loop = run->loop,
-		.path = run->vm.qmp,
 		.tables = qmp_table_all,
 		.machine = &run->qmp_machine,
 	};
+	int r;
 
 	run->qmp = (struct machine_qmp){
 		.vm = &run->vm,
@@ -147,7 +147,10 @@ static int listen_qmp(struct run *run, struct err *err)
 		.begun = !run->vm.paused,
 	};
 	run->qmp_machine = (struct qmp_machine){ &machine_qmp_ops, &run->qmp };
-	return qmp_server_new(&run->qmp.server, &config, err);
+	r = qmp_server_new(&run->qmp.server, &config, err);
+	if (!r && run->vm.qmp)
+		r = qmp_server_listen(run->qmp.server, run->vm.qmp, err);
+	return r;
 }
 
 static int start(struct run *run, struct err *err)

@@ -28,14 +28,20 @@
 #define ACCEPT_PER_TURN	16
 #define RETRY_NS	CLOCK_NS_PER_S
 
-struct qmp_server {
-	struct qmp_server_config config;
+struct door {
+	struct qmp_server *server;
 	char *path;			/* that we have made; NULL: none */
 	struct stat made;		/* what it was then */
 	int fd;
 	struct loop_watch watch;
 	struct loop_task more;		/* clients than one turn takes */
 	struct loop_timer retry;	/* when there was no descriptor left */
+};
+
+struct qmp_server {
+	struct qmp_server_config config;
+	struct door doors[QMP_SERVER_SOCKETS_MAX];
+	unsigned nr_doors;
 	struct log_limit refusals;
 	struct qmp_fds *fds;
 	struct qmp_limit *limit;
@@ -81,9 +87,10 @@ static int welcome(struct qmp_server *server, int fd, struct err *err)
 }
 
 /* True when another may wait. */
-static bool accept_one(struct qmp_server *server)
+static bool accept_one(struct door *door)
 {
-	int fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept4(door->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct qmp_server *server = door->server;
 	struct err err = { 0 };
 
 	if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
@@ -94,7 +101,7 @@ static bool accept_one(struct qmp_server *server)
 		log_limited(&server->refusals, LOG_WARN, "QMP: cannot accept a client: %s",
 			    strerror(errno));
 		/* Nothing tells when there are descriptors again. */
-		loop_timer_set(server->config.loop, &server->retry, clock_ns() + RETRY_NS);
+		loop_timer_set(server->config.loop, &door->retry, clock_ns() + RETRY_NS);
 		return false;
 	}
 	if (welcome(server, fd, &err) < 0) {
@@ -105,30 +112,30 @@ static bool accept_one(struct qmp_server *server)
 	return true;
 }
 
-static void accept_some(struct qmp_server *server)
+static void accept_some(struct door *door)
 {
 	int left = ACCEPT_PER_TURN;
 
-	while (left && accept_one(server))
+	while (left && accept_one(door))
 		left--;
 	if (!left)
-		loop_defer(server->config.loop, &server->more);
+		loop_defer(door->server->config.loop, &door->more);
 }
 
 static void connected(struct loop_watch *watch, unsigned events)
 {
 	(void)events;
-	accept_some(container_of(watch, struct qmp_server, watch));
+	accept_some(container_of(watch, struct door, watch));
 }
 
 static void accept_more(struct loop_task *task)
 {
-	accept_some(container_of(task, struct qmp_server, more));
+	accept_some(container_of(task, struct door, more));
 }
 
 static void accept_again(struct loop_timer *timer)
 {
-	accept_some(container_of(timer, struct qmp_server, retry));
+	accept_some(container_of(timer, struct door, retry));
 }
 
 /* Events. */
@@ -168,74 +175,107 @@ int qmp_server_take_fd(struct qmp_server *server, const char *name, struct err *
 	return qmp_fds_take(server->fds, name, err);
 }
 
-/* Life. */
+/* Sockets. */
 
-static int open_socket(struct qmp_server *server, struct err *err)
+/* Only our own: somebody may have put another one there. */
+static void remove_socket(const struct door *door)
 {
-	const char *path = server->config.path;
+	struct stat st;
 
-	server->fd = path ? qmp_socket_listen(path, err) :
-			    qmp_socket_adopt(server->config.fd, err);
-	if (server->fd < 0)
-		return server->fd;
-	if (!path)
-		return 0;
-	server->path = strdup(path);
-	if (!server->path)
-		return err_sys(err, -ENOMEM, "cannot serve QMP");
-	if (lstat(path, &server->made))
-		return err_sys(err, -errno, "QMP socket '%s'", path);
+	if (door->path && !lstat(door->path, &st) && st.st_ino == door->made.st_ino &&
+	    st.st_dev == door->made.st_dev)
+		unlink(door->path);
+}
+
+static void close_door(struct door *door)
+{
+	struct loop *loop = door->server->config.loop;
+
+	remove_socket(door);
+	loop_watch_remove(loop, &door->watch);
+	loop_cancel(loop, &door->more);
+	loop_timer_clear(loop, &door->retry);
+	close(door->fd);
+	free(door->path);
+}
+
+/* Takes fd; path is NULL where it was not made by us. */
+static int open_door(struct qmp_server *server, int fd, const char *path, struct err *err)
+{
+	struct door *door = &server->doors[server->nr_doors];
+	int r = 0;
+
+	*door = (struct door){
+		.server = server,
+		.fd = fd,
+		.path = path ? strdup(path) : NULL,
+		.watch.ready = connected,
+		.more.run = accept_more,
+		.retry.fired = accept_again,
+	};
+	if (path && !door->path)
+		r = -ENOMEM;
+	else if (path && lstat(path, &door->made))
+		r = -errno;
+	else
+		r = loop_watch_add(server->config.loop, &door->watch, fd, POLLIN);
+	if (r < 0) {
+		close_door(door);
+		return err_sys(err, r, "cannot serve QMP");
+	}
+	server->nr_doors++;
 	return 0;
 }
 
-static int start(struct qmp_server *server, struct err *err)
+static int have_room(const struct qmp_server *server, struct err *err)
 {
-	const struct qmp_limit_config limit = {
-		.loop = server->config.loop, .pass = tell_all, .ctx = server,
-	};
-	int r = open_socket(server, err);
+	if (server->nr_doors < QMP_SERVER_SOCKETS_MAX)
+		return 0;
+	return err_set(err, -ENOSPC, "QMP is served at %u sockets, the most there may be",
+		       QMP_SERVER_SOCKETS_MAX);
+}
+
+int qmp_server_listen(struct qmp_server *server, const char *path, struct err *err)
+{
+	int fd = have_room(server, err);
+
+	if (fd < 0)
+		return fd;
+	fd = qmp_socket_listen(path, err);
+	return fd < 0 ? fd : open_door(server, fd, path, err);
+}
+
+int qmp_server_adopt(struct qmp_server *server, int fd, struct err *err)
+{
+	int r = have_room(server, err);
 
 	if (r < 0)
 		return r;
-	server->fds = qmp_fds_new();
-	server->limit = qmp_limit_new(&limit);
-	if (!server->fds || !server->limit)
-		return err_sys(err, -ENOMEM, "cannot serve QMP");
-	r = loop_watch_add(server->config.loop, &server->watch, server->fd, POLLIN);
-	return r < 0 ? err_sys(err, r, "cannot serve QMP") : 0;
+	r = qmp_socket_adopt(fd, err);
+	return r < 0 ? r : open_door(server, fd, NULL, err);
 }
+
+/* Life. */
 
 int qmp_server_new(struct qmp_server **ret_server, const struct qmp_server_config *config,
 		   struct err *err)
 {
 	struct qmp_server *server = calloc(1, sizeof(*server));
-	int r;
+	const struct qmp_limit_config limit = {
+		.loop = config->loop, .pass = tell_all, .ctx = server,
+	};
 
 	if (!server)
 		return err_sys(err, -ENOMEM, "cannot serve QMP");
 	server->config = *config;
-	server->fd = -1;
-	server->watch.ready = connected;
-	server->more.run = accept_more;
-	server->retry.fired = accept_again;
-	r = start(server, err);
-	server->config.path = NULL;
-	if (r < 0) {
+	server->fds = qmp_fds_new();
+	server->limit = qmp_limit_new(&limit);
+	if (!server->fds || !server->limit) {
 		qmp_server_free(server);
-		return r;
+		return err_sys(err, -ENOMEM, "cannot serve QMP");
 	}
 	*ret_server = server;
 	return 0;
-}
-
-/* Only our own: somebody may have put another one there. */
-static void remove_socket(const struct qmp_server *server)
-{
-	struct stat st;
-
-	if (server->path && !lstat(server->path, &st) && st.st_ino == server->made.st_ino &&
-	    st.st_dev == server->made.st_dev)
-		unlink(server->path);
 }
 
 struct qmp_server *qmp_server_free(struct qmp_server *server)
@@ -244,19 +284,14 @@ struct qmp_server *qmp_server_free(struct qmp_server *server)
 
 	if (!server)
 		return NULL;
-	remove_socket(server);
-	loop_watch_remove(server->config.loop, &server->watch);
-	loop_cancel(server->config.loop, &server->more);
-	loop_timer_clear(server->config.loop, &server->retry);
+	while (server->nr_doors)
+		close_door(&server->doors[--server->nr_doors]);
 	for (unsigned i = 0; i < server->nr_clients; i++) {
 		qmp_client_drain(server->clients[i], until);
 		qmp_client_free(server->clients[i]);
 	}
 	qmp_limit_free(server->limit);
 	qmp_fds_free(server->fds);
-	if (server->fd >= 0)
-		close(server->fd);
-	free(server->path);
 	free(server);
 	return NULL;
 }

@@ -2,7 +2,7 @@
 /*
  * fake_server.c - serves QMP for a fake machine, until quit.
  *
- *	fake_server PATH | fd=N
+ *	fake_server {PATH | fd=N}...
  *
  * Prints "ready" when clients can connect.
  */
@@ -29,22 +29,31 @@ static int fail(const struct err *err)
 	return EXIT_FAILURE;
 }
 
+/* Each is a path, or fd=N: a socket that listens. */
+static int listen_at(struct qmp_server *server, char **sockets, struct err *err)
+{
+	int r = 0;
+
+	for (; *sockets && !r; sockets++)
+		r = !strncmp(*sockets, "fd=", 3) ?
+		    qmp_server_adopt(server, atoi(*sockets + 3), err) :
+		    qmp_server_listen(server, *sockets, err);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	struct fake_machine fake;
-	struct qmp_server *server;
+	struct qmp_server *server = NULL;
 	struct err err = { 0 };
 	struct qmp_server_config config = {
 		.tables = fake_machine_tables,
 		.machine = &fake.machine,
 	};
+	int r;
 
-	if (argc != 2)
+	if (argc < 2)
 		return EXIT_FAILURE;
-	if (!strncmp(argv[1], "fd=", 3))
-		config.fd = atoi(argv[1] + 3);
-	else
-		config.path = argv[1];
 	signal(SIGPIPE, SIG_IGN);
 	fake_machine_init(&fake);
 	fake.event = send_event;
@@ -52,7 +61,12 @@ int main(int argc, char **argv)
 	if (loop_new(&fake.loop, &err) < 0)
 		return fail(&err);
 	config.loop = fake.loop;
-	if (qmp_server_new(&server, &config, &err) < 0) {
+	r = qmp_server_new(&server, &config, &err);
+	if (!r)
+		r = listen_at(server, argv + 1, &err);
+	if (r < 0) {
+		fake_machine_fini(&fake);
+		qmp_server_free(server);
 		loop_free(fake.loop);
 		return fail(&err);
 	}

@@ -122,6 +122,24 @@ class SocketTest(unittest.TestCase):
                 client.execute('quit')
         self.assertEqual(server.returncode, 0)
 
+    def test_clients_of_all_sockets_are_told_the_same(self):
+        other = self.path + '2'
+        with subprocess.Popen([SERVER, self.path, other], stdout=subprocess.PIPE) as server:
+            self.assertEqual(server.stdout.readline(), b'ready\n')
+            with qmp.Client(self.path) as one, qmp.Client(other) as two:
+                one.command('stop')
+                self.assertEqual(two.command('query-status')['status'], 'paused')
+                self.assertEqual([event['event'] for event in two.events], ['STOP'])
+                two.execute('quit')
+        self.assertEqual(os.listdir(os.path.dirname(self.path)), [])
+
+    def test_no_more_sockets_than_the_limit_are_served(self):
+        more = [f'{self.path}{i}' for i in range(9)]
+        done = subprocess.run([SERVER, *more], capture_output=True, text=True,
+                              timeout=qmp.TIMEOUT, check=False)
+        self.assertIn('served at 8 sockets', done.stderr)
+        self.assertEqual(os.listdir(os.path.dirname(self.path)), [])
+
     def test_descriptor_that_does_not_listen_is_refused(self):
         self.assertIn('no Unix stream socket that listens', self.refused('fd=0'))
         self.assertIn('no Unix stream socket that listens', self.refused('fd=99'))
