@@ -33,7 +33,7 @@
 struct qmp_client {
 	struct qmp_client_config config;
 	struct qmp_session *session;
-	struct qmp_socket_peer peer;
+	struct unix_socket_peer peer;
 	int fd;
 	bool dead;			/* gone() comes soon */
 	bool ended;			/* there is no more input to come */
@@ -276,7 +276,7 @@ static void session_ready(void *ctx)
 /* From outside. */
 
 int qmp_client_new(struct qmp_client **ret_client, const struct qmp_client_config *config,
-		   int fd, struct qmp_socket_peer peer)
+		   int fd, struct unix_socket_peer peer)
 {
 	struct qmp_client *client = calloc(1, sizeof(*client));
 	const struct qmp_session_config session = {

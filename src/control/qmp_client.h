@@ -11,7 +11,7 @@
 #ifndef CONTROL_QMP_CLIENT_H
 #define CONTROL_QMP_CLIENT_H
 
-#include "qmp_socket.h"
+#include "base/unix_socket.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -39,7 +39,7 @@ struct qmp_client_config {
 
 /* fd is non-blocking.  It is taken unless this fails, with -ENOMEM. */
 int qmp_client_new(struct qmp_client **ret_client, const struct qmp_client_config *config,
-		   int fd, struct qmp_socket_peer peer);
+		   int fd, struct unix_socket_peer peer);
 struct qmp_client *qmp_client_free(struct qmp_client *client);	/* -> NULL */
 
 /* An event, as a line. */

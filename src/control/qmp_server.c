@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/unix_socket.h"
 #include "control/qmp_event.h"
 #include "control/qmp_type.h"
 #include "loop/loop.h"
@@ -12,7 +13,6 @@
 #include "qmp_fds.h"
 #include "qmp_limit.h"
 #include "qmp_line.h"
-#include "qmp_socket.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -72,8 +72,8 @@ static int welcome(struct qmp_server *server, int fd, struct err *err)
 		.gone = client_gone,
 		.ctx = server,
 	};
-	struct qmp_socket_peer peer;
-	int r = qmp_socket_peer(fd, &peer, err);
+	struct unix_socket_peer peer;
+	int r = unix_socket_peer("QMP", fd, &peer, err);
 
 	if (r < 0)
 		return r;
@@ -241,7 +241,7 @@ int qmp_server_listen(struct qmp_server *server, const char *path, struct err *e
 
 	if (fd < 0)
 		return fd;
-	fd = qmp_socket_listen(path, err);
+	fd = unix_socket_listen("QMP", path, err);
 	return fd < 0 ? fd : open_door(server, fd, path, err);
 }
 
@@ -251,7 +251,7 @@ int qmp_server_adopt(struct qmp_server *server, int fd, struct err *err)
 
 	if (r < 0)
 		return r;
-	r = qmp_socket_adopt(fd, err);
+	r = unix_socket_adopt("QMP", fd, err);
 	return r < 0 ? r : open_door(server, fd, NULL, err);
 }
 

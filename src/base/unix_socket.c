@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "qmp_socket.h"
+#include "base/unix_socket.h"
 
 #include "base/err.h"
 
@@ -18,36 +18,37 @@
 /* A non-blocking connect fails when it is full, so as many as are let in. */
 #define BACKLOG	64
 
-static int address_of(struct sockaddr_un *address, const char *path, struct err *err)
+static int address_of(struct sockaddr_un *address, const char *what, const char *path,
+		      struct err *err)
 {
 	size_t len = strlen(path);
 
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (!len)
-		return err_set(err, -EINVAL, "the path of a QMP socket is empty");
+		return err_set(err, -EINVAL, "the path of a %s socket is empty", what);
 	if (len >= sizeof(address->sun_path))
 		return err_set(err, -ENAMETOOLONG,
-			       "QMP socket '%.64s...': the path has %zu bytes, and sockets "
-			       "take %zu: choose a shorter one", path, len,
+			       "%s socket '%.64s...': the path has %zu bytes, and sockets "
+			       "take %zu: choose a shorter one", what, path, len,
 			       sizeof(address->sun_path) - 1);
 	memcpy(address->sun_path, path, len);
 	return 0;
 }
 
-static int new_socket(struct err *err)
+static int new_socket(const char *what, struct err *err)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	return fd < 0 ? err_sys(err, -errno, "cannot make a QMP socket") : fd;
+	return fd < 0 ? err_sys(err, -errno, "cannot make a %s socket", what) : fd;
 }
 
 /*
  * Does a connect get through to anyone?  A full backlog (EAGAIN) is somebody's.
  * 1, 0 or a negative errno.
  */
-static int is_served(const struct sockaddr_un *address, struct err *err)
+static int is_served(const char *what, const struct sockaddr_un *address, struct err *err)
 {
-	int fd = new_socket(err);
+	int fd = new_socket(what, err);
 	int r = 0;
 
 	if (fd < 0)
@@ -55,31 +56,33 @@ static int is_served(const struct sockaddr_un *address, struct err *err)
 	if (!connect(fd, (const struct sockaddr *)address, sizeof(*address)) || errno == EAGAIN)
 		r = 1;
 	else if (errno != ECONNREFUSED && errno != ENOENT)
-		r = err_sys(err, -errno, "QMP socket '%s'", address->sun_path);
+		r = err_sys(err, -errno, "%s socket '%s'", what, address->sun_path);
 	close(fd);
 	return r;
 }
 
 /* What is there is a socket that nobody serves, or the reason why it stays. */
-static int remove_stale(const struct sockaddr_un *address, struct err *err)
+static int remove_stale(const char *what, const struct sockaddr_un *address, struct err *err)
 {
 	const char *path = address->sun_path;
 	struct stat st;
 	int r;
 
 	if (lstat(path, &st))
-		return errno == ENOENT ? 0 : err_sys(err, -errno, "QMP socket '%s'", path);
+		return errno == ENOENT ? 0 :
+		       err_sys(err, -errno, "%s socket '%s'", what, path);
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, -EEXIST, "QMP socket '%s': there is something else: "
-			       "choose another path", path);
-	r = is_served(address, err);
+		return err_set(err, -EEXIST, "%s socket '%s': there is something else: "
+			       "choose another path", what, path);
+	r = is_served(what, address, err);
 	if (r < 0)
 		return r;
 	if (r)
-		return err_set(err, -EADDRINUSE, "QMP socket '%s': another process listens "
-			       "there", path);
+		return err_set(err, -EADDRINUSE, "%s socket '%s': another process listens "
+			       "there", what, path);
 	if (unlink(path) && errno != ENOENT)
-		return err_sys(err, -errno, "cannot remove the stale QMP socket '%s'", path);
+		return err_sys(err, -errno, "cannot remove the stale %s socket '%s'",
+			       what, path);
 	return 0;
 }
 
@@ -107,13 +110,14 @@ static int lock_folder(const char *path)
 	return fd;
 }
 
-static int bind_at(int fd, const struct sockaddr_un *address, struct err *err)
+static int bind_at(const char *what, int fd, const struct sockaddr_un *address,
+		   struct err *err)
 {
 	int folder = lock_folder(address->sun_path);
 	int r = bind_private(fd, address);
 
 	if (r == -EADDRINUSE) {
-		r = remove_stale(address, err);
+		r = remove_stale(what, address, err);
 		if (r < 0)
 			goto out;
 		r = bind_private(fd, address);
@@ -121,25 +125,25 @@ static int bind_at(int fd, const struct sockaddr_un *address, struct err *err)
 	if (!r && listen(fd, BACKLOG))
 		r = -errno;
 	if (r < 0)
-		err_sys(err, r, "cannot make QMP socket '%s'", address->sun_path);
+		err_sys(err, r, "cannot make %s socket '%s'", what, address->sun_path);
 out:
 	if (folder >= 0)
 		close(folder);
 	return r;
 }
 
-int qmp_socket_listen(const char *path, struct err *err)
+int unix_socket_listen(const char *what, const char *path, struct err *err)
 {
 	struct sockaddr_un address;
-	int r = address_of(&address, path, err);
+	int r = address_of(&address, what, path, err);
 	int fd;
 
 	if (r < 0)
 		return r;
-	fd = new_socket(err);
+	fd = new_socket(what, err);
 	if (fd < 0)
 		return fd;
-	r = bind_at(fd, &address, err);
+	r = bind_at(what, fd, &address, err);
 	if (r < 0) {
 		close(fd);
 		return r;
@@ -155,7 +159,7 @@ static bool has_option(int fd, int option, int wanted)
 	return !getsockopt(fd, SOL_SOCKET, option, &value, &len) && value == wanted;
 }
 
-int qmp_socket_adopt(int fd, struct err *err)
+int unix_socket_adopt(const char *what, int fd, struct err *err)
 {
 	if (!has_option(fd, SO_DOMAIN, AF_UNIX) || !has_option(fd, SO_TYPE, SOCK_STREAM) ||
 	    !has_option(fd, SO_ACCEPTCONN, 1))
@@ -163,20 +167,21 @@ int qmp_socket_adopt(int fd, struct err *err)
 			       "descriptor %d is no Unix stream socket that listens", fd);
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) ||
 	    fcntl(fd, F_SETFD, FD_CLOEXEC))
-		return err_sys(err, -errno, "cannot use descriptor %d for QMP", fd);
+		return err_sys(err, -errno, "cannot use descriptor %d for %s", fd, what);
 	return fd;
 }
 
-int qmp_socket_peer(int fd, struct qmp_socket_peer *ret_peer, struct err *err)
+int unix_socket_peer(const char *what, int fd, struct unix_socket_peer *ret_peer,
+		     struct err *err)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
-		return err_sys(err, -errno, "cannot tell who a QMP client is");
-	*ret_peer = (struct qmp_socket_peer){ .pid = peer.pid, .uid = peer.uid };
+		return err_sys(err, -errno, "cannot tell who a %s client is", what);
+	*ret_peer = (struct unix_socket_peer){ .pid = peer.pid, .uid = peer.uid };
 	if (peer.uid && peer.uid != geteuid())
-		return err_set(err, -EACCES, "user %u may not use our QMP socket",
-			       (unsigned)peer.uid);
+		return err_set(err, -EACCES, "user %u may not use our %s socket",
+			       (unsigned)peer.uid, what);
 	return 0;
 }
