@@ -44,6 +44,7 @@ struct boot_config {
 	unsigned nr_cpus;		/* at least 1; APIC ids 0 to nr_cpus-1 */
 	gpa_t pci_mmio64_at;		/* 64-bit PCI window; len 0: none */
 	uint64_t pci_mmio64_len;
+	uint32_t hotplug_slots;		/* bit n: devices may come to or leave slot n */
 };
 
 /*

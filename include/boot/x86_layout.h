@@ -62,6 +62,7 @@
 #define X86_PORT_COM1		0x3f8
 #define X86_PORT_PVPANIC	0x505
 #define X86_PORT_ACPI		0x600	/* struct of X86_ACPI_* below */
+#define X86_PORT_HOTPLUG	0x610	/* struct of X86_HOTPLUG_* below */
 #define X86_PORT_PCI_CONFIG	0xcf8	/* address, data at +4 */
 
 /* Registers at X86_PORT_ACPI, one byte each (devices/acpi_power.h). */
@@ -74,6 +75,18 @@
 #define X86_ACPI_RESET_VALUE	1
 #define X86_ACPI_S5_TYPE	5
 #define X86_ACPI_EVENT_POWER	0x01
+
+/* Registers at X86_PORT_HOTPLUG, four bytes each (devices/acpi_hotplug.h). */
+#define X86_HOTPLUG_COME	0x0	/* reading returns and clears */
+#define X86_HOTPLUG_GO		0x4	/* reading returns and clears */
+#define X86_HOTPLUG_EJECT	0x8
+#define X86_HOTPLUG_STATUS	0xc
+#define X86_HOTPLUG_REGS	0x10
+
+#define X86_HOTPLUG_DEVICE_CHECK 1
+#define X86_HOTPLUG_EJECT_REQUEST 3
+#define X86_HOTPLUG_EVENT_SHIFT	8
+#define X86_HOTPLUG_STATUS_SHIFT 16
 
 /* Global system interrupts. */
 #define X86_GSI_COM1		4	/* edge, active high */

@@ -32,6 +32,7 @@
 #define METHOD_SERIALIZED	BIT32(3)
 #define REGION_SYSTEM_IO	1
 #define FIELD_BYTE_ACCESS	1
+#define FIELD_DWORD_ACCESS	3
 
 void aml_init(struct aml *aml, void *bytes, size_t cap)
 {
@@ -252,7 +253,8 @@ void aml_buffer(struct aml *aml, const void *bytes, size_t len)
 	aml_end(aml, mark);
 }
 
-void aml_port_byte(struct aml *aml, const char *region, const char *name, uint16_t port)
+void aml_port_registers(struct aml *aml, const char *region, uint16_t at, unsigned size,
+			const char *const *names, unsigned nr)
 {
 	uint8_t bits[4];
 	size_t mark;
@@ -261,16 +263,18 @@ void aml_port_byte(struct aml *aml, const char *region, const char *name, uint16
 	put_byte(aml, OP_EXT_REGION);
 	aml_path(aml, region);
 	put_byte(aml, REGION_SYSTEM_IO);
-	aml_integer(aml, port);
-	aml_integer(aml, 1);
+	aml_integer(aml, at);
+	aml_integer(aml, size * nr);
 
 	put_byte(aml, OP_EXT);
 	put_byte(aml, OP_EXT_FIELD);
 	mark = aml->len;
 	aml_path(aml, region);
-	put_byte(aml, FIELD_BYTE_ACCESS);
-	aml_path(aml, name);
-	put_bytes(aml, bits, encode_package_len(bits, 8));
+	put_byte(aml, size == 1 ? FIELD_BYTE_ACCESS : FIELD_DWORD_ACCESS);
+	for (unsigned i = 0; i < nr; i++) {
+		aml_path(aml, names[i]);
+		put_bytes(aml, bits, encode_package_len(bits, 8 * size));
+	}
 	aml_end(aml, mark);
 }
 

@@ -34,8 +34,10 @@ enum aml_op {
 	AML_LOCAL0	 = 0x60,
 	AML_ARG0	 = 0x68,
 	AML_ARG1	 = 0x69,
+	AML_ARG2	 = 0x6a,
 	AML_ARG3	 = 0x6b,
 	AML_STORE	 = 0x70,	/* value, target */
+	AML_SHIFT_LEFT	 = 0x79,	/* value, count, target */
 	AML_AND		 = 0x7b,	/* value, value, target */
 	AML_OR		 = 0x7d,	/* value, value, target */
 	AML_NOTIFY	 = 0x86,	/* object, value */
@@ -67,8 +69,9 @@ void aml_string(struct aml *aml, const char *text);
 void aml_eisa_id(struct aml *aml, const char *id);	/* "PNP0501" */
 void aml_buffer(struct aml *aml, const void *bytes, size_t len);
 
-/* A name for the byte at an I/O port. */
-void aml_port_byte(struct aml *aml, const char *region, const char *name, uint16_t port);
+/* Names for registers of 1 or 4 bytes, nr of them one after the other from a port on. */
+void aml_port_registers(struct aml *aml, const char *region, uint16_t at, unsigned size,
+			const char *const *names, unsigned nr);
 
 /* The value of a _CRS: a block of descriptors that ends in its own way. */
 size_t aml_resources(struct aml *aml);

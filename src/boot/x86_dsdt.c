@@ -3,7 +3,8 @@
  * x86_dsdt.c - the devices of the machine that cannot be enumerated.
  *
  * PCI functions are not here: the guest finds them by itself, and since all of
- * them interrupt by MSI-X there is no _PRT.
+ * them interrupt by MSI-X there is no _PRT.  Slots are, where functions may come
+ * and go.
  */
 #include "boot/x86_acpi.h"
 
@@ -51,10 +52,12 @@ static void put_cpu(struct aml *aml, unsigned id)
 	aml_end(aml, device);
 }
 
-/* Of what the OS may ask to control natively (PCI firmware spec 3.3, 4.5.1). */
-#define OSC_HOT_PLUG		BIT32(0)
+/*
+ * Of what the OS may ask to control natively (PCI firmware spec 3.3, 4.5.1).  Hot
+ * plug is not among it: that goes by the methods below.
+ */
 #define OSC_CAPABILITIES	BIT32(4)
-#define OSC_GRANTED		(OSC_HOT_PLUG | OSC_CAPABILITIES)
+#define OSC_GRANTED		OSC_CAPABILITIES
 
 /* What comes back in the first dword (ACPI 6.2.11). */
 #define OSC_BAD_UUID		BIT32(2)
@@ -144,6 +147,146 @@ static void put_osc(struct aml *aml)
 	aml_end(aml, method);
 }
 
+static void slot_name(char name[5], unsigned slot)
+{
+	snprintf(name, 5, "S%03X", slot & 0xfff);
+}
+
+/*
+ *	Device (S007) {
+ *		Name (_ADR, 0x00070000)
+ *		Name (_SUN, 7)
+ *		Method (_EJ0, 1, Serialized) { HEJC = 7 }
+ *		Method (_OST, 3, Serialized) { HOST (7, Arg0, Arg1) }
+ *	}
+ */
+static void put_slot(struct aml *aml, unsigned slot)
+{
+	size_t device, method;
+	char name[5];
+
+	slot_name(name, slot);
+	device = aml_device(aml, name);
+	name_integer(aml, "_ADR", slot << 16);
+	name_integer(aml, "_SUN", slot);
+
+	method = aml_method(aml, "_EJ0", 1);
+	aml_op(aml, AML_STORE);
+	aml_integer(aml, slot);
+	aml_path(aml, "HEJC");
+	aml_end(aml, method);
+
+	method = aml_method(aml, "_OST", 3);
+	aml_path(aml, "HOST");
+	aml_integer(aml, slot);
+	aml_op(aml, AML_ARG0);
+	aml_op(aml, AML_ARG1);
+	aml_end(aml, method);
+	aml_end(aml, device);
+}
+
+/* Local0 |= (argument & mask) << shift */
+static void put_or_shifted(struct aml *aml, enum aml_op argument, uint32_t mask, unsigned shift)
+{
+	aml_op(aml, AML_OR);
+	aml_op(aml, AML_LOCAL0);
+	aml_op(aml, AML_SHIFT_LEFT);
+	aml_op(aml, AML_AND);
+	aml_op(aml, argument);
+	aml_integer(aml, mask);
+	aml_integer(aml, AML_NO_TARGET);
+	aml_integer(aml, shift);
+	aml_integer(aml, AML_NO_TARGET);
+	aml_op(aml, AML_LOCAL0);
+}
+
+/*
+ *	Method (HOST, 3, Serialized) {
+ *		Local0 = Arg0
+ *		Local0 |= (Arg1 & 0xff) << X86_HOTPLUG_EVENT_SHIFT
+ *		Local0 |= (Arg2 & 0xffff) << X86_HOTPLUG_STATUS_SHIFT
+ *		HSTS = Local0
+ *	}
+ */
+static void put_slot_status(struct aml *aml)
+{
+	size_t method = aml_method(aml, "HOST", 3);
+
+	aml_op(aml, AML_STORE);
+	aml_op(aml, AML_ARG0);
+	aml_op(aml, AML_LOCAL0);
+	put_or_shifted(aml, AML_ARG1, 0xff, X86_HOTPLUG_EVENT_SHIFT);
+	put_or_shifted(aml, AML_ARG2, 0xffff, X86_HOTPLUG_STATUS_SHIFT);
+	aml_op(aml, AML_STORE);
+	aml_op(aml, AML_LOCAL0);
+	aml_path(aml, "HSTS");
+	aml_end(aml, method);
+}
+
+/*
+ *	Method (HNTF, 2, Serialized) {
+ *		If (Arg0 & 1 << 7) { Notify (S007, Arg1) }
+ *		...
+ *	}
+ */
+static void put_notify_slots(struct aml *aml, uint32_t slots)
+{
+	size_t method = aml_method(aml, "HNTF", 2);
+	char name[5];
+
+	for (unsigned slot = 0; slot < 32; slot++) {
+		size_t branch;
+
+		if (!(slots & BIT32(slot)))
+			continue;
+		slot_name(name, slot);
+		branch = aml_if(aml);
+		aml_op(aml, AML_AND);
+		aml_op(aml, AML_ARG0);
+		aml_integer(aml, BIT32(slot));
+		aml_integer(aml, AML_NO_TARGET);
+		aml_op(aml, AML_NOTIFY);
+		aml_path(aml, name);
+		aml_op(aml, AML_ARG1);
+		aml_end(aml, branch);
+	}
+	aml_end(aml, method);
+}
+
+/*
+ *	Method (HEVT, 0, Serialized) {
+ *		HNTF (HCOM, X86_HOTPLUG_DEVICE_CHECK)
+ *		HNTF (HGO, X86_HOTPLUG_EJECT_REQUEST)
+ *	}
+ *
+ * A device that came and is to go again is seen first.
+ */
+static void put_slot_events(struct aml *aml)
+{
+	size_t method = aml_method(aml, "HEVT", 0);
+
+	aml_path(aml, "HNTF");
+	aml_path(aml, "HCOM");
+	aml_integer(aml, X86_HOTPLUG_DEVICE_CHECK);
+	aml_path(aml, "HNTF");
+	aml_path(aml, "HGO");
+	aml_integer(aml, X86_HOTPLUG_EJECT_REQUEST);
+	aml_end(aml, method);
+}
+
+static void put_hotplug(struct aml *aml, uint32_t slots)
+{
+	static const char *const registers[] = { "HCOM", "HGO", "HEJC", "HSTS" };
+
+	aml_port_registers(aml, "HREG", X86_PORT_HOTPLUG, 4, registers, ARRAY_LEN(registers));
+	put_slot_status(aml);
+	for (unsigned slot = 0; slot < 32; slot++)
+		if (slots & BIT32(slot))
+			put_slot(aml, slot);
+	put_notify_slots(aml, slots);
+	put_slot_events(aml);
+}
+
 static void put_pci(struct aml *aml, const struct boot_config *config)
 {
 	size_t device = aml_device(aml, "PCI0");
@@ -166,6 +309,7 @@ static void put_pci(struct aml *aml, const struct boot_config *config)
 	aml_resources_end(aml, resources);
 
 	put_osc(aml);
+	put_hotplug(aml, config->hotplug_slots);
 	aml_end(aml, device);
 }
 
@@ -181,6 +325,7 @@ static void put_board(struct aml *aml)
 	resources = aml_resources(aml);
 	aml_resource_memory(aml, X86_ECAM_AT, X86_ECAM_LEN);
 	aml_resource_ports(aml, X86_PORT_ACPI, X86_ACPI_REGS);
+	aml_resource_ports(aml, X86_PORT_HOTPLUG, X86_HOTPLUG_REGS);
 	aml_resources_end(aml, resources);
 	aml_end(aml, device);
 }
@@ -239,16 +384,19 @@ static void put_power_button(struct aml *aml)
 }
 
 /*
- * The generic event device (ACPI 5.6.9).  Reading EVTS clears it, so one read
- * serves all events at once.
+ * The generic event device (ACPI 5.6.9).  Its interrupt says no more than that
+ * there may be something to see, in any of the registers.  Reading clears them,
+ * so one look serves all events at once.
  *
  *	Method (_EVT, 1, Serialized) {
  *		Local0 = EVTS
  *		If (Local0 & X86_ACPI_EVENT_POWER) { Notify (\_SB.PWRB, 0x80) }
+ *		\_SB.PCI0.HEVT ()
  *	}
  */
 static void put_events(struct aml *aml)
 {
+	static const char *const registers[] = { "EVTS" };
 	size_t device = aml_device(aml, "GED");
 	size_t resources, method, branch;
 
@@ -259,7 +407,8 @@ static void put_events(struct aml *aml)
 	resources = aml_resources(aml);
 	aml_resource_interrupt(aml, X86_GSI_ACPI);
 	aml_resources_end(aml, resources);
-	aml_port_byte(aml, "EVTR", "EVTS", X86_PORT_ACPI + X86_ACPI_EVENTS);
+	aml_port_registers(aml, "EVTR", X86_PORT_ACPI + X86_ACPI_EVENTS, 1, registers,
+			   ARRAY_LEN(registers));
 
 	method = aml_method(aml, "_EVT", 1);
 	aml_op(aml, AML_STORE);
@@ -274,6 +423,7 @@ static void put_events(struct aml *aml)
 	aml_path(aml, "\\_SB.PWRB");
 	aml_integer(aml, 0x80);		/* button pressed (Table 5.169) */
 	aml_end(aml, branch);
+	aml_path(aml, "\\_SB.PCI0.HEVT");
 	aml_end(aml, method);
 	aml_end(aml, device);
 }

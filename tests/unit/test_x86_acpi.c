@@ -230,6 +230,16 @@ START_TEST(each_cpu_is_a_device)
 }
 END_TEST
 
+START_TEST(each_slot_for_hot_plug_is_a_device)
+{
+	config.hotplug_slots = BIT32(0) | BIT32(31);
+
+	ck_assert(dsdt_has("S000", 4));
+	ck_assert(dsdt_has("S01F", 4));
+	ck_assert(!dsdt_has("S001", 4));
+}
+END_TEST
+
 START_TEST(window_of_64_bits_is_told)
 {
 	const char window[] = "\0\0\0\0\x04\0\0\0" "\xff\xff\xff\x3f\x04\0\0\0";
@@ -321,6 +331,7 @@ int main(void)
 	tcase_add_test(tc, madt_has_no_overrides);
 	tcase_add_test(tc, cpus_from_255_on_are_x2apics);
 	tcase_add_test(tc, each_cpu_is_a_device);
+	tcase_add_test(tc, each_slot_for_hot_plug_is_a_device);
 	tcase_add_test(tc, window_of_64_bits_is_told);
 	tcase_add_test(tc, without_a_window_of_64_bits_there_is_none);
 	tcase_add_test(tc, a_thousand_cpus_fit);

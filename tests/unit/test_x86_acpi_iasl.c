@@ -58,12 +58,13 @@ static void assert_iasl_accepts(uint64_t table_at)
 	ck_assert_msg(system(command) == 0, "iasl rejects %s", path);
 }
 
-static void assert_iasl_accepts_all(unsigned nr_cpus)
+static void assert_iasl_accepts_all(unsigned nr_cpus, uint32_t hotplug_slots)
 {
 	const struct boot_config config = {
 		.nr_cpus = nr_cpus,
 		.pci_mmio64_at = 16 * GiB,
 		.pci_mmio64_len = 64 * GiB,
+		.hotplug_slots = hotplug_slots,
 	};
 	const uint8_t *xsdt;
 	uint64_t xsdt_at;
@@ -81,19 +82,19 @@ static void assert_iasl_accepts_all(unsigned nr_cpus)
 
 START_TEST(tables_of_one_cpu)
 {
-	assert_iasl_accepts_all(1);
+	assert_iasl_accepts_all(1, 0);
 }
 END_TEST
 
 START_TEST(tables_of_4_cpus)
 {
-	assert_iasl_accepts_all(4);
+	assert_iasl_accepts_all(4, 0x3ff);
 }
 END_TEST
 
 START_TEST(tables_of_300_cpus)
 {
-	assert_iasl_accepts_all(300);
+	assert_iasl_accepts_all(300, UINT32_MAX);
 }
 END_TEST
 
