@@ -10,6 +10,9 @@
  *	                 v  | resume()
  *	                paused
  *
+ * A guest that switches itself off, panics or restarts ends the machine or starts
+ * anew, or the machine is paused and kept for a while: machine_set_actions().
+ *
  * A reset replaces the whole board, so nothing of what the guest did before can
  * be left behind; disks, network back ends and the console stay.
  *
@@ -28,7 +31,16 @@ struct err;
 struct loop;
 struct machine;
 struct pci_bus;
+struct vm_action_config;
 struct vm_config;
+
+enum machine_state {
+	MACHINE_PRELAUNCH,	/* its guest has done nothing yet */
+	MACHINE_RUNNING,
+	MACHINE_PAUSED,
+	MACHINE_SHUT_DOWN,	/* paused when the guest switched itself off */
+	MACHINE_CRASHED,	/* paused when its kernel panicked */
+};
 
 enum machine_end {
 	MACHINE_POWEROFF,	/* the guest switched itself off, or see machine_shut_down() */
@@ -42,8 +54,10 @@ enum machine_event {
 	MACHINE_RESUME,
 	MACHINE_POWERDOWN,	/* the power button was pressed */
 	MACHINE_RESET,		/* cause */
-	MACHINE_PANICKED,	/* the guest's kernel said so; its end follows */
-	MACHINE_SHUTDOWN,	/* cause; the end */
+	MACHINE_PANICKED,	/* the guest's kernel said so; MACHINE_SHUTDOWN follows */
+	MACHINE_PANIC_STOPS,	/* ... MACHINE_STOP follows */
+	MACHINE_PANIC_IGNORED,	/* ... it runs on */
+	MACHINE_SHUTDOWN,	/* cause; the end, or MACHINE_STOP follows */
 };
 
 enum machine_cause {
@@ -92,13 +106,18 @@ void machine_force(struct machine *machine, enum machine_cause cause);
 /*
  * When machine_pause() returns, no vCPU runs and nothing is in flight; the
  * guest's clocks stand still until machine_resume().  What is so already is left
- * alone.  A machine that is reset while paused stays paused.
+ * alone.  A machine that is reset while paused does not run: it is as before its
+ * launch.  -EPERM when nothing but a reset can make it run again.
  */
 void machine_pause(struct machine *machine);
-void machine_resume(struct machine *machine);
-bool machine_paused(const struct machine *machine);
+int machine_resume(struct machine *machine, struct err *err);
+enum machine_state machine_state(const struct machine *machine);
 
-/* As the reset button would. */
+/* What is done from now on; at first what the configuration says. */
+const struct vm_action_config *machine_actions(const struct machine *machine);
+void machine_set_actions(struct machine *machine, const struct vm_action_config *actions);
+
+/* As the reset button would; an action may make it a shutdown. */
 void machine_reset(struct machine *machine);
 
 /* Ask the guest, and leave the rest to it. */

@@ -35,6 +35,18 @@ struct vm_net_config {
 	uint8_t mac[6];			/* all zero: made up */
 };
 
+/* What the machine does when its guest does something. */
+enum vm_reboot { VM_REBOOT_RESET, VM_REBOOT_SHUTDOWN };
+enum vm_shutdown { VM_SHUTDOWN_POWEROFF, VM_SHUTDOWN_PAUSE };
+enum vm_panic { VM_PANIC_PAUSE, VM_PANIC_SHUTDOWN, VM_PANIC_EXIT_FAILURE, VM_PANIC_NONE };
+
+struct vm_action_config {
+	struct option_given given;
+	enum vm_reboot reboot;
+	enum vm_shutdown shutdown;	/* also where a reset is one */
+	enum vm_panic panic;
+};
+
 struct vm_config {
 	struct option_given given;
 	char *name;
@@ -48,6 +60,7 @@ struct vm_config {
 	struct vm_net_config *net;
 	uint32_t nr_net;
 	bool paused;			/* started so */
+	struct vm_action_config action;
 	char *qmp;			/* path of the socket, or NULL */
 	uint32_t shutdown_timeout;	/* seconds */
 	unsigned log;			/* enum log_level */

@@ -27,11 +27,16 @@ static const char *uuid(void *ctx)
 
 static enum qmp_run_state status(void *ctx)
 {
+	static const enum qmp_run_state states[] = {
+		[MACHINE_PRELAUNCH] = QMP_PRELAUNCH,
+		[MACHINE_RUNNING] = QMP_RUNNING,
+		[MACHINE_PAUSED] = QMP_PAUSED,
+		[MACHINE_SHUT_DOWN] = QMP_SHUTDOWN,
+		[MACHINE_CRASHED] = QMP_GUEST_PANICKED,
+	};
 	const struct machine_qmp *mq = ctx;
 
-	if (!machine_paused(mq->machine))
-		return QMP_RUNNING;
-	return mq->begun ? QMP_PAUSED : QMP_PRELAUNCH;
+	return states[machine_state(mq->machine)];
 }
 
 /* Operations; each is over when it returns. */
@@ -47,10 +52,10 @@ static void pause_machine(void *ctx, qmp_machine_done *done, void *arg)
 static void resume(void *ctx, qmp_machine_done *done, void *arg)
 {
 	struct machine_qmp *mq = ctx;
+	struct err err = { 0 };
+	int r = machine_resume(mq->machine, &err);
 
-	mq->begun = true;
-	machine_resume(mq->machine);
-	done(arg, 0, NULL);
+	done(arg, r, &err);
 }
 
 static void reset(void *ctx, qmp_machine_done *done, void *arg)
@@ -85,18 +90,34 @@ static void quit(void *ctx, qmp_machine_done *done, void *arg)
 	done(arg, 0, NULL);
 }
 
-/* What the machine does anyway is granted, all else is not there yet. */
 static int set_actions(void *ctx, const struct qmp_machine_actions *actions, struct err *err)
 {
-	(void)ctx;
-	if (actions->reboot && *actions->reboot != QMP_REBOOT_RESET)
-		return err_set(err, -ENOTSUP, "reboot can only be 'reset' so far");
-	if (actions->shutdown && *actions->shutdown != QMP_SHUTDOWN_POWEROFF)
-		return err_set(err, -ENOTSUP, "shutdown can only be 'poweroff' so far");
-	if (actions->panic && *actions->panic != QMP_PANIC_EXIT_FAILURE)
-		return err_set(err, -ENOTSUP, "panic can only be 'exit-failure' so far");
+	static const enum vm_reboot reboots[] = {
+		[QMP_REBOOT_RESET] = VM_REBOOT_RESET,
+		[QMP_REBOOT_SHUTDOWN] = VM_REBOOT_SHUTDOWN,
+	};
+	static const enum vm_shutdown shutdowns[] = {
+		[QMP_SHUTDOWN_POWEROFF] = VM_SHUTDOWN_POWEROFF,
+		[QMP_SHUTDOWN_PAUSE] = VM_SHUTDOWN_PAUSE,
+	};
+	static const enum vm_panic panics[] = {
+		[QMP_PANIC_PAUSE] = VM_PANIC_PAUSE,
+		[QMP_PANIC_SHUTDOWN] = VM_PANIC_SHUTDOWN,
+		[QMP_PANIC_EXIT_FAILURE] = VM_PANIC_EXIT_FAILURE,
+		[QMP_PANIC_NONE] = VM_PANIC_NONE,
+	};
+	struct machine_qmp *mq = ctx;
+	struct vm_action_config wanted = *machine_actions(mq->machine);
+
 	if (actions->watchdog)
 		return err_set(err, -ENOTSUP, "there is no watchdog");
+	if (actions->reboot)
+		wanted.reboot = reboots[*actions->reboot];
+	if (actions->shutdown)
+		wanted.shutdown = shutdowns[*actions->shutdown];
+	if (actions->panic)
+		wanted.panic = panics[*actions->panic];
+	machine_set_actions(mq->machine, &wanted);
 	return 0;
 }
 
@@ -254,6 +275,12 @@ static json_t *because(enum machine_cause cause)
 			 causes[cause].reason);
 }
 
+static void tell_panic(struct machine_qmp *mq, const char *action)
+{
+	qmp_server_event(mq->server, &qmp_event_guest_panicked,
+			 json_pack("{s:s}", "action", action));
+}
+
 void machine_qmp_event(struct machine_qmp *mq, enum machine_event event,
 		       enum machine_cause cause)
 {
@@ -273,8 +300,13 @@ void machine_qmp_event(struct machine_qmp *mq, enum machine_event event,
 		qmp_server_event(mq->server, &qmp_event_reset, because(cause));
 		break;
 	case MACHINE_PANICKED:
-		qmp_server_event(mq->server, &qmp_event_guest_panicked,
-				 json_pack("{s:s}", "action", "poweroff"));
+		tell_panic(mq, "poweroff");
+		break;
+	case MACHINE_PANIC_STOPS:
+		tell_panic(mq, "pause");
+		break;
+	case MACHINE_PANIC_IGNORED:
+		tell_panic(mq, "run");
 		break;
 	case MACHINE_SHUTDOWN:
 		qmp_server_event(mq->server, &qmp_event_shutdown, because(cause));

@@ -18,7 +18,6 @@ struct machine_qmp {
 	const struct vm_config *vm;
 	struct machine *machine;
 	struct qmp_server *server;
-	bool begun;			/* it has run, if only for a moment */
 };
 
 extern const struct qmp_machine_ops machine_qmp_ops;

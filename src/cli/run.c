@@ -144,7 +144,6 @@ static int listen_qmp(struct run *run, struct err *err)
 	run->qmp = (struct machine_qmp){
 		.vm = &run->vm,
 		.machine = run->machine,
-		.begun = !run->vm.paused,
 	};
 	run->qmp_machine = (struct qmp_machine){ &machine_qmp_ops, &run->qmp };
 	r = qmp_server_new(&run->qmp.server, &config, err);

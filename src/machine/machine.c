@@ -24,7 +24,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NO_EVENT (-1)
+/* Instead of an enum board_event. */
+#define NO_EVENT	(-1)
+#define TAKEN		(-2)	/* what comes after it does not count */
 
 struct machine {
 	struct machine_config config;
@@ -33,10 +35,12 @@ struct machine {
 	struct disk **disks;
 	struct netdev **nets;
 	struct board *board;
-	bool paused;
+	struct vm_action_config actions;
+	enum machine_state state;
 	bool ended;
 
-	atomic_int event;		/* enum board_event, or NO_EVENT */
+	atomic_int event;		/* enum board_event, NO_EVENT or TAKEN */
+	atomic_bool panicked;		/* which is no end yet */
 	struct loop_task on_event;
 	struct loop_timer timeout;	/* of the shutdown */
 };
@@ -116,7 +120,9 @@ static void board_event(void *ctx, enum board_event event, struct vcpu *vcpu,
 	struct machine *m = ctx;
 	int none = NO_EVENT;
 
-	if (!atomic_compare_exchange_strong(&m->event, &none, event))
+	if (event == BOARD_PANICKED)
+		atomic_store(&m->panicked, true);
+	else if (!atomic_compare_exchange_strong(&m->event, &none, event))
 		return;
 	if (event == BOARD_DIED) {
 		log_error("vCPU %u: %s; its registers:", vcpu_id(vcpu), why);
@@ -138,6 +144,7 @@ static int new_board(struct machine *m, struct err *err)
 	};
 
 	m->event = NO_EVENT;
+	m->panicked = false;
 	return board_new(&m->board, &config, err);
 }
 
@@ -163,35 +170,86 @@ static void reset(struct machine *m, enum machine_cause cause)
 
 	log_info("reset");
 	m->board = board_free(m->board);
-	if (new_board(m, &err) < 0 || board_start(m->board, m->paused, &err) < 0) {
+	if (new_board(m, &err) < 0 ||
+	    board_start(m->board, m->state != MACHINE_RUNNING, &err) < 0) {
 		log_error("cannot start again after a reset: %s", err.text);
 		end(m, MACHINE_DIED, MACHINE_CAUSE_HOST_ERROR);
 		return;
 	}
+	if (m->state != MACHINE_RUNNING)
+		m->state = MACHINE_PRELAUNCH;
 	happened(m, MACHINE_RESET, cause);
+}
+
+/* One that is not running already is not stopped, but is in that state from now on. */
+static void stop_in(struct machine *m, enum machine_state state)
+{
+	bool runs = m->state == MACHINE_RUNNING;
+
+	if (runs)
+		board_pause(m->board);
+	m->state = state;
+	if (runs)
+		happened(m, MACHINE_STOP, MACHINE_CAUSE_HOST_UI);
+}
+
+/* Who was asked to shut down is not kept. */
+static void shut_down(struct machine *m, enum machine_end how, enum machine_cause cause)
+{
+	if (m->actions.shutdown != VM_SHUTDOWN_PAUSE || m->timeout.set) {
+		end(m, how, cause);
+		return;
+	}
+	happened(m, MACHINE_SHUTDOWN, cause);
+	stop_in(m, MACHINE_SHUT_DOWN);
+}
+
+static void restart(struct machine *m, enum machine_cause cause)
+{
+	if (m->actions.reboot == VM_REBOOT_SHUTDOWN)
+		shut_down(m, MACHINE_POWEROFF, cause);
+	else
+		reset(m, cause);
+}
+
+static void panicked(struct machine *m)
+{
+	enum vm_panic action = m->actions.panic;
+
+	log_error("the guest's kernel has panicked");
+	/* A shutdown that is a pause keeps the panic in sight. */
+	if (action == VM_PANIC_SHUTDOWN && m->actions.shutdown == VM_SHUTDOWN_PAUSE)
+		action = VM_PANIC_PAUSE;
+	if (action == VM_PANIC_NONE) {
+		happened(m, MACHINE_PANIC_IGNORED, MACHINE_CAUSE_GUEST_PANIC);
+	} else if (action == VM_PANIC_PAUSE) {
+		happened(m, MACHINE_PANIC_STOPS, MACHINE_CAUSE_GUEST_PANIC);
+		stop_in(m, MACHINE_CRASHED);
+	} else {
+		happened(m, MACHINE_PANICKED, MACHINE_CAUSE_GUEST_PANIC);
+		shut_down(m, action == VM_PANIC_SHUTDOWN ? MACHINE_POWEROFF : MACHINE_DIED,
+			  MACHINE_CAUSE_GUEST_PANIC);
+	}
 }
 
 static void on_event(struct loop_task *task)
 {
 	struct machine *m = container_of(task, struct machine, on_event);
 
-	if (m->ended)
+	if (!m->ended && atomic_exchange(&m->panicked, false))
+		panicked(m);
+	if (m->ended || atomic_load(&m->event) == NO_EVENT)
 		return;
-	switch (atomic_load(&m->event)) {
+	switch (atomic_exchange(&m->event, TAKEN)) {
 	case BOARD_POWEROFF:
-		end(m, MACHINE_POWEROFF, MACHINE_CAUSE_GUEST_SHUTDOWN);
+		shut_down(m, MACHINE_POWEROFF, MACHINE_CAUSE_GUEST_SHUTDOWN);
 		break;
 	case BOARD_RESET:
 		/* Who was asked to shut down is not started again to be killed. */
 		if (m->timeout.set)
 			end(m, MACHINE_POWEROFF, MACHINE_CAUSE_GUEST_RESET);
 		else
-			reset(m, MACHINE_CAUSE_GUEST_RESET);
-		break;
-	case BOARD_PANICKED:
-		log_error("the guest's kernel has panicked");
-		happened(m, MACHINE_PANICKED, MACHINE_CAUSE_GUEST_PANIC);
-		end(m, MACHINE_DIED, MACHINE_CAUSE_GUEST_PANIC);
+			restart(m, MACHINE_CAUSE_GUEST_RESET);
 		break;
 	case BOARD_DIED:
 		end(m, MACHINE_DIED, MACHINE_CAUSE_HOST_ERROR);
@@ -232,6 +290,12 @@ void machine_shut_down(struct machine *m)
 		machine_force(m, MACHINE_CAUSE_HOST_SIGNAL);
 		return;
 	}
+	/* Nobody is there to be asked. */
+	if (m->state == MACHINE_SHUT_DOWN || m->state == MACHINE_CRASHED) {
+		end(m, m->state == MACHINE_CRASHED ? MACHINE_DIED : MACHINE_POWEROFF,
+		    MACHINE_CAUSE_HOST_SIGNAL);
+		return;
+	}
 	loop_timer_set(m->config.main, &m->timeout,
 		       clock_ns() + m->config.vm->shutdown_timeout * CLOCK_NS_PER_S);
 	machine_power_button(m);
@@ -239,31 +303,42 @@ void machine_shut_down(struct machine *m)
 
 void machine_pause(struct machine *m)
 {
-	if (m->ended || m->paused)
-		return;
-	board_pause(m->board);
-	m->paused = true;
-	happened(m, MACHINE_STOP, MACHINE_CAUSE_HOST_UI);
+	if (!m->ended && m->state == MACHINE_RUNNING)
+		stop_in(m, MACHINE_PAUSED);
 }
 
-void machine_resume(struct machine *m)
+int machine_resume(struct machine *m, struct err *err)
 {
-	if (m->ended || !m->paused)
-		return;
+	if (m->state == MACHINE_SHUT_DOWN)
+		return err_set(err, -EPERM, "the VM is in state 'shutdown': only a reset "
+			       "(system_reset) makes it run again");
+	if (m->ended || m->state == MACHINE_RUNNING)
+		return 0;
 	board_resume(m->board);
-	m->paused = false;
+	m->state = MACHINE_RUNNING;
 	happened(m, MACHINE_RESUME, MACHINE_CAUSE_HOST_UI);
+	return 0;
 }
 
-bool machine_paused(const struct machine *m)
+enum machine_state machine_state(const struct machine *m)
 {
-	return m->paused;
+	return m->state;
+}
+
+const struct vm_action_config *machine_actions(const struct machine *m)
+{
+	return &m->actions;
+}
+
+void machine_set_actions(struct machine *m, const struct vm_action_config *actions)
+{
+	m->actions = *actions;
 }
 
 void machine_reset(struct machine *m)
 {
 	if (!m->ended)
-		reset(m, MACHINE_CAUSE_HOST_RESET);
+		restart(m, MACHINE_CAUSE_HOST_RESET);
 }
 
 void machine_nmi(struct machine *m)
@@ -299,7 +374,7 @@ const struct disk *machine_disk(const struct machine *m, uint32_t i)
 
 int machine_start(struct machine *m, struct err *err)
 {
-	return board_start(m->board, m->paused, err);
+	return board_start(m->board, m->state != MACHINE_RUNNING, err);
 }
 
 /* Life. */
@@ -315,7 +390,8 @@ int machine_new(struct machine **ret_machine, const struct machine_config *confi
 	m->config = *config;
 	m->on_event.run = on_event;
 	m->timeout.fired = timed_out;
-	m->paused = config->paused;
+	m->actions = config->vm->action;
+	m->state = config->paused ? MACHINE_PRELAUNCH : MACHINE_RUNNING;
 	r = loop_new(&m->io, err);
 	if (!r)
 		r = open_disks(m, err);

@@ -52,6 +52,28 @@ static const struct option_object net_options = {
 	.name = "net", OPTION_OBJECT(struct vm_net_config, net_rows),
 };
 
+/* In the order of their enums. */
+static const char *const reboot_actions[] = { "reset", "shutdown", NULL };
+static const char *const shutdown_actions[] = { "poweroff", "pause", NULL };
+static const char *const panic_actions[] = {
+	"pause", "shutdown", "exit-failure", "none", NULL,
+};
+
+static const struct option action_rows[] = {
+	{ .key = "reboot", OPTION_CHOICE(struct vm_action_config, reboot, reboot_actions),
+	  .preset = "reset", .help = "when the guest restarts itself, or is reset by QMP" },
+	{ .key = "shutdown",
+	  OPTION_CHOICE(struct vm_action_config, shutdown, shutdown_actions),
+	  .preset = "poweroff",
+	  .help = "when it switches itself off; pause keeps the VM to be looked at" },
+	{ .key = "panic", OPTION_CHOICE(struct vm_action_config, panic, panic_actions),
+	  .preset = "exit-failure", .help = "when its kernel says that it has panicked" },
+};
+
+static const struct option_object action_options = {
+	.name = "action", OPTION_OBJECT(struct vm_action_config, action_rows),
+};
+
 /* In the order of enum log_level. */
 static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
 
@@ -80,6 +102,8 @@ static const struct option rows[] = {
 	  .help = "listen on a Unix socket at which QMP is spoken" },
 	{ .key = "paused", OPTION(struct vm_config, paused), .preset = "off",
 	  .help = "wait with the first instruction until QMP says 'cont'" },
+	{ .key = "action", OPTION_GROUP(struct vm_config, action, action_options),
+	  .help = "what is done when the guest ends" },
 	{ .key = "shutdown-timeout", OPTION(struct vm_config, shutdown_timeout),
 	  .preset = "30", .metavar = "SECONDS",
 	  .help = "how long the guest may take to shut down when asked to" },

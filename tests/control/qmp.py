@@ -58,6 +58,14 @@ def check_reply(message):
         must(isinstance(error['desc'], str) and error['desc'], 'desc')
 
 
+def request(name, arguments=None, **more):
+    """One command as bytes."""
+    message = {'execute': name, **more}
+    if arguments is not None:
+        message['arguments'] = arguments
+    return json.dumps(message).encode()
+
+
 class Client:
     """Bytes out, messages in."""
 
@@ -124,10 +132,7 @@ class Client:
 
     def execute(self, name, arguments=None, fds=(), **more):
         """The whole reply."""
-        request = {'execute': name, **more}
-        if arguments is not None:
-            request['arguments'] = arguments
-        self.send(json.dumps(request).encode(), fds)
+        self.send(request(name, arguments, **more), fds)
         return self.reply()
 
     def command(self, name, arguments=None, fds=()):
@@ -200,16 +205,20 @@ def wait_for_line(server):
     must(line == b'ready\n', f'the server did not start: {line}')
 
 
-def wait_for_socket(server):
+def connect(path, negotiate=True):
+    """A client, once somebody listens."""
     end = time.monotonic() + TIMEOUT
     while True:
-        must(server.process.poll() is None, 'QEMU did not start')
         try:
-            with Client(server.path, negotiate=False):
-                return
+            return Client(path, negotiate)
         except OSError:
-            must(time.monotonic() < end, 'QEMU has no socket')
+            must(time.monotonic() < end, f'nobody listens at {path}')
             time.sleep(0.02)
+
+
+def wait_for_socket(server):
+    with connect(server.path, negotiate=False):
+        pass
 
 
 def fake_server(binary):

@@ -55,7 +55,7 @@ class Qmp(VmTest):
         self.assertEqual(run.finish(), FORCED)
 
     def test_many_pauses_lose_no_output(self):
-        run, client = self.begin('flood', '--cmdline', 'lines=2000')
+        run, client = self.begin('flood', '--cmdline', 'lines=1000')
         for _ in range(100):
             client.command('stop')
             client.command('cont')
