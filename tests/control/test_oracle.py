@@ -111,10 +111,14 @@ TOKENS = [b'{', b'}', b'[', b']', b':', b',', b'"execute"', b'"id"', b'"argument
           b' ', b'\n', b'@', b'\xff', b'"', b'\\', b'"\\u00e9"', b'{"execute":"cont"}']
 
 
+# Members of QEMU 7.2 that later versions no longer send.
+GONE = ('singlestep',)
+
+
 def shape(value):
     """Names and types; lists of nothing say nothing."""
     if isinstance(value, dict):
-        return {key: shape(member) for key, member in value.items()}
+        return {key: shape(member) for key, member in value.items() if key not in GONE}
     return type(value).__name__
 
 

@@ -137,7 +137,7 @@ def run_ioeventfd_no_exits(vmm, payloads):
     subprocess.check_call(('ip', 'link', 'set', 'tap0', 'up'))
     for requests in REQUESTS:
         case = Case(('--log', 'debug', '--disk', '{disk}', '--net', 'tap=tap0',
-                     '--cmdline', f'requests={requests}'),
+                     '--cmdline', f'requests={requests} frames={requests}'),
                     files={'disk': bytes(SECTOR)}, err='.')
         counts.append(exits(run(vmm, payloads, 'ioeventfd_no_exits', case)))
     assert counts[1] - counts[0] <= EXITS_MORE, \

@@ -65,7 +65,8 @@ class Qmp(VmTest):
 
     def test_pauses_lose_no_request(self):
         disk = self.file('disk', bytes(1 << 20))
-        run, client = self.begin('ioeventfd_no_exits', '--disk', disk, '--cmdline', 'requests=3000')
+        run, client = self.begin('ioeventfd_no_exits', '--disk', disk,
+                                 '--cmdline', 'requests=3000 frames=0')
         try:
             for _ in range(100):
                 client.command('stop')
@@ -108,7 +109,7 @@ class Qmp(VmTest):
     def test_block_statistics_count_what_the_guest_did(self):
         disk = self.file('disk', bytes(1 << 20))
         run, client = self.begin('ioeventfd_no_exits', '--disk', f'{disk},id=root',
-                                 '--cmdline', 'requests=10000000')
+                                 '--cmdline', 'requests=10000000 frames=0')
         [block] = client.command('query-block')
         self.assertEqual(block['inserted']['file'], disk)
 
