@@ -16,6 +16,7 @@
 struct err;
 
 #define VM_CONFIG_CPUS_MAX	4096
+#define VM_CONFIG_NAME_MAX	64	/* bytes */
 
 struct vm_disk_config {
 	struct option_given given;
@@ -47,9 +48,15 @@ struct vm_action_config {
 	enum vm_panic panic;
 };
 
+struct vm_qmp_config {
+	struct option_given given;
+	char *path;			/* either path or fd */
+	uint32_t fd;
+};
+
 struct vm_config {
 	struct option_given given;
-	char *name;
+	char *name;			/* NULL: whichever is free */
 	char *kernel;
 	char *initrd;
 	char *cmdline;
@@ -61,7 +68,8 @@ struct vm_config {
 	uint32_t nr_net;
 	bool paused;			/* started so */
 	struct vm_action_config action;
-	char *qmp;			/* path of the socket, or NULL */
+	struct vm_qmp_config *qmp;	/* besides the one that is always there */
+	uint32_t nr_qmp;
 	uint32_t shutdown_timeout;	/* seconds */
 	unsigned log;			/* enum log_level */
 
@@ -72,6 +80,9 @@ struct vm_config {
 };
 
 extern const struct option_object vm_config_options;
+
+/* Is it fit to be the name of a VM, and of a folder?  -EINVAL. */
+int vm_config_check_name(const char *name, struct err *err);
 
 /* What no single option can tell: does it all fit together? */
 int vm_config_check(const struct vm_config *config, struct err *err);

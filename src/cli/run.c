@@ -14,6 +14,7 @@
 #include "machine/machine.h"
 #include "machine/vm_config.h"
 #include "machine_qmp.h"
+#include "runtime.h"
 #include "terminal.h"
 
 #include <errno.h>
@@ -21,11 +22,16 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#define NAME_WITHOUT_RUNTIME	"vm"
+
 struct run {
 	struct vm_config vm;
+	struct runtime *runtime;	/* NULL: it has no folder */
+	struct err no_runtime;		/* why */
 	struct loop *loop;
 	struct terminal *terminal;
 	struct machine *machine;
@@ -132,6 +138,42 @@ static int watch_signals(struct run *run, struct err *err)
 	return r < 0 ? err_sys(err, r, "cannot watch signals") : 0;
 }
 
+/*
+ * The name, and the folder where other commands find the VM.  A VM whose user has
+ * not asked for a name has one also where no folder can be made.
+ */
+static int claim_name(struct run *run, struct err *err)
+{
+	char **name = &run->vm.name;
+	struct runtime_path path;
+	int r = runtime_claim(&run->runtime, *name, &run->no_runtime);
+
+	if (!r)
+		r = runtime_path(&path, runtime_name(run->runtime), RUNTIME_QMP,
+				 &run->no_runtime);
+	if (r < 0)
+		run->runtime = runtime_release(run->runtime);
+	if (*name) {
+		*err = run->no_runtime;
+		return r;
+	}
+	*name = strdup(run->runtime ? runtime_name(run->runtime) : NAME_WITHOUT_RUNTIME);
+	return *name ? 0 : err_sys(err, -ENOMEM, "cannot name the VM");
+}
+
+static int listen_in_runtime(struct run *run, struct err *err)
+{
+	struct runtime_path path;
+	int r;
+
+	if (!run->runtime) {
+		log_warn("other commands will not find this VM: %s", run->no_runtime.text);
+		return 0;
+	}
+	r = runtime_path(&path, run->vm.name, RUNTIME_QMP, err);
+	return r < 0 ? r : qmp_server_listen(run->qmp.server, path.text, err);
+}
+
 static int listen_qmp(struct run *run, struct err *err)
 {
 	const struct qmp_server_config config = {
@@ -147,8 +189,14 @@ static int listen_qmp(struct run *run, struct err *err)
 	};
 	run->qmp_machine = (struct qmp_machine){ &machine_qmp_ops, &run->qmp };
 	r = qmp_server_new(&run->qmp.server, &config, err);
-	if (!r && run->vm.qmp)
-		r = qmp_server_listen(run->qmp.server, run->vm.qmp, err);
+	if (!r)
+		r = listen_in_runtime(run, err);
+	for (uint32_t i = 0; i < run->vm.nr_qmp && !r; i++) {
+		const struct vm_qmp_config *qmp = &run->vm.qmp[i];
+
+		r = qmp->path ? qmp_server_listen(run->qmp.server, qmp->path, err) :
+				qmp_server_adopt(run->qmp.server, (int)qmp->fd, err);
+	}
 	return r;
 }
 
@@ -166,8 +214,10 @@ static int start(struct run *run, struct err *err)
 		.ended = ended,
 		.ctx = run,
 	};
-	int r = loop_new(&run->loop, err);
+	int r = claim_name(run, err);
 
+	if (!r)
+		r = loop_new(&run->loop, err);
 	if (r < 0)
 		return r;
 	terminal.loop = run->loop;
@@ -179,7 +229,7 @@ static int start(struct run *run, struct err *err)
 		return r;
 	machine.console = terminal_backend(run->terminal);
 	r = machine_new(&run->machine, &machine, err);
-	if (!r && run->vm.qmp)
+	if (!r)
 		r = listen_qmp(run, err);
 	if (!r)
 		r = terminal_start(run->terminal, err);
@@ -191,6 +241,7 @@ static int start(struct run *run, struct err *err)
 static void stop(struct run *run)
 {
 	run->qmp.server = qmp_server_free(run->qmp.server);
+	run->runtime = runtime_release(run->runtime);
 	machine_free(run->machine);
 	terminal_free(run->terminal);
 	loop_free(run->loop);

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define NAME_MAX_BYTES		64
+#define QMP_SOCKETS_MAX		4
 #define MEMORY_MAX		(8 * TiB)	/* what a memory slot of KVM has room for */
 #define DEVICES_MAX		28	/* slots of the bus, less bridge, rng and a reserve */
 
@@ -27,7 +27,7 @@ static const struct option disk_rows[] = {
 	  .help = "serial number, as in /dev/disk/by-id/virtio-SERIAL" },
 	{ .key = "direct", OPTION(struct vm_disk_config, direct), .preset = "off",
 	  .help = "bypass the host's page cache (O_DIRECT)" },
-	{ .key = "id", OPTION(struct vm_disk_config, id), .max = NAME_MAX_BYTES,
+	{ .key = "id", OPTION(struct vm_disk_config, id), .max = VM_CONFIG_NAME_MAX,
 	  .help = "name of the disk in messages; disk0, disk1, ... by default" },
 };
 
@@ -44,7 +44,7 @@ static const struct option net_rows[] = {
 	  .help = "an open tap device, inherited as this file descriptor" },
 	{ .key = "mac", OPTION(struct vm_net_config, mac),
 	  .help = "the guest's address; made up from name and position by default" },
-	{ .key = "id", OPTION(struct vm_net_config, id), .max = NAME_MAX_BYTES,
+	{ .key = "id", OPTION(struct vm_net_config, id), .max = VM_CONFIG_NAME_MAX,
 	  .help = "name of the card in messages; net0, net1, ... by default" },
 };
 
@@ -74,6 +74,17 @@ static const struct option_object action_options = {
 	.name = "action", OPTION_OBJECT(struct vm_action_config, action_rows),
 };
 
+static const struct option qmp_rows[] = {
+	{ .key = "path", OPTION_PATH(struct vm_qmp_config, path), .primary = true,
+	  .help = "the socket to make" },
+	{ .key = "fd", OPTION(struct vm_qmp_config, fd), .max = INT32_MAX, .metavar = "FD",
+	  .help = "a socket that listens, inherited as this file descriptor" },
+};
+
+static const struct option_object qmp_options = {
+	.name = "qmp", OPTION_OBJECT(struct vm_qmp_config, qmp_rows),
+};
+
 /* In the order of enum log_level. */
 static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
 
@@ -96,10 +107,11 @@ static const struct option rows[] = {
 	{ .key = "memory", .letter = 'm', OPTION_SIZE(struct vm_config, memory),
 	  .preset = "256M", .min = 2 * MiB, .max = MEMORY_MAX,
 	  .help = "RAM of the guest" },
-	{ .key = "name", OPTION(struct vm_config, name), .max = NAME_MAX_BYTES,
-	  .preset = "vm", .help = "name of the VM" },
-	{ .key = "qmp", OPTION_PATH(struct vm_config, qmp), .metavar = "PATH",
-	  .help = "listen on a Unix socket at which QMP is spoken" },
+	{ .key = "name", OPTION(struct vm_config, name), .max = VM_CONFIG_NAME_MAX,
+	  .help = "name of the VM; the first that is free of vm, vm2, vm3, ... by default" },
+	{ .key = "qmp", OPTION_LIST(struct vm_config, qmp, nr_qmp, qmp_options),
+	  .max = QMP_SOCKETS_MAX,
+	  .help = "speak QMP on a further Unix socket" },
 	{ .key = "paused", OPTION(struct vm_config, paused), .preset = "off",
 	  .help = "wait with the first instruction until QMP says 'cont'" },
 	{ .key = "action", OPTION_GROUP(struct vm_config, action, action_options),
@@ -122,6 +134,32 @@ static const struct option rows[] = {
 const struct option_object vm_config_options = {
 	.name = "run", OPTION_OBJECT(struct vm_config, rows),
 };
+
+int vm_config_check_name(const char *name, struct err *err)
+{
+	/* What may stand within comes first. */
+	static const char good[] = "._-0123456789abcdefghijklmnopqrstuvwxyz"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	size_t len = strlen(name);
+
+	if (len <= VM_CONFIG_NAME_MAX && strspn(name, good + strlen("._-")) &&
+	    strspn(name, good) == len)
+		return 0;
+	return err_set(err, -EINVAL, "name: '%s' is none for a VM: up to %u letters, digits, "
+		       "'.', '_' and '-', with a letter or digit first", name,
+		       VM_CONFIG_NAME_MAX);
+}
+
+static int check_qmp(const struct vm_qmp_config *qmp, unsigned i, struct err *err)
+{
+	bool fd = option_given(&qmp_options, qmp, &qmp->fd);
+
+	if (qmp->path && fd)
+		return err_set(err, -EINVAL, "qmp %u: give path= or fd=, not both", i);
+	if (!qmp->path && !fd)
+		return err_set(err, -EINVAL, "qmp %u: where? give path=PATH or fd=N", i);
+	return 0;
+}
 
 static int check_net(const struct vm_net_config *net, unsigned i, struct err *err)
 {
@@ -151,6 +189,12 @@ int vm_config_check(const struct vm_config *config, struct err *err)
 {
 	int r = option_check(&vm_config_options, config, err);
 
+	if (r < 0)
+		return r;
+	if (config->name)
+		r = vm_config_check_name(config->name, err);
+	for (uint32_t i = 0; i < config->nr_qmp && !r; i++)
+		r = check_qmp(&config->qmp[i], i, err);
 	if (r < 0)
 		return r;
 	if (config->memory % (4 * KiB))

@@ -134,6 +134,17 @@ class Qmp(VmTest):
         self.assertEqual(events[-1]['data'], {'guest': False, 'reason': 'host-error'})
         self.assertEqual(run.finish(), DIED)
 
+    def test_descriptor_that_listens_is_served(self):
+        with socket.socket(socket.AF_UNIX) as listener:
+            path = os.path.join(self.folder, 'qmp')
+            listener.bind(path)
+            listener.listen()
+            run = self.start('echo', '--qmp', f'fd={listener.fileno()}',
+                             pass_fds=[listener.fileno()])
+            with qmp.Client(path) as client:
+                client.execute('quit')
+        self.assertEqual(run.finish(), FORCED)
+
     def test_path_that_is_too_long_is_refused(self):
         self.assert_refused(['run', '--kernel', self.payload('echo'), '--qmp', '/tmp/' + 200 * 'x'],
                             'sockets take 107')

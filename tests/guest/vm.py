@@ -20,6 +20,11 @@ SKIPPED = 77
 OK, USAGE, DIED, FORCED = range(4)
 
 
+# VMs of this test are found here, and those of others are not.
+RUNTIME = tempfile.TemporaryDirectory(prefix='vmm')
+os.environ['XDG_RUNTIME_DIR'] = RUNTIME.name
+
+
 def skip(why):
     print(f'skipped: {why}')
     sys.exit(SKIPPED)

@@ -196,6 +196,46 @@ START_TEST(cards_do_not_share_a_mac)
 }
 END_TEST
 
+START_TEST(name_is_fit_for_a_folder)
+{
+	static const char *const good[] = { "a", "0", "web-1.example_org", "A" };
+	static const char *const bad[] = {
+		"", ".", "..", ".a", "-a", "_a", "a/b", "a b", "\303\244", "a\n",
+		"12345678901234567890123456789012345678901234567890123456789012345",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		ck_assert_int_eq(vm_config_check_name(good[i], NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		ck_assert_int_eq(vm_config_check_name(bad[i], NULL), -EINVAL);
+	give("--kernel", "vmlinuz");
+	give("--name", "../up");
+	assert_refused("name: '../up' is none for a VM");
+}
+END_TEST
+
+START_TEST(qmp_socket_is_a_path_or_a_descriptor)
+{
+	give("--kernel", "vmlinuz");
+	give("--qmp", "a.sock");
+	give("--qmp", "fd=0");
+	assert_fits();
+	ck_assert_str_eq(config.qmp[0].path, "a.sock");
+
+	give("--qmp", "path=b.sock,fd=3");
+	assert_refused("qmp 2: give path= or fd=, not both");
+}
+END_TEST
+
+START_TEST(qmp_socket_somewhere_is_asked_where)
+{
+	give("--kernel", "vmlinuz");
+	give("--qmp", "");
+
+	assert_refused("qmp 0: where?");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("vm_config");
@@ -218,6 +258,9 @@ int main(void)
 	tcase_add_test(tc, cards_do_not_share_a_descriptor);
 	tcase_add_test(tc, multicast_mac_is_refused);
 	tcase_add_test(tc, cards_do_not_share_a_mac);
+	tcase_add_test(tc, name_is_fit_for_a_folder);
+	tcase_add_test(tc, qmp_socket_is_a_path_or_a_descriptor);
+	tcase_add_test(tc, qmp_socket_somewhere_is_asked_where);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);
