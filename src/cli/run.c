@@ -241,10 +241,11 @@ static int start(struct run *run, struct err *err)
 static void stop(struct run *run)
 {
 	run->qmp.server = qmp_server_free(run->qmp.server);
-	run->runtime = runtime_release(run->runtime);
 	machine_free(run->machine);
 	terminal_free(run->terminal);
 	loop_free(run->loop);
+	/* Last: who takes the name finds the disks free, too. */
+	run->runtime = runtime_release(run->runtime);
 	if (run->signal_fd >= 0)
 		close(run->signal_fd);
 }
