@@ -94,7 +94,6 @@ static void echo_free(struct virtio_dev *dev)
 static const struct virtio_class echo_class = {
 	.name		= "echo",
 	.id		= ECHO_TYPE,
-	.nr_queues	= ECHO_QUEUES,
 	.queue_size	= ECHO_QUEUE_SIZE,
 	.config_size	= ECHO_CONFIG_LEN,
 	.start		= echo_start,
@@ -107,7 +106,8 @@ struct echo *echo_new(struct guest_mem *mem, struct loop *loop)
 {
 	struct echo *echo = calloc(1, sizeof(*echo));
 
-	if (!echo || virtio_init(&echo->dev, &echo_class, BIT64(ECHO_F_SHOUT), mem, loop, NULL))
+	if (!echo || virtio_init(&echo->dev, &echo_class, ECHO_QUEUES, BIT64(ECHO_F_SHOUT),
+				 mem, loop, NULL))
 		abort();
 	echo->timer.fired = answer_newest;
 	echo_set_config(echo, 0x11);

@@ -43,7 +43,7 @@ struct virtio_transport;
 struct virtq;
 
 #define VIRTIO_SEGS_MAX		130	/* 128 pages, a header, a status byte */
-#define VIRTIO_QUEUES_MAX	3
+#define VIRTIO_QUEUES_MAX	64
 #define VIRTIO_QUEUE_SIZE_MAX	1024
 #define VIRTIO_CONFIG_MAX	64
 
@@ -74,7 +74,6 @@ struct virtio_chain {
 struct virtio_class {
 	const char *name;		/* "virtio-rng" */
 	uint16_t id;			/* device type, section 5 */
-	uint16_t nr_queues;		/* at most VIRTIO_QUEUES_MAX */
 	uint16_t queue_size;		/* at most VIRTIO_QUEUE_SIZE_MAX, a power of two */
 	uint16_t config_size;		/* bytes, at most VIRTIO_CONFIG_MAX */
 
@@ -89,6 +88,16 @@ struct virtio_class {
 	 * without cause.  virtq_pop() ends the call in time.
 	 */
 	void (*kick)(struct virtio_dev *dev, struct virtq *vq);
+
+	/*
+	 * The driver wrote to configuration space; is it to be so?  What is refused
+	 * stays as it is, as all does where there is no such function.
+	 */
+	bool (*write_config)(struct virtio_dev *dev, size_t off, const void *bytes,
+			     size_t len);
+
+	/* The device is stopped: forget what the driver of once has set. */
+	void (*reset)(struct virtio_dev *dev);
 
 	/* Free the device; the core has already let go of it. */
 	void (*free)(struct virtio_dev *dev);
@@ -108,7 +117,8 @@ struct virtio_dev {
 	struct loop *loop;
 	uint64_t offered;		/* features; fixed after init */
 	uint64_t features;		/* negotiated; valid while running */
-	struct virtq *queues[VIRTIO_QUEUES_MAX];
+	unsigned nr_queues;		/* fixed after init */
+	struct virtq **queues;
 	bool running;			/* owner's */
 	_Atomic(bool) broken;		/* NEEDS_RESET */
 	struct virtio_transport *transport;
@@ -117,7 +127,7 @@ struct virtio_dev {
 	pthread_mutex_t regs_lock;
 	uint8_t status;
 	uint64_t driver_features;
-	struct virtq_setup setup[VIRTIO_QUEUES_MAX];
+	struct virtq_setup *setup;	/* of each queue */
 
 	/* Configuration space: both sides, held for a moment only. */
 	pthread_mutex_t config_lock;
@@ -137,10 +147,11 @@ struct virtio_transport {
 
 /*
  * mem and loop outlive dev.  features are the device's own; the core adds its.
- * Before start; on failure nothing is to be undone.
+ * nr_queues is at most VIRTIO_QUEUES_MAX.  Before start; on failure nothing is to
+ * be undone.
  */
 int virtio_init(struct virtio_dev *dev, const struct virtio_class *class,
-		uint64_t features, struct guest_mem *mem, struct loop *loop,
+		unsigned nr_queues, uint64_t features, struct guest_mem *mem, struct loop *loop,
 		struct err *err);
 
 /* Stops the device if it runs and calls class->free; any thread but a loop's. */
@@ -201,7 +212,7 @@ void virtio_resume(struct virtio_dev *dev);
 
 /*
  * A queue's set-up.  Changes are ignored once the driver is ready or the queue
- * is enabled.  queue is below class->nr_queues.
+ * is enabled.  queue is below nr_queues.
  */
 struct virtq_setup virtio_setup(struct virtio_dev *dev, unsigned queue);
 void virtio_set_setup(struct virtio_dev *dev, unsigned queue,
@@ -209,6 +220,9 @@ void virtio_set_setup(struct virtio_dev *dev, unsigned queue,
 
 /* Bytes beyond the device's configuration read as zero. */
 void virtio_read_config(struct virtio_dev *dev, size_t off, void *bytes, size_t len);
+
+/* All of the bytes lie within the configuration, or nothing is done. */
+void virtio_write_config(struct virtio_dev *dev, size_t off, const void *bytes, size_t len);
 
 /* Changes with each change of the configuration (section 4.1.4.3.1). */
 uint8_t virtio_config_generation(struct virtio_dev *dev);

@@ -18,6 +18,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CORE_FEATURES							\
@@ -34,7 +35,7 @@ static void stop(struct virtio_dev *dev)
 	dev->running = false;
 	if (dev->class->stop)
 		dev->class->stop(dev);
-	for (unsigned i = 0; i < dev->class->nr_queues; i++)
+	for (unsigned i = 0; i < dev->nr_queues; i++)
 		virtq_stop(dev->queues[i]);
 }
 
@@ -42,13 +43,13 @@ static int start(struct virtio_dev *dev)
 {
 	int r = 0;
 
-	for (unsigned i = 0; i < dev->class->nr_queues && !r; i++)
+	for (unsigned i = 0; i < dev->nr_queues && !r; i++)
 		if (dev->setup[i].enabled)
 			r = virtq_start(dev->queues[i], &dev->setup[i]);
 	if (!r && dev->class->start)
 		r = dev->class->start(dev);
 	if (r < 0) {
-		for (unsigned i = 0; i < dev->class->nr_queues; i++)
+		for (unsigned i = 0; i < dev->nr_queues; i++)
 			virtq_stop(dev->queues[i]);
 		return r;
 	}
@@ -68,13 +69,18 @@ void virtio_break(struct virtio_dev *dev, const char *why)
 	dev->transport->config_interrupt(dev->transport);
 }
 
-void virtio_set_config(struct virtio_dev *dev, size_t off, const void *bytes, size_t len)
+static void store_config(struct virtio_dev *dev, size_t off, const void *bytes, size_t len)
 {
-	assert(range_within(off, len, dev->class->config_size));
 	pthread_mutex_lock(&dev->config_lock);
 	memcpy(dev->config + off, bytes, len);
 	dev->config_generation++;
 	pthread_mutex_unlock(&dev->config_lock);
+}
+
+void virtio_set_config(struct virtio_dev *dev, size_t off, const void *bytes, size_t len)
+{
+	assert(range_within(off, len, dev->class->config_size));
+	store_config(dev, off, bytes, len);
 	if (dev->running)
 		dev->transport->config_interrupt(dev->transport);
 }
@@ -104,8 +110,10 @@ static void call_reset(void *ctx)
 	struct virtio_dev *dev = ctx;
 
 	stop(dev);
-	for (unsigned i = 0; i < dev->class->nr_queues; i++)
+	for (unsigned i = 0; i < dev->nr_queues; i++)
 		virtq_reset(dev->queues[i]);
+	if (dev->class->reset)
+		dev->class->reset(dev);
 	dev->features = 0;
 	dev->broken = false;
 }
@@ -117,7 +125,7 @@ static void reset_locked(struct virtio_dev *dev)
 	loop_call(dev->loop, call_reset, dev);
 	dev->status = 0;
 	dev->driver_features = 0;
-	for (unsigned i = 0; i < dev->class->nr_queues; i++)
+	for (unsigned i = 0; i < dev->nr_queues; i++)
 		dev->setup[i] = (struct virtq_setup){ .size = dev->class->queue_size };
 }
 
@@ -218,6 +226,33 @@ void virtio_read_config(struct virtio_dev *dev, size_t off, void *bytes, size_t 
 	memset((char *)bytes + part, 0, len - part);
 }
 
+struct config_write {
+	struct virtio_dev *dev;
+	size_t off;
+	const void *bytes;
+	size_t len;
+};
+
+static void call_write_config(void *ctx)
+{
+	const struct config_write *w = ctx;
+
+	/* The driver knows what it wrote: no interrupt. */
+	if (w->dev->class->write_config(w->dev, w->off, w->bytes, w->len))
+		store_config(w->dev, w->off, w->bytes, w->len);
+}
+
+void virtio_write_config(struct virtio_dev *dev, size_t off, const void *bytes, size_t len)
+{
+	struct config_write write = { dev, off, bytes, len };
+
+	if (!dev->class->write_config || !range_within(off, len, dev->class->config_size))
+		return;
+	pthread_mutex_lock(&dev->regs_lock);
+	loop_call(dev->loop, call_write_config, &write);
+	pthread_mutex_unlock(&dev->regs_lock);
+}
+
 uint8_t virtio_config_generation(struct virtio_dev *dev)
 {
 	uint8_t generation;
@@ -250,11 +285,34 @@ void virtio_resume(struct virtio_dev *dev)
 
 /* Life. */
 
-int virtio_init(struct virtio_dev *dev, const struct virtio_class *class,
-		uint64_t features, struct guest_mem *mem, struct loop *loop,
-		struct err *err)
+static void free_queues(struct virtio_dev *dev)
 {
-	assert(class->nr_queues <= VIRTIO_QUEUES_MAX);
+	for (unsigned i = 0; i < dev->nr_queues; i++)
+		virtq_free(dev->queues[i]);
+	free(dev->queues);
+	free(dev->setup);
+}
+
+static bool make_queues(struct virtio_dev *dev, unsigned nr)
+{
+	dev->queues = calloc(nr, sizeof(*dev->queues));
+	dev->setup = calloc(nr, sizeof(*dev->setup));
+	if (!dev->queues || !dev->setup)
+		return false;
+	for (; dev->nr_queues < nr; dev->nr_queues++) {
+		dev->queues[dev->nr_queues] = virtq_new(dev, dev->nr_queues);
+		if (!dev->queues[dev->nr_queues])
+			return false;
+		dev->setup[dev->nr_queues].size = dev->class->queue_size;
+	}
+	return true;
+}
+
+int virtio_init(struct virtio_dev *dev, const struct virtio_class *class,
+		unsigned nr_queues, uint64_t features, struct guest_mem *mem,
+		struct loop *loop, struct err *err)
+{
+	assert(nr_queues && nr_queues <= VIRTIO_QUEUES_MAX);
 	assert(class->queue_size <= VIRTIO_QUEUE_SIZE_MAX);
 	assert(class->config_size <= VIRTIO_CONFIG_MAX);
 
@@ -262,23 +320,14 @@ int virtio_init(struct virtio_dev *dev, const struct virtio_class *class,
 	dev->mem = mem;
 	dev->loop = loop;
 	dev->offered = features | CORE_FEATURES;
+	if (!make_queues(dev, nr_queues)) {
+		free_queues(dev);
+		return err_set(err, -ENOMEM, "%s: cannot make its queues: out of memory or "
+			       "file descriptors", class->name);
+	}
 	pthread_mutex_init(&dev->regs_lock, NULL);
 	pthread_mutex_init(&dev->config_lock, NULL);
-	for (unsigned i = 0; i < class->nr_queues; i++) {
-		dev->queues[i] = virtq_new(dev, i);
-		if (!dev->queues[i])
-			goto fail;
-		dev->setup[i].size = class->queue_size;
-	}
 	return 0;
-
-fail:
-	for (unsigned i = 0; i < class->nr_queues; i++)
-		dev->queues[i] = virtq_free(dev->queues[i]);
-	pthread_mutex_destroy(&dev->config_lock);
-	pthread_mutex_destroy(&dev->regs_lock);
-	return err_set(err, -ENOMEM, "%s: cannot make its queues: out of memory or file "
-		       "descriptors", class->name);
 }
 
 static void call_free(void *ctx)
@@ -286,8 +335,7 @@ static void call_free(void *ctx)
 	struct virtio_dev *dev = ctx;
 
 	stop(dev);
-	for (unsigned i = 0; i < dev->class->nr_queues; i++)
-		dev->queues[i] = virtq_free(dev->queues[i]);
+	free_queues(dev);
 	pthread_mutex_destroy(&dev->config_lock);
 	pthread_mutex_destroy(&dev->regs_lock);
 	dev->class->free(dev);

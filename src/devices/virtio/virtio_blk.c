@@ -210,7 +210,6 @@ static void blk_free(struct virtio_dev *dev)
 static const struct virtio_class blk_class = {
 	.name		= "virtio-blk",
 	.id		= 2,
-	.nr_queues	= 1,
 	.queue_size	= QUEUE_SIZE,
 	.config_size	= CONFIG_LEN,
 	.stop		= blk_stop,
@@ -230,7 +229,7 @@ int virtio_blk_new(struct virtio_dev **ret_dev, struct disk *disk, const char *s
 		return err_sys(err, -ENOMEM, "cannot make %s", blk_class.name);
 	if (disk_read_only(disk))
 		features |= BIT64(F_RO);
-	r = virtio_init(&blk->dev, &blk_class, features, mem, loop, err);
+	r = virtio_init(&blk->dev, &blk_class, 1, features, mem, loop, err);
 	if (r < 0) {
 		free(blk);
 		return r;

@@ -165,7 +165,6 @@ static void net_free(struct virtio_dev *dev)
 static const struct virtio_class net_class = {
 	.name		= "virtio-net",
 	.id		= 1,
-	.nr_queues	= NR_QUEUES,
 	.queue_size	= QUEUE_SIZE,
 	.config_size	= CONFIG_LEN,
 	.start		= net_start,
@@ -191,7 +190,7 @@ int virtio_net_new(struct virtio_dev **ret_dev, struct netdev *netdev,
 		return err_sys(err, -ENOMEM, "cannot make %s", net_class.name);
 	for (size_t i = 0; i < ARRAY_LEN(features); i++)
 		offered |= BIT64(features[i]);
-	r = virtio_init(&net->dev, &net_class, offered, mem, loop, err);
+	r = virtio_init(&net->dev, &net_class, NR_QUEUES, offered, mem, loop, err);
 	if (r < 0) {
 		free(net);
 		return r;

@@ -116,13 +116,20 @@ static uint64_t kick_address(const struct virtio_pci *vp, unsigned queue)
 	return vp->mapped_at + BAR_NOTIFY + (uint64_t)queue * NOTIFY_STRIDE;
 }
 
+static bool is_enabled(const struct virtio_pci *vp, unsigned queue)
+{
+	return virtio_setup(vp->dev, queue).enabled;
+}
+
+/* Which queues are enabled has not changed since then: the driver is ready. */
 static void unbind_kicks(struct virtio_pci *vp)
 {
 	if (!vp->kicks_bound)
 		return;
-	for (unsigned i = 0; i < vp->dev->class->nr_queues; i++)
-		vp->efds->ops->unbind_write(vp->efds, virtio_kick_fd(vp->dev, i),
-					    kick_address(vp, i));
+	for (unsigned i = 0; i < vp->dev->nr_queues; i++)
+		if (is_enabled(vp, i))
+			vp->efds->ops->unbind_write(vp->efds, virtio_kick_fd(vp->dev, i),
+						    kick_address(vp, i));
 	vp->kicks_bound = false;
 }
 
@@ -132,9 +139,11 @@ static void bind_kicks(struct virtio_pci *vp)
 	if (vp->kicks_bound || !vp->mapped ||
 	    !(virtio_status(vp->dev) & VIRTIO_STATUS_DRIVER_OK))
 		return;
-	for (unsigned i = 0; i < vp->dev->class->nr_queues; i++)
-		(void)vp->efds->ops->bind_write(vp->efds, virtio_kick_fd(vp->dev, i),
-						kick_address(vp, i));
+	for (unsigned i = 0; i < vp->dev->nr_queues; i++)
+		if (is_enabled(vp, i))
+			(void)vp->efds->ops->bind_write(vp->efds,
+							virtio_kick_fd(vp->dev, i),
+							kick_address(vp, i));
 	vp->kicks_bound = true;
 }
 
@@ -142,7 +151,7 @@ static void notify(struct virtio_pci *vp, uint64_t off)
 {
 	uint64_t queue = off / NOTIFY_STRIDE;
 
-	if (queue < vp->dev->class->nr_queues)
+	if (queue < vp->dev->nr_queues)
 		eventfd_write(virtio_kick_fd(vp->dev, (unsigned)queue), 1);
 }
 
@@ -164,7 +173,7 @@ static uint32_t read_queue(struct virtio_pci *vp, uint64_t off)
 	unsigned half;
 
 	/* A queue that does not exist has size 0 (section 4.1.4.3.1). */
-	if (vp->queue_select >= vp->dev->class->nr_queues)
+	if (vp->queue_select >= vp->dev->nr_queues)
 		return off == COMMON_QUEUE_MSIX_VECTOR ? MSIX_NO_VECTOR : 0;
 	setup = virtio_setup(vp->dev, vp->queue_select);
 	switch (off) {
@@ -196,7 +205,7 @@ static uint32_t read_common(struct virtio_pci *vp, uint64_t off)
 	case COMMON_CONFIG_MSIX_VECTOR:
 		return vp->config_vector;
 	case COMMON_NUM_QUEUES:
-		return vp->dev->class->nr_queues;
+		return vp->dev->nr_queues;
 	case COMMON_DEVICE_STATUS:
 		return virtio_status(vp->dev);
 	case COMMON_CONFIG_GENERATION:
@@ -220,7 +229,7 @@ static void write_queue(struct virtio_pci *vp, uint64_t off, uint32_t value)
 	uint64_t *address;
 	unsigned half;
 
-	if (vp->queue_select >= vp->dev->class->nr_queues)
+	if (vp->queue_select >= vp->dev->nr_queues)
 		return;
 	setup = virtio_setup(vp->dev, vp->queue_select);
 	switch (off) {
@@ -327,6 +336,8 @@ static uint64_t bar_get(struct virtio_pci *vp, uint64_t off, unsigned size)
 
 static void bar_set(struct virtio_pci *vp, uint64_t off, unsigned size, uint64_t value)
 {
+	uint8_t bytes[8];
+
 	if (msix_covers(&vp->msix, off)) {
 		msix_write(&vp->msix, off, size, value);
 		return;
@@ -338,6 +349,10 @@ static void bar_set(struct virtio_pci *vp, uint64_t off, unsigned size, uint64_t
 		pthread_mutex_lock(&vp->lock);
 		write_common(vp, off, (uint32_t)value);
 		pthread_mutex_unlock(&vp->lock);
+		break;
+	case BAR_DEVICE:
+		put_le64(bytes, value);
+		virtio_write_config(vp->dev, off - BAR_DEVICE, bytes, size);
 		break;
 	case BAR_NOTIFY:
 		notify(vp, off - BAR_NOTIFY);
@@ -472,7 +487,7 @@ static void add_caps(struct virtio_pci *vp)
 	if (vp->dev->class->config_size)
 		add_cap(vp, CAP_DEVICE, BAR_DEVICE, vp->dev->class->config_size, 0);
 	at = add_cap(vp, CAP_NOTIFY, BAR_NOTIFY,
-		     vp->dev->class->nr_queues * NOTIFY_STRIDE, 4);
+		     vp->dev->nr_queues * NOTIFY_STRIDE, 4);
 	put_le32(vp->fn.config + at + CAP_EXTRA_AT, NOTIFY_STRIDE);
 	vp->window = add_cap(vp, CAP_PCI, 0, 0, 4);
 	vp->fn.writable[vp->window + CAP_BAR_AT] = 0xff;
@@ -519,7 +534,7 @@ int virtio_pci_new(struct virtio_pci **ret_vp, struct virtio_dev *dev,
 
 	pci_init(&vp->fn, &virtio_pci_ops, &ids);
 	pci_add_bar(&vp->fn, 0, PCI_BAR_MEM32, BAR_LEN, &bar_ops, dev->class->name);
-	r = msix_init(&vp->msix, &vp->fn, dev->class->nr_queues + 1U, 0, BAR_MSIX_TABLE,
+	r = msix_init(&vp->msix, &vp->fn, dev->nr_queues + 1U, 0, BAR_MSIX_TABLE,
 		      BAR_MSIX_PBA, efds, err);
 	if (r < 0) {
 		pthread_mutex_destroy(&vp->lock);

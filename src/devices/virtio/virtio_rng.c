@@ -53,7 +53,6 @@ static void rng_free(struct virtio_dev *dev)
 static const struct virtio_class rng_class = {
 	.name		= "virtio-rng",
 	.id		= 4,
-	.nr_queues	= 1,
 	.queue_size	= 64,
 	.kick		= rng_kick,
 	.free		= rng_free,
@@ -67,7 +66,7 @@ int virtio_rng_new(struct virtio_dev **ret_dev, struct guest_mem *mem, struct lo
 
 	if (!dev)
 		return err_sys(err, -ENOMEM, "cannot make %s", rng_class.name);
-	r = virtio_init(dev, &rng_class, 0, mem, loop, err);
+	r = virtio_init(dev, &rng_class, 1, 0, mem, loop, err);
 	if (r < 0) {
 		free(dev);
 		return r;
