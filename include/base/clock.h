@@ -13,4 +13,10 @@
 /* CLOCK_MONOTONIC in nanoseconds; any thread. */
 uint64_t clock_ns(void);
 
+/*
+ * The processor time that a thread of this process has taken so far, in
+ * nanoseconds; id is the kernel's.  0 where there is no such thread.  Any thread.
+ */
+uint64_t clock_thread_ns(int id);
+
 #endif

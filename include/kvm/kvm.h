@@ -65,6 +65,13 @@ unsigned kvm_vm_cpus_max(const struct kvm_vm *vm);
 int kvm_vm_get_clock(const struct kvm_vm *vm, uint64_t *ret_ns);
 int kvm_vm_set_clock(const struct kvm_vm *vm, uint64_t ns);
 
+/*
+ * For kvm_stats_new(): what KVM counts of the VM, or of the vCPU of that
+ * descriptor.  -ENOTSUP where the kernel has no such statistics.  Main.
+ */
+int kvm_vm_stats_fd(const struct kvm_vm *vm, struct err *err);
+int kvm_vcpu_stats_fd(int fd, struct err *err);
+
 /* Drive a pin of the I/O APIC; any thread. */
 int kvm_vm_set_irq(struct kvm_vm *vm, unsigned gsi, bool level);
 

@@ -198,6 +198,21 @@ unsigned kvm_vm_cpus_max(const struct kvm_vm *vm)
 	return max > 0 ? (unsigned)max : 1;
 }
 
+/* Kernels before 5.14 do not know the request. */
+int kvm_vcpu_stats_fd(int fd, struct err *err)
+{
+	int stats = ioctl(fd, KVM_GET_STATS_FD, NULL);
+
+	if (stats < 0 && errno == ENOTTY)
+		return err_set(err, -ENOTSUP, "this kernel's KVM lacks KVM_GET_STATS_FD");
+	return stats < 0 ? err_sys(err, -errno, "KVM_GET_STATS_FD") : stats;
+}
+
+int kvm_vm_stats_fd(const struct kvm_vm *vm, struct err *err)
+{
+	return kvm_vcpu_stats_fd(vm->fd, err);
+}
+
 int kvm_vm_set_irq(struct kvm_vm *vm, unsigned gsi, bool level)
 {
 	struct kvm_irq_level irq = { .irq = gsi, .level = level };
