@@ -51,9 +51,12 @@ struct vcpu_config {
 	void *ctx;
 };
 
-/* Exits to user space since the start, by what the guest did. */
+/*
+ * Exits to user space since the start: accesses of the guest to ports and to
+ * device memory, interruptions by signals, and the rest.
+ */
 struct vcpu_exits {
-	uint64_t pio, mmio, other;
+	uint64_t pio, mmio, signal, other;
 };
 
 /* All that config points to outlives the vCPU.  Main. */
@@ -92,6 +95,9 @@ int vcpu_thread_id(const struct vcpu *vcpu);
 void vcpu_stop(struct vcpu *vcpu);
 
 unsigned vcpu_id(const struct vcpu *vcpu);
+
+/* For kvm_stats_new().  Main. */
+int vcpu_stats_fd(const struct vcpu *vcpu, struct err *err);
 
 /* Any thread; numbers of a running vCPU lag behind. */
 struct vcpu_exits vcpu_exits(const struct vcpu *vcpu);

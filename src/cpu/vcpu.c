@@ -21,6 +21,7 @@
 #include <linux/kvm.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,13 +42,20 @@ struct vcpu {
 	bool started;
 	pthread_t thread;
 	_Atomic(int) thread_id;
-	_Atomic(uint64_t) pio, mmio, other;
+	_Atomic(uint64_t) pio, mmio, signal, other;	/* the thread writes */
 
 	_Atomic(enum wanted) wanted;	/* changed under lock */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;		/* wanted or parked */
 	bool parked;			/* the thread is not in KVM_RUN */
 };
+
+static void count(_Atomic(uint64_t) *counter)
+{
+	uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, value + 1, memory_order_relaxed);
+}
 
 static void do_pio(struct vcpu *vcpu)
 {
@@ -93,16 +101,16 @@ static bool handle(struct vcpu *vcpu)
 {
 	switch (vcpu->run->exit_reason) {
 	case KVM_EXIT_IO:
-		vcpu->pio++;
+		count(&vcpu->pio);
 		do_pio(vcpu);
 		return true;
 	case KVM_EXIT_MMIO:
-		vcpu->mmio++;
+		count(&vcpu->mmio);
 		do_mmio(vcpu);
 		return true;
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
-		vcpu->other++;
+		count(&vcpu->other);
 		return true;
 	default:
 		return false;
@@ -134,6 +142,13 @@ static void explain(const struct kvm_run *run, int code, char *why, size_t len)
 		snprintf(why, len, "KVM_RUN ended for the unknown reason %u",
 			 run->exit_reason);
 	}
+}
+
+/* By a signal: true; else the guest cannot go on. */
+static bool interrupted(struct vcpu *vcpu, int code)
+{
+	count(&vcpu->signal);
+	return code == EINTR || code == EAGAIN;
 }
 
 /* Whoever started us may have had the signal blocked. */
@@ -184,7 +199,7 @@ static void *run_vcpu(void *arg)
 		if (!code)
 			alive = handle(vcpu);
 		else
-			alive = code == EINTR || code == EAGAIN;
+			alive = interrupted(vcpu, code);
 		if (code && alive && vcpu->wanted != RUN && !park(vcpu))
 			return NULL;
 	}
@@ -339,7 +354,17 @@ unsigned vcpu_id(const struct vcpu *vcpu)
 
 struct vcpu_exits vcpu_exits(const struct vcpu *vcpu)
 {
-	return (struct vcpu_exits){ vcpu->pio, vcpu->mmio, vcpu->other };
+	return (struct vcpu_exits){
+		.pio = atomic_load_explicit(&vcpu->pio, memory_order_relaxed),
+		.mmio = atomic_load_explicit(&vcpu->mmio, memory_order_relaxed),
+		.signal = atomic_load_explicit(&vcpu->signal, memory_order_relaxed),
+		.other = atomic_load_explicit(&vcpu->other, memory_order_relaxed),
+	};
+}
+
+int vcpu_stats_fd(const struct vcpu *vcpu, struct err *err)
+{
+	return kvm_vcpu_stats_fd(vcpu->fd, err);
 }
 
 void vcpu_print(struct vcpu *vcpu, FILE *out)

@@ -296,7 +296,7 @@ struct board *board_free(struct board *board)
 
 		log_debug("vcpu %u: exits to user space: pio %llu, mmio %llu, other %llu", i,
 			  (unsigned long long)exits.pio, (unsigned long long)exits.mmio,
-			  (unsigned long long)exits.other);
+			  (unsigned long long)(exits.signal + exits.other));
 	}
 	for (uint32_t i = 0; i < board->nr_functions; i++) {
 		pci_bus_remove(board->pci, virtio_pci_function(board->functions[i]));
