@@ -5,6 +5,8 @@
 #include "devices/virtio/virtio_net.h"
 
 #include "base/bytes.h"
+#include "devices/virtio/virtio.h"
+#include "devices/virtio/virtio_pci.h"
 #include "fake_netdev.h"
 #include "guest_driver.h"
 #include "rig.h"
@@ -225,6 +227,63 @@ START_TEST(packet_that_the_wire_refuses_is_lost)
 }
 END_TEST
 
+/* Counters. */
+
+static struct virtq_counts counts(unsigned queue)
+{
+	return virtio_counts(virtio_pci_device(rig.vp), queue);
+}
+
+START_TEST(packets_are_counted_without_their_headers)
+{
+	struct virtq_counts in, out;
+
+	start(DRIVER_CORE_FEATURES);
+	send_packet(0);
+	send_packet(1);
+	ring_kick(tx);
+	assert_on_wire(0);
+	assert_on_wire(1);
+	offer_room(0);
+	ring_kick(rx);
+	put_on_wire(0);
+	assert_received(0);
+
+	out = counts(1);
+	in = counts(0);
+	ck_assert_uint_eq(out.packets, 2);
+	ck_assert_uint_eq(out.bytes, 2 * (PACKET_LEN - HEADER_LEN));
+	ck_assert_uint_eq(out.kicks, 1);
+	ck_assert_uint_eq(out.drops, 0);
+	ck_assert_uint_eq(in.packets, 1);
+	ck_assert_uint_eq(in.bytes, PACKET_LEN - HEADER_LEN);
+	ck_assert_uint_eq(in.requests, 1);
+}
+END_TEST
+
+START_TEST(packets_that_are_lost_are_counted_as_such)
+{
+	const uint8_t runt[4] = { 0 };
+
+	start(0);
+	offer_room(0);
+	ring_kick(rx);
+	ck_assert_int_eq(write(wire, runt, sizeof(runt)), sizeof(runt));
+	put_on_wire(0);
+	assert_received(0);
+	close(wire);
+	wire = dup(STDIN_FILENO);
+	send_packet(0);
+	ring_kick(tx);
+	ck_assert(ring_wait(tx, &elem));
+
+	ck_assert_uint_eq(counts(0).drops, 1);
+	ck_assert_uint_eq(counts(0).packets, 1);
+	ck_assert_uint_eq(counts(1).drops, 1);
+	ck_assert_uint_eq(counts(1).packets, 0);
+}
+END_TEST
+
 START_TEST(packet_shorter_than_its_header_is_a_breach)
 {
 	const struct buffer buffer = { OUT_AT, HEADER_LEN - 1, false };
@@ -424,6 +483,8 @@ int main(void)
 	tcase_add_test(tc, full_wire_holds_packets_back_and_loses_none);
 	tcase_add_test(tc, reset_while_the_wire_is_full_forgets_what_waits);
 	tcase_add_test(tc, packet_that_the_wire_refuses_is_lost);
+	tcase_add_test(tc, packets_are_counted_without_their_headers);
+	tcase_add_test(tc, packets_that_are_lost_are_counted_as_such);
 	tcase_add_test(tc, packet_shorter_than_its_header_is_a_breach);
 	tcase_add_test(tc, packet_comes_in_with_its_header);
 	tcase_add_test(tc, packet_waits_for_a_buffer);

@@ -103,6 +103,14 @@ struct virtio_class {
 	void (*free)(struct virtio_dev *dev);
 };
 
+/* What a queue has done since its device was made. */
+struct virtq_counts {
+	uint64_t kicks;			/* that reached the device */
+	uint64_t interrupts;
+	uint64_t requests;		/* given back */
+	uint64_t packets, bytes, drops;	/* of network cards */
+};
+
 /* What the driver wrote about one queue, section 4.1.4.3. */
 struct virtq_setup {
 	uint16_t size;
@@ -189,6 +197,10 @@ void virtq_run(struct virtq *vq);
 
 unsigned virtq_index(const struct virtq *vq);
 
+/* For network cards: a packet of so many bytes was moved, or one was lost.  Owner. */
+void virtq_count_packet(struct virtq *vq, uint64_t len);
+void virtq_count_drop(struct virtq *vq);
+
 /*
  * For transports; vCPU threads, several at once.
  */
@@ -226,6 +238,9 @@ void virtio_write_config(struct virtio_dev *dev, size_t off, const void *bytes, 
 
 /* Changes with each change of the configuration (section 4.1.4.3.1). */
 uint8_t virtio_config_generation(struct virtio_dev *dev);
+
+/* Any thread; of a running device they lag behind. */
+struct virtq_counts virtio_counts(const struct virtio_dev *dev, unsigned queue);
 
 /* The eventfd that stands for the driver's notification of the queue. */
 int virtio_kick_fd(struct virtio_dev *dev, unsigned queue);

@@ -29,6 +29,9 @@ struct virtio_pci *virtio_pci_free(struct virtio_pci *vp);
 void virtio_pci_pause(struct virtio_pci *vp);
 void virtio_pci_resume(struct virtio_pci *vp);
 
+/* The device behind it. */
+struct virtio_dev *virtio_pci_device(struct virtio_pci *vp);
+
 /* For pci_bus_add(). */
 struct pci_function *virtio_pci_function(struct virtio_pci *vp);
 

@@ -263,6 +263,11 @@ uint8_t virtio_config_generation(struct virtio_dev *dev)
 	return generation;
 }
 
+struct virtq_counts virtio_counts(const struct virtio_dev *dev, unsigned queue)
+{
+	return virtq_counts(dev->queues[queue]);
+}
+
 int virtio_kick_fd(struct virtio_dev *dev, unsigned queue)
 {
 	return virtq_kick_fd(dev->queues[queue]);

@@ -84,7 +84,17 @@ struct virtq {
 	uint16_t next_used;		/* of used->ring, where push writes */
 	uint16_t published;		/* what used->idx says */
 	unsigned budget;		/* pops left in this kick */
+
+	/* Written by the owner only, so no increment needs to be locked. */
+	_Atomic(uint64_t) kicks, interrupts, requests, packets, bytes, drops;
 };
+
+static void count(_Atomic(uint64_t) *counter, uint64_t more)
+{
+	uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, value + more, memory_order_relaxed);
+}
 
 static _Atomic(uint16_t) *used_event(const struct virtq *vq)
 {
@@ -133,8 +143,11 @@ void virtq_run(struct virtq *vq)
 
 static void kicked(struct loop_watch *watch, unsigned events)
 {
+	struct virtq *vq = container_of(watch, struct virtq, kick);
+
 	(void)events;
-	virtq_run(container_of(watch, struct virtq, kick));
+	count(&vq->kicks, 1);
+	virtq_run(vq);
 }
 
 static void run_again(struct loop_task *task)
@@ -288,6 +301,7 @@ void virtq_push(struct virtq *vq, uint16_t head, uint32_t written)
 	if (!vq->running)
 		return;
 	memcpy(&vq->used->ring[vq->next_used++ & (vq->size - 1)], &elem, sizeof(elem));
+	count(&vq->requests, 1);
 	loop_defer(vq->dev->loop, &vq->publish);
 }
 
@@ -310,8 +324,10 @@ static void publish_now(struct virtq *vq)
 		return;
 	vq->published = vq->next_used;
 	atomic_store(&vq->used->idx, htole16(vq->next_used));
-	if (wants_interrupt(vq, old, vq->next_used))
+	if (wants_interrupt(vq, old, vq->next_used)) {
+		count(&vq->interrupts, 1);
 		vq->dev->transport->queue_interrupt(vq->dev->transport, vq->index);
+	}
 }
 
 static void publish(struct loop_task *task)
@@ -407,6 +423,29 @@ struct virtq *virtq_free(struct virtq *vq)
 unsigned virtq_index(const struct virtq *vq)
 {
 	return vq->index;
+}
+
+void virtq_count_packet(struct virtq *vq, uint64_t len)
+{
+	count(&vq->packets, 1);
+	count(&vq->bytes, len);
+}
+
+void virtq_count_drop(struct virtq *vq)
+{
+	count(&vq->drops, 1);
+}
+
+struct virtq_counts virtq_counts(const struct virtq *vq)
+{
+	return (struct virtq_counts){
+		.kicks = atomic_load_explicit(&vq->kicks, memory_order_relaxed),
+		.interrupts = atomic_load_explicit(&vq->interrupts, memory_order_relaxed),
+		.requests = atomic_load_explicit(&vq->requests, memory_order_relaxed),
+		.packets = atomic_load_explicit(&vq->packets, memory_order_relaxed),
+		.bytes = atomic_load_explicit(&vq->bytes, memory_order_relaxed),
+		.drops = atomic_load_explicit(&vq->drops, memory_order_relaxed),
+	};
 }
 
 int virtq_kick_fd(const struct virtq *vq)

@@ -29,4 +29,7 @@ void virtq_reset(struct virtq *vq);
 
 int virtq_kick_fd(const struct virtq *vq);
 
+/* Any thread. */
+struct virtq_counts virtq_counts(const struct virtq *vq);
+
 #endif

@@ -60,17 +60,23 @@ static void transmit(struct net *net, struct virtq *vq)
 
 	net->back_end_full = false;
 	while (virtq_pop(vq, &chain) > 0) {
+		ssize_t len;
+
 		if (chain.readable.len < NETDEV_HEADER_LEN) {
 			virtio_break(&net->dev, "a packet lacks its header");
 			return;
 		}
-		if (netdev_send(net->netdev, chain.readable.segs,
-				chain.readable.nr) == -EAGAIN) {
+		len = netdev_send(net->netdev, chain.readable.segs, chain.readable.nr);
+		if (len == -EAGAIN) {
 			net->back_end_full = true;
 			virtq_unpop(vq);
 			return;
 		}
 		/* What the back end refuses otherwise is lost, as on a wire. */
+		if (len < NETDEV_HEADER_LEN)
+			virtq_count_drop(vq);
+		else
+			virtq_count_packet(vq, (size_t)len - NETDEV_HEADER_LEN);
 		virtq_push(vq, chain.head, 0);
 	}
 }
@@ -94,9 +100,11 @@ static void receive(struct net *net, struct virtq *vq)
 			return;
 		}
 		if (len < NETDEV_HEADER_LEN) {
+			virtq_count_drop(vq);
 			virtq_unpop(vq);	/* the packet is lost, the buffer is not */
 			continue;
 		}
+		virtq_count_packet(vq, (size_t)len - NETDEV_HEADER_LEN);
 		iov_write(&chain.writable, HEADER_NUM_BUFFERS, one, sizeof(one));
 		virtq_push(vq, chain.head, (uint32_t)min_u64((uint64_t)len,
 							     chain.writable.len));

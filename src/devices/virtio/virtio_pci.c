@@ -570,6 +570,11 @@ void virtio_pci_resume(struct virtio_pci *vp)
 	virtio_resume(vp->dev);
 }
 
+struct virtio_dev *virtio_pci_device(struct virtio_pci *vp)
+{
+	return vp->dev;
+}
+
 struct pci_function *virtio_pci_function(struct virtio_pci *vp)
 {
 	return &vp->fn;
