@@ -48,7 +48,7 @@ START_TEST(long_name_of_a_file_is_no_line_of_its_own)
 
 	memset(text, ' ', sizeof(text));
 	memcpy(text, "5500000000-5500001000 r-xp", 26);
-	strcpy(text + 255, "1000-2000 rw\nRss: 4 kB\n");
+	snprintf(text + 255, sizeof(text) - 255, "1000-2000 rw\nRss: 4 kB\n");
 	len = strlen(text);
 	ck_assert_uint_gt(len, 256);
 
