@@ -27,7 +27,7 @@ static int open_image(struct disk *disk, const struct disk_config *config, struc
 		if (r < 0)
 			return r;
 	}
-	return disk->format->open(disk, err);
+	return disk->format->open(disk, config, err);
 }
 
 int disk_open(struct disk **ret_disk, const struct disk_config *config,

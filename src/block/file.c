@@ -91,10 +91,6 @@ static int measure(struct file *file, const char *path, struct err *err)
 	if (!file->size)
 		return err_set(err, -EINVAL, "'%s' is empty: truncate -s SIZE gives it a size",
 			       path);
-	if (file->size % SECTOR)
-		return err_set(err, -EINVAL, "the size of '%s', %llu bytes, is no multiple of "
-			       "512: truncate -s %%512 rounds it up", path,
-			       (unsigned long long)file->size);
 	return 0;
 }
 
@@ -177,10 +173,6 @@ int file_set_direct(struct file *file, const char *path, struct err *err)
 			       "system has no direct I/O", path);
 	if (file->block_size < SECTOR)
 		file->block_size = SECTOR;
-	if (file->size % file->block_size)
-		return err_set(err, -EINVAL, "'%s' cannot be used with direct: its size, %llu "
-			       "bytes, is no multiple of %u", path,
-			       (unsigned long long)file->size, file->block_size);
 	file->direct = true;
 	return 0;
 }

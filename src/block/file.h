@@ -18,7 +18,7 @@ struct err;
 
 struct file {
 	int fd;
-	uint64_t size;		/* bytes, when it was opened; a multiple of block_size */
+	uint64_t size;		/* bytes, when it was opened */
 	uint32_t block_size;	/* offsets and lengths are multiples of it */
 	bool direct;
 	uint32_t mem_align;	/* direct: addresses are multiples of it */

@@ -34,7 +34,8 @@ static const struct row {
 	{ "raw", { ".raw", ".img" }, { { 0 } }, &disk_format_raw },
 	{ "qcow2", { ".qcow2", ".qcow" }, { { 0, 4, "QFI\xfb" } }, NULL },
 	{ "vmdk", { ".vmdk" },
-	  { { 0, 4, "KDMV" }, { 0, 4, "COWD" }, { 0, 21, "# Disk DescriptorFile" } }, NULL },
+	  { { 0, 4, "KDMV" }, { 0, 4, "COWD" }, { 0, 21, "# Disk DescriptorFile" } },
+	  &disk_format_vmdk },
 	{ "vdi", { ".vdi" }, { { 0x40, 4, "\x7f\x10\xda\xbe" } }, NULL },
 	{ "vhdx", { ".vhdx" }, { { 0, 8, "vhdxfile" } }, NULL },
 	{ "vpc", { ".vhd", ".vpc" }, { { 0, 8, "conectix" } }, NULL },
@@ -75,7 +76,8 @@ static int choose_by_word(const struct disk_format **ret_format,
 		*ret_format = rows[i].format;
 		return 0;
 	}
-	return err_set(err, -EINVAL, "format '%s' is unknown; there is raw", config->format);
+	return err_set(err, -EINVAL, "format '%s' is unknown; there "
+		       "are raw and vmdk", config->format);
 }
 
 /* Is what was taken for raw, without being called so, something else? */
@@ -89,10 +91,10 @@ static int doubt_raw(const struct disk_config *config, const struct file *file,
 		return err_sys(err, len, "cannot read '%s'", config->path);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (begins_like(&rows[i], head, (size_t)len))
-			return err_set(err, -EINVAL, "'%s' begins like a %s image, which is "
-				       "not supported: convert it to raw, or add format=raw "
-				       "if it is that all the same",
-				       config->path, rows[i].name);
+			return err_set(err, -EINVAL, "'%s' begins like a %s image: add "
+				       "format=%s if it is one, or format=raw if it is that "
+				       "all the same", config->path, rows[i].name,
+				       rows[i].name);
 	return 0;
 }
 

@@ -41,7 +41,7 @@ struct disk_format {
 	 * The file is open; the loop does not run yet, so it is read by pread(2).  On
 	 * failure nothing is left to be undone; the file is not the format's.  Main.
 	 */
-	int (*open)(struct disk *disk, struct err *err);
+	int (*open)(struct disk *disk, const struct disk_config *config, struct err *err);
 
 	/*
 	 * NULL, or: write back what is only in memory, and free state.  No request is
@@ -58,7 +58,7 @@ struct disk_format {
 	void (*submit)(struct disk *disk, struct disk_request *request);
 };
 
-extern const struct disk_format disk_format_raw;
+extern const struct disk_format disk_format_raw, disk_format_vmdk;
 
 /* Count the request and give it back; owner. */
 void disk_format_done(struct disk_request *request, int res);

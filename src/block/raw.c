@@ -5,10 +5,23 @@
 #include "block/format.h"
 
 #include "base/bits.h"
+#include "base/err.h"
 
-static int raw_open(struct disk *disk, struct err *err)
+#include <errno.h>
+
+#define SECTOR 512
+
+static int raw_open(struct disk *disk, const struct disk_config *config, struct err *err)
 {
-	(void)err;
+	unsigned long long size = disk->file.size;
+
+	if (size % SECTOR)
+		return err_set(err, -EINVAL, "the size of '%s', %llu bytes, is no multiple of "
+			       "512: truncate -s %%512 rounds it up", config->path, size);
+	if (size % disk->file.block_size)
+		return err_set(err, -EINVAL, "'%s' cannot be used with direct: its size, %llu "
+			       "bytes, is no multiple of %u", config->path, size,
+			       disk->file.block_size);
 	disk->size = disk->file.size;
 	disk->discard_unit = disk->file.hole_unit;
 	return 0;

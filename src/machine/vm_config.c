@@ -18,8 +18,8 @@ static const struct option disk_rows[] = {
 	  .required = true, .primary = true,
 	  .help = "image file or block device" },
 	{ .key = "format", OPTION(struct vm_disk_config, format), .metavar = "FORMAT",
-	  .help = "how the image is laid out: raw; by default what the ending of its "
-		  "name says" },
+	  .help = "how the image is laid out: raw, or vmdk, which can only be read; by "
+		  "default what the ending of its name says" },
 	{ .key = "readonly", OPTION(struct vm_disk_config, readonly), .preset = "off",
 	  .help = "the guest cannot write, and several VMs may share the image" },
 	{ .key = "serial", OPTION(struct vm_disk_config, serial),
