@@ -20,10 +20,14 @@ enum {
 	EXIT_FORCED,		/* the guest was ended from outside */
 };
 
+#define COMMAND_ANY		(-1)
+#define COMMAND_TIMEOUT_MAX	1000000		/* seconds, of options */
+
 struct command {
 	const char *name;
 	const char *summary;			/* part of a sentence */
 	const char *arguments;			/* after the options, or "" */
+	int nr_least, nr_most;			/* of them; COMMAND_ANY */
 	const struct option_object *options;	/* or NULL */
 	bool hidden;				/* for the build; not listed */
 
@@ -37,11 +41,24 @@ int command_main(int argc, char **argv);
 /* One line of error to standard error; returns EXIT_USAGE. */
 int command_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The option tables of subcommands. */
+extern const struct option_object command_list_options, command_info_options;
+extern const struct option_object command_order_options, command_stop_options;
+extern const struct option_object command_kill_options, command_qmp_options;
+extern const struct option_object command_events_options;
+
 /* Print how the subcommand is used. */
 void command_usage(const struct command *command);
 
-/* The subcommands, each in the file of its name. */
+/* The subcommands, each in the file of its name; order is pause, resume and reset. */
 int command_run(const struct command *command, int argc, char **argv);
+int command_list(const struct command *command, int argc, char **argv);
+int command_info(const struct command *command, int argc, char **argv);
+int command_order(const struct command *command, int argc, char **argv);
+int command_stop(const struct command *command, int argc, char **argv);
+int command_kill(const struct command *command, int argc, char **argv);
+int command_qmp(const struct command *command, int argc, char **argv);
+int command_events(const struct command *command, int argc, char **argv);
 int command_doctor(const struct command *command, int argc, char **argv);
 
 #endif

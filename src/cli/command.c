@@ -19,9 +19,31 @@ static int run_help(const struct command *command, int argc, char **argv);
 static int run_completion(const struct command *command, int argc, char **argv);
 static int run_manual(const struct command *command, int argc, char **argv);
 
+#define ONE_NAME	.arguments = "NAME", .nr_least = 1, .nr_most = 1
+#define NAMES		.arguments = "NAME...", .nr_least = 1, .nr_most = COMMAND_ANY
+
 static const struct command commands[] = {
 	{ .name = "run", .summary = "start a VM and stay with it", .arguments = "",
 	  .options = &vm_config_options, .run = command_run },
+	{ .name = "list", .summary = "list the running VMs", .arguments = "",
+	  .options = &command_list_options, .run = command_list },
+	{ .name = "info", .summary = "tell all about a running VM", ONE_NAME,
+	  .options = &command_info_options, .run = command_info },
+	{ .name = "pause", .summary = "stop the clock of VMs", NAMES,
+	  .options = &command_order_options, .run = command_order },
+	{ .name = "resume", .summary = "let paused VMs go on", NAMES,
+	  .options = &command_order_options, .run = command_order },
+	{ .name = "reset", .summary = "restart VMs as their reset button would", NAMES,
+	  .options = &command_order_options, .run = command_order },
+	{ .name = "stop", .summary = "ask VMs to shut down, and wait", NAMES,
+	  .options = &command_stop_options, .run = command_stop },
+	{ .name = "kill", .summary = "end VMs at once", NAMES,
+	  .options = &command_kill_options, .run = command_kill },
+	{ .name = "events", .summary = "tell what happens to a running VM", ONE_NAME,
+	  .options = &command_events_options, .run = command_events },
+	{ .name = "qmp", .summary = "have a running VM execute a QMP command",
+	  .arguments = "NAME COMMAND [JSON]", .nr_least = 2, .nr_most = 3,
+	  .options = &command_qmp_options, .run = command_qmp },
 	{ .name = "doctor", .summary = "check what this host offers to VMs", .arguments = "",
 	  .options = &doctor_options, .run = command_doctor },
 	{ .name = "help", .summary = "explain a command", .arguments = "[COMMAND]",

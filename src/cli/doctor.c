@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "doctor.h"
 
+#include "arguments.h"
 #include "base/bits.h"
-#include "base/err.h"
 #include "cli/command.h"
-#include "config/cmdline.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,17 +69,10 @@ static int examine(bool json)
 
 int command_doctor(const struct command *command, int argc, char **argv)
 {
-	struct doctor doctor = { 0 };
-	struct err err = { 0 };
-	int rest;
+	struct doctor doctor;
+	struct arguments args;
 
-	if (cmdline_parse(&doctor_options, &doctor, argc, argv, &rest, &err) < 0)
-		return command_fail("%s", err.text);
-	if (rest < argc)
-		return command_fail("doctor: unexpected argument '%s'", argv[rest]);
-	if (doctor.help) {
-		command_usage(command);
-		return EXIT_OK;
-	}
+	if (!arguments_read(&args, command, &doctor, argc, argv))
+		return args.status;
 	return examine(doctor.json);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -403,27 +404,58 @@ static void put_running(char *text, size_t size, const struct runtime_vm *vms, s
 	}
 }
 
-int runtime_find(struct runtime_vm *ret_vm, const char *name, struct err *err)
+static int refuse(const char *name, bool has_died, const struct runtime_vm *vms, size_t nr,
+		  struct err *err)
 {
 	char running[256];
+
+	put_running(running, sizeof(running), vms, nr);
+	if (has_died)
+		return err_set(err, -ENOENT, "VM '%s' has died; running: %s", name, running);
+	return err_set(err, -ENOENT, "no VM '%.64s' is running; running: %s", name, running);
+}
+
+int runtime_find(struct runtime_vm *ret_vm, const char *name, struct err *err)
+{
 	struct runtime_vm *vms;
-	size_t nr;
+	size_t nr, i = 0;
 	int r = runtime_list(&vms, &nr, err);
 
 	if (r < 0)
 		return r;
-	put_running(running, sizeof(running), vms, nr);
-	r = err_set(err, -ENOENT, "no VM '%.64s' is running; running: %s", name,
-		    running);
-	for (size_t i = 0; i < nr; i++) {
-		if (strcmp(vms[i].name, name))
-			continue;
+	while (i < nr && strcmp(vms[i].name, name))
+		i++;
+	if (i < nr && vms[i].running)
 		*ret_vm = vms[i];
-		r = vms[i].running ? 0 :
-		    err_set(err, -ENOENT, "VM '%s' has died; running: %s", name, running);
-	}
+	else
+		r = refuse(name, i < nr, vms, nr, err);
 	free(vms);
 	return r;
+}
+
+int runtime_process(const char *name, struct err *err)
+{
+	struct runtime_vm vm, still;
+	int r = runtime_find(&vm, name, err);
+	int fd;
+
+	if (r < 0)
+		return r;
+	if (!vm.pid)
+		return err_set(err, -ESRCH, "the process of VM '%s' is unknown: its lock file "
+			       "has been written to", name);
+	fd = pidfd_open(vm.pid, 0);
+	if (fd < 0)
+		return err_sys(err, -errno, "process %d of VM '%s'", vm.pid, name);
+	/* It held the name before and holds it now, so it has been there throughout. */
+	r = runtime_find(&still, name, err);
+	if (!r && still.pid != vm.pid)
+		r = err_set(err, -ESRCH, "VM '%s' has ended, and another has its name", name);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
 }
 
 int runtime_sweep(const char *name, struct err *err)

@@ -81,6 +81,12 @@ int runtime_list(struct runtime_vm **ret_vms, size_t *ret_nr, struct err *err);
 /* One that is running; -ENOENT says which are. */
 int runtime_find(struct runtime_vm *ret_vm, const char *name, struct err *err);
 
+/*
+ * A descriptor (pidfd_open(2)) of the process of the running VM of that name: it is
+ * that process, and no other that has got its pid meanwhile.
+ */
+int runtime_process(const char *name, struct err *err);
+
 /* Remove what a VM has left that died; -EBUSY if one of that name is running. */
 int runtime_sweep(const char *name, struct err *err);
 

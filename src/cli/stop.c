@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * stop.c - vmm stop: the power button, and what comes of it.
+ */
+#include "arguments.h"
+#include "base/bits.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "cli/command.h"
+#include "client.h"
+#include "config/option.h"
+#include "ending.h"
+#include "runtime.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Exit statuses besides EXIT_OK, EXIT_USAGE and EXIT_FORCED; see the manual page. */
+#define EXIT_REMAINS	EXIT_DIED
+
+#define TICK_MS		1000
+#define FORCE_MS	5000
+
+struct stop {
+	struct option_given given;
+	uint32_t timeout;		/* seconds */
+	bool force;
+	bool help;
+};
+
+static const struct option rows[] = {
+	{ .key = "timeout", .letter = 't', OPTION(struct stop, timeout), .preset = "60",
+	  .max = COMMAND_TIMEOUT_MAX, .metavar = "SECONDS",
+	  .help = "how long a guest may take to shut down" },
+	{ .key = "force", OPTION(struct stop, force), .preset = "off",
+	  .help = "end a VM that has not shut down by then, without asking" },
+	{ .key = "help", .letter = 'h', OPTION(struct stop, help),
+	  .help = "print this and exit" },
+};
+
+const struct option_object command_stop_options = {
+	.name = "stop", OPTION_OBJECT(struct stop, rows),
+};
+
+/* One VM on its way down. */
+struct stopping {
+	const char *name;
+	int process;
+	struct client *client;
+	bool is_off;			/* the guest has switched itself off */
+	bool on_terminal;		/* somebody watches */
+	unsigned seconds;		/* waited so far */
+};
+
+static void show_progress(const struct stopping *stopping)
+{
+	if (stopping->on_terminal)
+		fprintf(stderr, "\rwaiting for VM '%s' to shut down: %u s",
+			stopping->name, stopping->seconds);
+}
+
+static void end_progress(const struct stopping *stopping)
+{
+	if (stopping->on_terminal)
+		fprintf(stderr, "\r\033[K");
+}
+
+/* Until something happens, a second at most. */
+static void wait_a_moment(struct stopping *stopping)
+{
+	json_t *event, *guest;
+
+	if (!stopping->client) {
+		ending_wait(stopping->process, TICK_MS);
+		return;
+	}
+	switch (client_event(stopping->client, &event, TICK_MS, NULL)) {
+	case 0:
+		return;
+	case 1:
+		guest = json_object_get(json_object_get(event, "data"), "guest");
+		if (!strcmp(json_string_value(json_object_get(event, "event")), "SHUTDOWN"))
+			stopping->is_off = json_is_true(guest);
+		json_decref(event);
+		return;
+	default:
+		/* It has ended, or is about to. */
+		stopping->client = client_close(stopping->client);
+	}
+}
+
+/* True when it has ended. */
+static bool wait_for_end(struct stopping *stopping, uint32_t seconds)
+{
+	uint64_t start = clock_ns();
+	bool ended = false;
+
+	do {
+		stopping->seconds = (unsigned)((clock_ns() - start) / CLOCK_NS_PER_S);
+		show_progress(stopping);
+		wait_a_moment(stopping);
+		ended = ending_wait(stopping->process, 0);
+	} while (!ended && !stopping->is_off &&
+		 clock_ns() - start < seconds * CLOCK_NS_PER_S);
+	end_progress(stopping);
+	/* A VM that is to be kept when its guest is off, --action, has no more to lose. */
+	if (stopping->is_off)
+		ended = ending_wait(stopping->process, TICK_MS) ||
+			!ending_force(stopping->name, stopping->process, FORCE_MS, NULL);
+	return ended;
+}
+
+enum choice { LEAVE, WAIT, FORCE };
+
+static enum choice ask(const struct stopping *stopping, uint32_t seconds)
+{
+	char answer[16];
+
+	if (!stopping->on_terminal || !isatty(STDIN_FILENO))
+		return LEAVE;
+	fprintf(stderr, "VM '%s' has not shut down in %u s.  End it at once [y], wait again "
+		"[w], or leave it [n]? ", stopping->name, seconds);
+	if (!fgets(answer, sizeof(answer), stdin))
+		return LEAVE;
+	return *answer == 'y' ? FORCE : *answer == 'w' ? WAIT : LEAVE;
+}
+
+static int press_button(struct stopping *stopping, struct err *err)
+{
+	json_t *status;
+	int r = client_execute(stopping->client, "query-status", NULL, &status, err);
+	bool running;
+
+	if (r < 0)
+		return r;
+	running = json_is_true(json_object_get(status, "running"));
+	if (!running)
+		r = err_set(err, -EBUSY, "VM '%s' is %s, and its guest does not see the power "
+			    "button: 'vmm resume' or 'vmm kill' it", stopping->name,
+			    json_string_value(json_object_get(status, "status")));
+	json_decref(status);
+	return r < 0 ? r : client_execute(stopping->client, "system_powerdown", NULL, NULL,
+					  err);
+}
+
+static int bring_down(struct stopping *stopping, const struct stop *options, struct err *err)
+{
+	enum choice choice = options->force ? FORCE : LEAVE;
+	int r = press_button(stopping, err);
+
+	if (r < 0 && !options->force)
+		return EXIT_USAGE;
+	if (r >= 0) {
+		do {
+			if (wait_for_end(stopping, options->timeout))
+				return EXIT_OK;
+			if (!options->force)
+				choice = ask(stopping, options->timeout);
+		} while (choice == WAIT);
+	}
+	if (choice == LEAVE) {
+		err_set(err, -ETIMEDOUT, "VM '%s' has not shut down in %u s and goes on: "
+			"--force would end it", stopping->name, options->timeout);
+		return EXIT_REMAINS;
+	}
+	*err = (struct err){ 0 };
+	r = ending_force(stopping->name, stopping->process, FORCE_MS, err);
+	return r < 0 ? EXIT_USAGE : EXIT_FORCED;
+}
+
+static int stop_one(const char *name, void *ctx, struct err *err)
+{
+	struct stopping stopping = {
+		.name = name,
+		.process = runtime_process(name, err),
+		.on_terminal = isatty(STDERR_FILENO),
+	};
+	int status;
+
+	if (stopping.process < 0)
+		return EXIT_USAGE;
+	if (client_open(&stopping.client, name, CLIENT_TIMEOUT_MS, err) < 0) {
+		close(stopping.process);
+		return EXIT_USAGE;
+	}
+	status = bring_down(&stopping, ctx, err);
+	client_close(stopping.client);
+	close(stopping.process);
+	return status;
+}
+
+int command_stop(const struct command *command, int argc, char **argv)
+{
+	struct stop options;
+	struct arguments args;
+
+	if (!arguments_read(&args, command, &options, argc, argv))
+		return args.status;
+	return arguments_each(&args, stop_one, &options);
+}

@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Usage: test_living.py VMM PAYLOADS [TEST]...
+
+Living with VMs: the subcommands that find running VMs and do something to them.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+import vm
+from vm import DIED, FORCED, OK, USAGE, Vm, VmTest
+
+REMAINS = 2         # of vmm stop: it still runs
+AS_NOBODY = ('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups')
+
+
+class Living(VmTest):
+    def setUp(self):
+        super().setUp()
+        self.runtime = os.path.join(self.folder, 'run')
+        os.mkdir(self.runtime, mode=0o700)
+        self.environment = {**os.environ, 'XDG_RUNTIME_DIR': self.runtime}
+
+    def begin(self, name, payload='echo', *arguments, until=b'READY'):
+        run = self.start(payload, '--name', name, *arguments, env=self.environment)
+        if until:
+            run.wait_for(until)
+        return run
+
+    def command(self, *arguments, env=None, **more):
+        done = subprocess.run([self.vmm, *arguments], capture_output=True, text=True,
+                              timeout=vm.SECONDS, check=False, env=env or self.environment,
+                              stdin=subprocess.DEVNULL, **more)
+        return done.returncode, done.stdout, done.stderr
+
+    def assert_done(self, *arguments):
+        self.assertEqual(self.command(*arguments), (OK, '', ''))
+
+    def listed(self):
+        return {one['name']: one for one in json.loads(self.command('list', '--json')[1])}
+
+    def on_terminal(self, *arguments):
+        one = Vm([self.vmm, *arguments], terminal=True, messages_too=True, env=self.environment)
+        self.addCleanup(one.__exit__)
+        return one
+
+    def test_list_has_a_line_for_each(self):
+        web = self.begin('web', 'echo', '--cpus', '2', '--memory', '1536M')
+        self.begin('waits', 'echo', '--paused', until=None)
+        self.command('qmp', 'waits', 'query-name')      # is up then
+
+        status, text, errors = self.command('list')
+
+        self.assertEqual((status, errors), (OK, ''))
+        lines = text.splitlines()
+        self.assertRegex(lines[0], r'\ANAME +STATE +PID +CPUS +MEMORY +UPTIME\Z')
+        self.assertRegex(lines[1], r'\Awaits +prelaunch +\d+ +1 +256M +\d+s\Z')
+        self.assertRegex(lines[2], rf'\Aweb +running +{web.process.pid} +2 +1.5G +\d+s\Z')
+        one = self.listed()['web']
+        self.assertLess(one.pop('uptime'), 60)
+        self.assertEqual(one, {'name': 'web', 'state': 'running', 'pid': web.process.pid,
+                               'cpus': 2, 'memory': 1536 << 20})
+        self.assertEqual(self.command('list', '--names'), (OK, 'waits\nweb\n', ''))
+
+    def test_info_tells_of_disks_and_threads(self):
+        disk = self.file('disk', bytes(1 << 20))
+        run = self.begin('web', 'echo', '--disk', f'{disk},id=root,readonly')
+
+        status, text, errors = self.command('info', 'web')
+
+        self.assertEqual((status, errors), (OK, ''))
+        self.assertRegex(text, r'\Aweb\n  state     running for \d+s\n')
+        self.assertIn(f'  process   {run.process.pid} (vmm ', text)
+        self.assertIn(f'  disk      root: {disk}, raw, 1M, read-only\n', text)
+        self.assertRegex(text, r'\n  vCPUs     threads \d+\n')
+        self.assertRegex(text, r'\n  PCI       00:01.0 1af4:1042 ')
+        everything = json.loads(self.command('info', 'web', '--json')[1])
+        self.assertEqual(everything['block'][0]['inserted']['file'], disk)
+        self.assertEqual(everything['process']['pid'], run.process.pid)
+        self.assertEqual(everything['status']['status'], 'running')
+
+    def test_pause_and_resume_take_several(self):
+        one = self.begin('one', 'flood', '--cmdline', 'lines=100000', until=b'0123')
+        two = self.begin('two', 'flood', '--cmdline', 'lines=100000', until=b'0123')
+
+        self.assert_done('pause', 'one', 'two')
+
+        one.read(0.3)
+        two.read(0.3)
+        before = len(one.out), len(two.out)
+        one.read(0.3)
+        two.read(0.3)
+        self.assertEqual((len(one.out), len(two.out)), before)
+        self.assertEqual(self.listed()['two']['state'], 'paused')
+        self.assert_done('pause', 'one')
+        self.assert_done('resume', 'one', 'two')
+        two.wait(lambda: len(two.out) > before[1], 'more output')
+        self.assertEqual(self.listed()['one']['state'], 'running')
+
+    def test_unknown_name_among_others_is_told_and_the_others_are_done(self):
+        self.begin('web')
+        self.assertEqual(self.command('pause', 'nix', 'web'),
+                         (USAGE, '', "vmm: no VM 'nix' is running; running: web\n"))
+        self.assertEqual(self.listed()['web']['state'], 'paused')
+
+    def test_reset_restarts_the_guest(self):
+        run = self.begin('web')
+        self.assert_done('reset', 'web')
+        run.wait(lambda: run.out.count(b'READY') == 2, 'READY again')
+
+    def test_kill_ends_at_once_and_the_name_is_free(self):
+        run = self.begin('web', 'deaf')
+        self.assert_done('kill', 'web')
+        self.assertEqual(run.finish(), FORCED)
+        self.assertEqual(os.listdir(os.path.join(self.runtime, 'vmm')), [])
+
+    def test_kill_ends_a_monitor_that_hangs(self):
+        run = self.begin('web')
+        run.kill(signal.SIGSTOP)
+        self.assertEqual(self.listed()['web']['state'], 'no answer')
+
+        status, text, errors = self.command('kill', 'web', '--timeout', '1')
+
+        self.assertEqual((status, text), (OK, ''))
+        self.assertIn('killed', errors)
+        self.assertEqual(run.finish(), -signal.SIGKILL)
+        self.assertEqual(self.listed(), {})
+
+    def test_stop_waits_for_a_guest_that_obeys(self):
+        run = self.begin('web', 'power_button')
+        self.assert_done('stop', 'web')
+        self.assertIsNotNone(run.process.wait(vm.SECONDS))
+        self.assertEqual(run.finish(), OK)
+
+    def test_stop_ends_also_a_vm_that_is_to_stay(self):
+        run = self.begin('web', 'power_button', '--action', 'shutdown=pause')
+        self.assert_done('stop', 'web')
+        self.assertEqual(run.finish(), FORCED)
+
+    def test_stop_leaves_a_guest_that_does_not_obey(self):
+        self.begin('web', 'deaf')
+        status, text, errors = self.command('stop', 'web', '--timeout', '1')
+        self.assertEqual((status, text), (REMAINS, ''))
+        self.assertEqual(errors, "vmm: VM 'web' has not shut down in 1 s and goes on: --force "
+                                 'would end it\n')
+        self.assertEqual(self.listed()['web']['state'], 'running')
+
+    def test_stop_with_force_ends_it_then(self):
+        run = self.begin('web', 'deaf')
+        self.assertEqual(self.command('stop', 'web', '--timeout', '1', '--force'),
+                         (FORCED, '', ''))
+        self.assertEqual(run.finish(), FORCED)
+
+    def test_stop_asks_on_a_terminal(self):
+        run = self.begin('web', 'deaf')
+        stop = self.on_terminal('stop', 'web', '--timeout', '1')
+        stop.wait_for(b"waiting for VM 'web' to shut down: 0 s")
+        stop.wait(lambda: stop.out.count(b'leave it [n]?') == 1, 'the question')
+        stop.type(b'w\n')
+        stop.wait(lambda: stop.out.count(b'leave it [n]?') == 2, 'the question again')
+        stop.type(b'y\n')
+        self.assertEqual(stop.finish(), FORCED)
+        self.assertEqual(run.finish(), FORCED)
+
+    def test_stop_takes_another_answer_for_no(self):
+        self.begin('web', 'deaf')
+        stop = self.on_terminal('stop', 'web', '--timeout', '0')
+        stop.wait_for(b'leave it [n]?')
+        stop.type(b'\n')
+        self.assertEqual(stop.finish(), REMAINS)
+        self.assertEqual(self.listed()['web']['state'], 'running')
+
+    def test_stop_of_a_paused_vm_is_refused_but_can_be_forced(self):
+        run = self.begin('web', 'power_button')
+        self.assert_done('pause', 'web')
+        status, _, errors = self.command('stop', 'web')
+        self.assertEqual(status, USAGE)
+        self.assertIn("VM 'web' is paused, and its guest does not see the power button", errors)
+        self.assertEqual(self.command('stop', 'web', '--force'), (FORCED, '', ''))
+        self.assertEqual(run.finish(), FORCED)
+
+    def test_vm_that_has_ended_is_unknown(self):
+        run = self.begin('web', 'triple_fault', until=None)
+        self.assertEqual(run.finish(), DIED)
+        for name in ('stop', 'resume', 'kill'):
+            self.assertEqual(self.command(name, 'web'),
+                             (USAGE, '', "vmm: no VM 'web' is running; running: none\n"))
+
+    def test_killed_monitor_is_shown_as_dead_once_and_its_name_is_free(self):
+        run = self.begin('web')
+        run.kill(signal.SIGKILL)
+        run.finish()
+        self.assertEqual(self.command('pause', 'web'),
+                         (USAGE, '', "vmm: VM 'web' has died; running: none\n"))
+
+        self.assertEqual(self.listed(), {'web': {'name': 'web', 'state': 'dead'}})
+
+        self.assertEqual(self.listed(), {})
+        self.begin('web')
+        self.assertEqual(self.listed()['web']['state'], 'running')
+
+    def test_events_are_told_as_they_happen(self):
+        self.begin('web')
+        events = Vm([self.vmm, 'events', '--json', 'web'], env=self.environment)
+        self.addCleanup(events.__exit__)
+        while b'STOP' not in events.out:
+            self.assert_done('pause', 'web')
+            self.assert_done('resume', 'web')
+            events.read(0.1)
+        self.assert_done('kill', 'web')
+        self.assertEqual(events.finish(), OK)
+        last = json.loads(events.out.splitlines()[-1])
+        self.assertEqual((last['event'], last['data']['reason']), ('SHUTDOWN', 'host-qmp-quit'))
+
+    def test_qmp_prints_what_comes_back(self):
+        self.begin('web')
+        status, text, errors = self.command('qmp', 'web', 'query-name')
+        self.assertEqual((status, json.loads(text), errors), (OK, {'name': 'web'}, ''))
+        self.assertEqual(self.command('qmp', 'web', 'frob'),
+                         (USAGE, '', "vmm: VM 'web': The command frob has not been found\n"))
+        self.assert_done_qmp('set-action', '{"panic": "none"}')
+        self.assertIn("Parameter 'panic'",
+                      self.command('qmp', 'web', 'set-action', '{"panic": "maybe"}')[2])
+
+    def assert_done_qmp(self, *words):
+        self.assertEqual(self.command('qmp', 'web', *words), (OK, '{}\n', ''))
+
+    def test_other_users_see_their_own_only(self):
+        self.begin('web')
+        os.chmod(self.folder, 0o755)
+        vmm = shutil.copy(self.vmm, self.folder)
+        theirs = os.path.join(self.folder, 'theirs')
+        os.mkdir(theirs)
+        os.chown(theirs, 65534, 65534)
+
+        def as_nobody(*arguments, place):
+            done = subprocess.run([*AS_NOBODY, vmm, *arguments], capture_output=True, text=True,
+                                  check=False, env={**os.environ, 'XDG_RUNTIME_DIR': place})
+            return done.returncode, done.stdout, done.stderr
+
+        self.assertEqual(as_nobody('list', '--json', place=theirs), (OK, '[]\n', ''))
+        self.assertEqual(as_nobody('pause', 'web', place=theirs)[2],
+                         "vmm: no VM 'web' is running; running: none\n")
+        self.assertEqual(as_nobody('pause', 'web', place=self.runtime)[0], USAGE)
+        os.chmod(self.runtime, 0o755)
+        self.assertRegex(as_nobody('pause', 'web', place=self.runtime)[2], 'Permission denied')
+        self.assertEqual(self.listed()['web']['state'], 'running')
+
+
+if __name__ == '__main__':
+    vm.main()
