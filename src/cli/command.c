@@ -158,9 +158,8 @@ static int run_manual(const struct command *command, int argc, char **argv)
 	command = find(argv[1]);
 	if (!command)
 		return unknown(argv[1]);
-	if (!command->options)
-		return command_fail("manual: '%s' has no options", argv[1]);
-	manual_print(command->options, stdout);
+	if (command->options)
+		manual_print(command->options, stdout);
 	return EXIT_OK;
 }
 
