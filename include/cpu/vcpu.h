@@ -85,7 +85,7 @@ void vcpu_await_pause(struct vcpu *vcpu);
 void vcpu_resume(struct vcpu *vcpu, uint64_t ticks);
 uint64_t vcpu_ticks(void);
 
-/* A non-maskable interrupt; any thread, while the vCPU lives. */
+/* A non-maskable interrupt; takes the vCPU out of the guest for a moment.  Main. */
 int vcpu_nmi(struct vcpu *vcpu);
 
 /* Of its thread, for the kernel; 0 before the start.  Any thread. */
@@ -96,8 +96,8 @@ void vcpu_stop(struct vcpu *vcpu);
 
 unsigned vcpu_id(const struct vcpu *vcpu);
 
-/* For kvm_stats_new().  Main. */
-int vcpu_stats_fd(const struct vcpu *vcpu, struct err *err);
+/* For kvm_stats_new(); likewise.  Main. */
+int vcpu_stats_fd(struct vcpu *vcpu, struct err *err);
 
 /* Any thread; numbers of a running vCPU lag behind. */
 struct vcpu_exits vcpu_exits(const struct vcpu *vcpu);

@@ -275,9 +275,43 @@ uint64_t vcpu_ticks(void)
 	return arch_ticks();
 }
 
+/*
+ * While KVM_RUN is under way any other request waits for its end, which may be
+ * never.  True when it has to be let go again.
+ */
+static bool hold(struct vcpu *vcpu)
+{
+	bool runs = vcpu->wanted == RUN;
+
+	if (runs) {
+		vcpu_pause(vcpu);
+		vcpu_await_pause(vcpu);
+	}
+	return runs;
+}
+
+static void let_go(struct vcpu *vcpu, bool held)
+{
+	if (held)
+		want(vcpu, RUN);
+}
+
 int vcpu_nmi(struct vcpu *vcpu)
 {
-	return ioctl(vcpu->fd, KVM_NMI, 0) ? -errno : 0;
+	bool held = hold(vcpu);
+	int r = ioctl(vcpu->fd, KVM_NMI, 0) ? -errno : 0;
+
+	let_go(vcpu, held);
+	return r;
+}
+
+int vcpu_stats_fd(struct vcpu *vcpu, struct err *err)
+{
+	bool held = hold(vcpu);
+	int fd = kvm_vcpu_stats_fd(vcpu->fd, err);
+
+	let_go(vcpu, held);
+	return fd;
 }
 
 int vcpu_thread_id(const struct vcpu *vcpu)
@@ -360,11 +394,6 @@ struct vcpu_exits vcpu_exits(const struct vcpu *vcpu)
 		.signal = atomic_load_explicit(&vcpu->signal, memory_order_relaxed),
 		.other = atomic_load_explicit(&vcpu->other, memory_order_relaxed),
 	};
-}
-
-int vcpu_stats_fd(const struct vcpu *vcpu, struct err *err)
-{
-	return kvm_vcpu_stats_fd(vcpu->fd, err);
 }
 
 void vcpu_print(struct vcpu *vcpu, FILE *out)

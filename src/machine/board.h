@@ -65,7 +65,7 @@ int board_start(struct board *board, bool paused, struct err *err);
 void board_pause(struct board *board);
 void board_resume(struct board *board);
 
-/* To every vCPU; any thread, while the board lives. */
+/* To every vCPU.  Main. */
 void board_nmi(struct board *board);
 
 /* The kernel's id of a vCPU's thread; 0 where there is no such vCPU. */
