@@ -72,6 +72,11 @@ struct qmp_machine_actions {
 struct qmp_machine_cpu {
 	int thread_id;			/* of the kernel */
 	uint32_t socket_id, core_id, smt_id;
+
+	/* Since the last reset, to the monitor, by what the guest did. */
+	struct qmp_machine_exits {
+		uint64_t pio, mmio, signal, other;
+	} exits;
 };
 
 struct qmp_machine_iothread {
@@ -111,6 +116,34 @@ struct qmp_machine_function {
 	} bars[QMP_MACHINE_BARS_MAX];
 };
 
+/* A queue of a device, and what it has done since the last reset. */
+struct qmp_machine_queue {
+	unsigned slot;			/* of the device's function */
+	const char *driver;		/* "virtio-net" */
+	unsigned queue;
+	uint64_t kicks, interrupts, requests;
+	bool has_packets;		/* of a network card */
+	uint64_t packets, bytes, drops;
+};
+
+/* Bytes of the host's memory; PSS: shared ones count in part. */
+struct qmp_machine_memory {
+	uint64_t guest_rss, guest_pss;
+	uint64_t monitor_rss, monitor_pss;
+};
+
+/* One that the kernel keeps of the VM or of a vCPU, in QEMU's words. */
+struct qmp_machine_stat {
+	const char *name;
+	const char *type;		/* "cumulative" */
+	const char *unit;		/* NULL: none; "boolean" */
+	unsigned base;			/* a value counts base^exponent units */
+	int exponent;
+	uint32_t bucket_size;		/* of a linear histogram */
+	unsigned nr_values;
+	const uint64_t *values;
+};
+
 typedef void qmp_machine_done(void *arg, int res, const struct err *err);
 typedef void qmp_machine_op(void *ctx, qmp_machine_done *done, void *arg);
 
@@ -140,6 +173,15 @@ struct qmp_machine_ops {
 	bool (*chardev)(void *ctx, unsigned i, struct qmp_machine_chardev *ret_chardev);
 	bool (*disk)(void *ctx, unsigned i, struct qmp_machine_disk *ret_disk);
 	bool (*function)(void *ctx, unsigned i, struct qmp_machine_function *ret_function);
+	bool (*queue)(void *ctx, unsigned i, struct qmp_machine_queue *ret_queue);
+	int (*memory_use)(void *ctx, struct qmp_machine_memory *ret_use, struct err *err);
+
+	/*
+	 * Take down the kernel's statistics of a vCPU, or of the VM (-1): how many
+	 * there are, or a negative errno.  stat() then tells the i-th of them.
+	 */
+	int (*read_stats)(void *ctx, int vcpu, struct err *err);
+	void (*stat)(void *ctx, unsigned i, struct qmp_machine_stat *ret_stat);
 };
 
 struct qmp_machine {

@@ -28,6 +28,7 @@ enum qmp_kind {
 	QMP_NUMBER,
 	QMP_BOOL,
 	QMP_ANY,
+	QMP_ALTERNATE,	/* any of the types of members, whose names are not told */
 	QMP_ENUM,	/* values */
 	QMP_ARRAY,	/* element */
 	QMP_OBJECT,	/* members, and those of the variant that tag selects */

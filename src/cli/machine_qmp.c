@@ -6,11 +6,15 @@
 #include "control/qmp_event.h"
 #include "control/qmp_server.h"
 #include "devices/pci/pci_bus.h"
+#include "kvm/kvm_stats.h"
+#include "machine/machine_stats.h"
 #include "machine/vm_config.h"
+#include "memory/ram_use.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *name(void *ctx)
 {
@@ -133,9 +137,14 @@ static uint64_t memory(void *ctx)
 static bool cpu(void *ctx, unsigned i, struct qmp_machine_cpu *ret_cpu)
 {
 	const struct machine_qmp *mq = ctx;
+	struct vcpu_exits exits;
 
 	if (i >= mq->vm->cpus)
 		return false;
+	exits = machine_stats_exits(mq->machine, i);
+	ret_cpu->exits = (struct qmp_machine_exits){
+		exits.pio, exits.mmio, exits.signal, exits.other,
+	};
 	ret_cpu->thread_id = machine_vcpu_thread(mq->machine, i);
 	ret_cpu->core_id = i;
 	return true;
@@ -234,6 +243,85 @@ static bool function(void *ctx, unsigned i, struct qmp_machine_function *ret_fun
 	return false;
 }
 
+/* What is counted. */
+
+static bool queue(void *ctx, unsigned i, struct qmp_machine_queue *ret_queue)
+{
+	const struct machine_qmp *mq = ctx;
+	struct machine_queue q;
+
+	if (!machine_stats_queue(mq->machine, i, &q))
+		return false;
+	*ret_queue = (struct qmp_machine_queue){
+		.slot = q.slot,
+		.driver = q.driver,
+		.queue = q.queue,
+		.kicks = q.counts.kicks,
+		.interrupts = q.counts.interrupts,
+		.requests = q.counts.requests,
+		.has_packets = !strcmp(q.driver, "virtio-net"),
+		.packets = q.counts.packets,
+		.bytes = q.counts.bytes,
+		.drops = q.counts.drops,
+	};
+	return true;
+}
+
+static int memory_use(void *ctx, struct qmp_machine_memory *ret_use, struct err *err)
+{
+	const struct machine_qmp *mq = ctx;
+	struct ram_use guest, rest;
+	int r = machine_stats_ram(mq->machine, &guest, &rest, err);
+
+	if (!r)
+		*ret_use = (struct qmp_machine_memory){
+			.guest_rss = guest.resident,
+			.guest_pss = guest.proportional,
+			.monitor_rss = rest.resident,
+			.monitor_pss = rest.proportional,
+		};
+	return r;
+}
+
+static int read_stats(void *ctx, int vcpu, struct err *err)
+{
+	struct machine_qmp *mq = ctx;
+	int r = machine_stats_kvm(mq->machine, vcpu, &mq->stats, err);
+
+	return r < 0 ? r : (int)kvm_stats_nr(mq->stats);
+}
+
+static void stat(void *ctx, unsigned i, struct qmp_machine_stat *ret_stat)
+{
+	static const char *const types[] = {
+		[KVM_STAT_CUMULATIVE] = "cumulative",
+		[KVM_STAT_INSTANT] = "instant",
+		[KVM_STAT_PEAK] = "peak",
+		[KVM_STAT_LINEAR_HISTOGRAM] = "linear-histogram",
+		[KVM_STAT_LOG_HISTOGRAM] = "log2-histogram",
+	};
+	static const char *const units[] = {
+		[KVM_STAT_NO_UNIT] = NULL,
+		[KVM_STAT_BYTES] = "bytes",
+		[KVM_STAT_SECONDS] = "seconds",
+		[KVM_STAT_CYCLES] = "cycles",
+		[KVM_STAT_BOOLEAN] = "boolean",
+	};
+	const struct machine_qmp *mq = ctx;
+	const struct kvm_stat *s = kvm_stats_get(mq->stats, i);
+
+	*ret_stat = (struct qmp_machine_stat){
+		.name = s->name,
+		.type = types[s->type],
+		.unit = units[s->unit],
+		.base = s->base,
+		.exponent = s->exponent,
+		.bucket_size = s->bucket_size,
+		.nr_values = s->nr_values,
+		.values = s->values,
+	};
+}
+
 const struct qmp_machine_ops machine_qmp_ops = {
 	.name		= name,
 	.uuid		= uuid,
@@ -251,6 +339,10 @@ const struct qmp_machine_ops machine_qmp_ops = {
 	.chardev	= chardev,
 	.disk		= disk,
 	.function	= function,
+	.queue		= queue,
+	.memory_use	= memory_use,
+	.read_stats	= read_stats,
+	.stat		= stat,
 };
 
 /* Events. */

@@ -10,6 +10,7 @@
 #include "control/qmp_machine.h"
 #include "machine/machine.h"
 
+struct kvm_stats;
 struct qmp_server;
 struct vm_config;
 
@@ -18,6 +19,7 @@ struct machine_qmp {
 	const struct vm_config *vm;
 	struct machine *machine;
 	struct qmp_server *server;
+	struct kvm_stats *stats;	/* last read */
 };
 
 extern const struct qmp_machine_ops machine_qmp_ops;

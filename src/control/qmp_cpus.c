@@ -4,6 +4,7 @@
  */
 #include "control/qmp_command.h"
 #include "control/qmp_machine.h"
+#include "qmp_cpus.h"
 #include "qmp_tables.h"
 #include "qmp_target.h"
 
@@ -25,11 +26,16 @@ static const struct qmp_member cpu_members[] = {
 };
 static const struct qmp_type cpu_info = { .kind = QMP_OBJECT, QMP_MEMBERS(cpu_members) };
 
+void qmp_cpus_path(char *path, unsigned i)
+{
+	snprintf(path, QMP_CPUS_PATH_BYTES, "/machine/cpu[%u]", i);
+}
+
 static json_t *describe(unsigned i, const struct qmp_machine_cpu *cpu)
 {
-	char path[sizeof("/machine/cpu[4294967295]")];
+	char path[QMP_CPUS_PATH_BYTES];
 
-	snprintf(path, sizeof(path), "/machine/cpu[%u]", i);
+	qmp_cpus_path(path, i);
 	return json_pack("{s:i, s:s, s:i, s:{s:I, s:I, s:I}, s:s}", "cpu-index", (int)i,
 			 "qom-path", path, "thread-id", cpu->thread_id, "props",
 			 "socket-id", (json_int_t)cpu->socket_id,

@@ -175,6 +175,23 @@ static struct name name_object(struct schema *schema, const struct qmp_type *typ
 	return name;
 }
 
+static struct name name_alternate(struct schema *schema, const struct qmp_type *type)
+{
+	struct name name, one;
+	json_t *members;
+
+	if (!meet(schema, type, &name))
+		return name;
+	members = json_array();
+	for (unsigned i = 0; i < type->nr_members; i++) {
+		one = name_type(schema, type->members[i].type);
+		json_array_append_new(members, json_pack("{s:s}", "type", one.text));
+	}
+	add(schema, json_pack("{s:s, s:s, s:o}", "name", name.text, "meta-type", "alternate",
+			      "members", members));
+	return name;
+}
+
 static struct name name_type(struct schema *schema, const struct qmp_type *type)
 {
 	switch (type->kind) {
@@ -192,6 +209,8 @@ static struct name name_type(struct schema *schema, const struct qmp_type *type)
 		return name_enum(schema, type->values);
 	case QMP_ARRAY:
 		return name_array(schema, name_type(schema, type->element));
+	case QMP_ALTERNATE:
+		return name_alternate(schema, type);
 	case QMP_OBJECT:
 		break;
 	}
@@ -338,6 +357,18 @@ static const struct qmp_type object_info = {
 	.kind = QMP_OBJECT, QMP_MEMBERS(object_members),
 };
 
+static const struct qmp_member one_members[] = {
+	{ .name = "type", .type = &qmp_type_str },
+};
+static const struct qmp_type one_info = { .kind = QMP_OBJECT, QMP_MEMBERS(one_members) };
+
+static const struct qmp_member alternate_members[] = {
+	{ .name = "members", .type = QMP_ARRAY_OF(&one_info) },
+};
+static const struct qmp_type alternate_info = {
+	.kind = QMP_OBJECT, QMP_MEMBERS(alternate_members),
+};
+
 static const struct qmp_member command_members[] = {
 	{ .name = "arg-type", .type = &qmp_type_str },
 	{ .name = "ret-type", .type = &qmp_type_str },
@@ -356,6 +387,7 @@ static const struct qmp_variant variants[] = {
 	{ .value = "enum", .type = &enum_info },
 	{ .value = "array", .type = &array_info },
 	{ .value = "object", .type = &object_info },
+	{ .value = "alternate", .type = &alternate_info },
 	{ .value = "command", .type = &command_info },
 	{ .value = "event", .type = &event_info },
 };

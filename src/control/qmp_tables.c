@@ -14,6 +14,8 @@ const struct qmp_table *const qmp_table_all[] = {
 	&qmp_tables_parts,
 	&qmp_tables_block,
 	&qmp_tables_pci,
+	&qmp_tables_stats,
+	&qmp_tables_use,
 	&qmp_tables_events,
 	NULL,
 };

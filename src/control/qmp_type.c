@@ -29,13 +29,16 @@ static int check_enum(const struct qmp_type *type, const json_t *value, const ch
 		      struct err *err)
 {
 	const char *word = json_string_value(value);
+	const char *name = strrchr(path, '.');
 
 	if (!word)
 		return wrong(path, "string", err);
 	for (const char *const *known = type->values; *known; known++)
 		if (!strcmp(*known, word))
 			return 0;
-	return err_set(err, -EINVAL, "Parameter '%s' does not accept value '%.64s'", path, word);
+	/* QEMU tells where all else is wrong, but of this the name alone. */
+	return err_set(err, -EINVAL, "Parameter '%s' does not accept value '%.64s'",
+		       name ? name + 1 : path, word);
 }
 
 static int check_array(const struct qmp_type *type, const json_t *value, const char *path,
@@ -122,6 +125,17 @@ static int check_object(const struct qmp_type *type, const json_t *value, const 
 	return 0;
 }
 
+static int check_alternate(const struct qmp_type *type, const json_t *value,
+			   const char *path, struct err *err)
+{
+	struct err one;
+
+	for (unsigned i = 0; i < type->nr_members; i++)
+		if (!check(type->members[i].type, value, path, &one))
+			return 0;
+	return wrong(path, "one of several", err);
+}
+
 static int check(const struct qmp_type *type, const json_t *value, const char *path,
 		 struct err *err)
 {
@@ -140,6 +154,8 @@ static int check(const struct qmp_type *type, const json_t *value, const char *p
 		return check_array(type, value, path, err);
 	case QMP_OBJECT:
 		return check_object(type, value, path, err);
+	case QMP_ALTERNATE:
+		return check_alternate(type, value, path, err);
 	case QMP_ANY:
 		break;
 	}

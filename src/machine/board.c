@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "board_parts.h"
+#include "board_stats.h"
 #include "bus/bus.h"
 #include "cpu/vcpu.h"
 #include "devices/pci/pci_bus.h"
@@ -303,6 +304,7 @@ struct board *board_free(struct board *board)
 		virtio_pci_free(board->functions[i]);
 	}
 	free(board->functions);
+	board_stats_close(board);
 	board_arch_fini(board);
 	for (uint32_t i = 0; i < board->nr_vcpus; i++)
 		vcpu_free(board->vcpus[i]);

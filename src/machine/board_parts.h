@@ -15,6 +15,7 @@
 struct board_arch;
 struct bus;
 struct guest_mem;
+struct kvm_stats;
 struct kvm_vm;
 struct pci_bus;
 struct pci_host;
@@ -46,6 +47,7 @@ struct board {
 	uint64_t clock_ns, ticks;	/* when it was paused */
 	uint32_t nr_vcpus;
 	struct vcpu **vcpus;
+	struct kvm_stats **kvm_stats;	/* VM, vCPUs; NULL until asked for */
 };
 
 void board_pin_init(struct board_pin *pin, struct kvm_vm *vm, unsigned gsi);

@@ -14,8 +14,10 @@
 #include "base/log.h"
 #include "block/disk.h"
 #include "board.h"
+#include "board_stats.h"
 #include "cpu/vcpu.h"
 #include "loop/loop.h"
+#include "machine/machine_stats.h"
 #include "machine/vm_config.h"
 #include "net/netdev.h"
 
@@ -370,6 +372,35 @@ struct pci_bus *machine_pci(struct machine *m)
 const struct disk *machine_disk(const struct machine *m, uint32_t i)
 {
 	return i < m->config.vm->nr_disk ? m->disks[i] : NULL;
+}
+
+/* A machine that has ended has nothing to count. */
+static int gone(struct err *err)
+{
+	return err_set(err, -ESHUTDOWN, "the VM has ended");
+}
+
+int machine_stats_kvm(struct machine *m, int vcpu, struct kvm_stats **ret_stats,
+		      struct err *err)
+{
+	return m->board ? board_stats_kvm(m->board, vcpu, ret_stats, err) : gone(err);
+}
+
+struct vcpu_exits machine_stats_exits(const struct machine *m, uint32_t vcpu)
+{
+	return m->board ? board_stats_exits(m->board, vcpu) : (struct vcpu_exits){ 0 };
+}
+
+bool machine_stats_queue(const struct machine *m, unsigned i,
+			 struct machine_queue *ret_queue)
+{
+	return m->board && board_stats_queue(m->board, i, ret_queue);
+}
+
+int machine_stats_ram(const struct machine *m, struct ram_use *ret_guest,
+		      struct ram_use *ret_rest, struct err *err)
+{
+	return m->board ? board_stats_ram(m->board, ret_guest, ret_rest, err) : gone(err);
 }
 
 int machine_start(struct machine *m, struct err *err)

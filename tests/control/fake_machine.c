@@ -182,6 +182,61 @@ static bool get_function(void *ctx, unsigned i, struct qmp_machine_function *ret
 	return i < 2;
 }
 
+static bool get_queue(void *ctx, unsigned i, struct qmp_machine_queue *ret_queue)
+{
+	(void)ctx;
+	*ret_queue = (struct qmp_machine_queue){
+		.slot = 1 + i, .driver = i ? "virtio-net" : "virtio-blk", .kicks = 7,
+		.interrupts = 6, .requests = 5, .has_packets = i, .packets = 4, .bytes = 400,
+		.drops = 1,
+	};
+	return i < 2;
+}
+
+static int get_memory_use(void *ctx, struct qmp_machine_memory *ret_use, struct err *err)
+{
+	struct fake_machine *fake = ctx;
+
+	if (fake->stats_error)
+		return err_set(err, fake->stats_error, "nothing is counted");
+	*ret_use = (struct qmp_machine_memory){ 40 * MiB, 30 * MiB, 3 * MiB, 2 * MiB };
+	return 0;
+}
+
+static const struct qmp_machine_stat vm_stats[] = {
+	{ .name = "pages_4k", .type = "instant", .base = 10, .nr_values = 1,
+	  .values = (const uint64_t[]){ 12 } },
+};
+
+static const struct qmp_machine_stat vcpu_stats[] = {
+	{ .name = "exits", .type = "cumulative", .base = 10, .nr_values = 1,
+	  .values = (const uint64_t[]){ 1000 } },
+	{ .name = "blocking", .type = "instant", .unit = "boolean", .base = 10, .nr_values = 1,
+	  .values = (const uint64_t[]){ 1 } },
+	{ .name = "halt_wait_hist", .type = "log2-histogram", .unit = "seconds", .base = 10,
+	  .exponent = -9, .nr_values = 3, .values = (const uint64_t[]){ 1, 2, 3 } },
+	{ .name = "sizes", .type = "linear-histogram", .unit = "bytes", .base = 2,
+	  .exponent = 10, .bucket_size = 4, .nr_values = 2,
+	  .values = (const uint64_t[]){ 8, 9 } },
+};
+
+static int read_stats(void *ctx, int vcpu, struct err *err)
+{
+	struct fake_machine *fake = ctx;
+
+	if (fake->stats_error)
+		return err_set(err, fake->stats_error, "nothing is counted");
+	fake->stats = vcpu < 0 ? vm_stats : vcpu_stats;
+	return vcpu < 0 ? ARRAY_LEN(vm_stats) : ARRAY_LEN(vcpu_stats);
+}
+
+static void get_stat(void *ctx, unsigned i, struct qmp_machine_stat *ret_stat)
+{
+	struct fake_machine *fake = ctx;
+
+	*ret_stat = fake->stats[i];
+}
+
 static const struct qmp_machine_ops ops = {
 	.name = get_name,
 	.uuid = get_uuid,
@@ -199,6 +254,10 @@ static const struct qmp_machine_ops ops = {
 	.chardev = get_chardev,
 	.disk = get_disk,
 	.function = get_function,
+	.queue = get_queue,
+	.memory_use = get_memory_use,
+	.read_stats = read_stats,
+	.stat = get_stat,
 };
 
 void fake_machine_init(struct fake_machine *fake)
@@ -329,5 +388,5 @@ static const struct qmp_table table = { QMP_COMMANDS(commands) };
 const struct qmp_table *const fake_machine_tables[] = {
 	&qmp_tables_basic, &qmp_tables_fds, &qmp_tables_status, &qmp_tables_power,
 	&qmp_tables_cpus, &qmp_tables_parts, &qmp_tables_block, &qmp_tables_pci,
-	&qmp_tables_events, &table, NULL,
+	&qmp_tables_stats, &qmp_tables_use, &qmp_tables_events, &table, NULL,
 };

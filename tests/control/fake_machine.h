@@ -24,6 +24,7 @@ struct fake_machine {
 	struct loop *loop;		/* pausing takes a millisecond; NULL: no time */
 	bool paused;
 	bool nmi_fails;
+	int stats_error;		/* a negative errno: reading statistics fails */
 	bool has_quit;
 	int reboot;			/* what set-action said last, or -1 */
 
@@ -34,6 +35,7 @@ struct fake_machine {
 	struct loop_timer timer;	/* of the pause that is under way */
 	qmp_machine_done *done;
 	void *arg;
+	const struct qmp_machine_stat *stats;	/* last read */
 	struct held *held;		/* calls of x-hold */
 };
 

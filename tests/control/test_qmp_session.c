@@ -212,6 +212,40 @@ START_TEST(reason_of_the_machine_is_told)
 }
 END_TEST
 
+START_TEST(kernel_without_statistics_has_none_to_tell)
+{
+	negotiate();
+	fake.stats_error = -ENOTSUP;
+	input("{\"execute\": \"query-stats-schemas\"}");
+	ck_assert_str_eq(sent, "{\"return\": []}\r\n");
+	nr_sent = 0;
+
+	input("{\"execute\": \"query-stats\", \"arguments\": {\"target\": \"vcpu\"}}");
+
+	ck_assert_str_eq(sent, "{\"return\": []}\r\n");
+}
+END_TEST
+
+static const char *const counting[] = {
+	"{\"execute\": \"query-stats-schemas\"}",
+	"{\"execute\": \"query-stats\", \"arguments\": {\"target\": \"vm\"}}",
+	"{\"execute\": \"query-stats\", \"arguments\": {\"target\": \"vcpu\", "
+	"\"providers\": [{\"provider\": \"kvm\"}]}}",
+	"{\"execute\": \"x-vmm-query-memory-use\"}",
+};
+
+START_TEST(statistics_that_cannot_be_read_are_an_error)
+{
+	negotiate();
+	fake.stats_error = -EIO;
+
+	input(counting[_i]);
+
+	ck_assert_str_eq(sent, "{\"error\": {\"class\": \"GenericError\", "
+			       "\"desc\": \"nothing is counted\"}}\r\n");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("qmp_session");
@@ -230,6 +264,9 @@ int main(void)
 	tcase_add_test(tc, actions_that_were_not_given_stay);
 	tcase_add_test(tc, name_of_any_length_is_told_back);
 	tcase_add_test(tc, reason_of_the_machine_is_told);
+	tcase_add_test(tc, kernel_without_statistics_has_none_to_tell);
+	tcase_add_loop_test(tc, statistics_that_cannot_be_read_are_an_error, 0,
+			    ARRAY_LEN(counting));
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);

@@ -18,6 +18,7 @@ SERVER = sys.argv.pop(1)
 ARGUMENTS = {
     'closefd': {'fdname': 'absent'},
     'getfd': {'fdname': 'absent'},
+    'query-stats': {'target': 'vcpu'},
     'x-fill': {'len': 3},
 }
 FAIL = {
@@ -49,9 +50,19 @@ class Schema:
             assert isinstance(value, list), f'{path}: no array'
             for i, item in enumerate(value):
                 self.check(item, entry['element-type'], f'{path}[{i}]')
+        elif meta == 'alternate':
+            assert any(self.fits(value, member['type']) for member in entry['members']), \
+                f'{path}: {value} is none of {entry["members"]}'
         else:
             assert meta == 'object', f'{path}: a value cannot be a {meta}'
             self.check_object(value, entry, path)
+
+    def fits(self, value, name):
+        try:
+            self.check(value, name)
+        except AssertionError:
+            return False
+        return True
 
     def check_object(self, value, entry, path):
         assert isinstance(value, dict), f'{path}: no object'
@@ -91,7 +102,7 @@ class SchemaTest(unittest.TestCase):
             self.assertLessEqual(set(references), set(names))
 
     def test_type_names_say_nothing(self):
-        for meta in ('object', 'enum'):
+        for meta in ('object', 'enum', 'alternate'):
             for entry in self.schema.of(meta):
                 self.assertTrue(entry['name'].isdigit())
 
@@ -114,8 +125,11 @@ class SchemaTest(unittest.TestCase):
 
     def test_lists_are_not_empty_so_that_their_items_were_checked(self):
         for name in ('query-cpus-fast', 'query-block', 'query-blockstats', 'query-pci',
-                     'query-chardev', 'query-iothreads'):
+                     'query-chardev', 'query-iothreads', 'query-stats-schemas'):
             self.assertTrue(self.client.command(name), name)
+        for name in ('vcpus', 'iothreads', 'queues'):
+            self.assertTrue(self.client.command('x-vmm-query-use')[name], name)
+        self.assertTrue(self.client.command('query-stats', {'target': 'vm'}))
 
     def test_every_event_is_sent_and_as_the_schema_says(self):
         types = {entry['name']: entry['arg-type'] for entry in self.schema.of('event')}

@@ -16,6 +16,8 @@ static const struct qmp_type file = { .kind = QMP_OBJECT, QMP_MEMBERS(file_membe
 static const struct qmp_variant variants[] = {
 	{ .value = "file", .type = &file },
 };
+static const struct qmp_member one_of[] = { { .type = &qmp_type_int }, { .type = &file } };
+static const struct qmp_type alternate = { .kind = QMP_ALTERNATE, QMP_MEMBERS(one_of) };
 static const struct qmp_member members[] = {
 	{ .name = "driver", .type = &word },
 	{ .name = "size", .type = &qmp_type_int, .optional = true },
@@ -23,6 +25,7 @@ static const struct qmp_member members[] = {
 	{ .name = "on", .type = &qmp_type_bool, .optional = true },
 	{ .name = "any", .type = &qmp_type_any, .optional = true },
 	{ .name = "list", .type = QMP_ARRAY_OF(&file), .optional = true },
+	{ .name = "either", .type = &alternate, .optional = true },
 };
 static const struct qmp_type type = {
 	.kind = QMP_OBJECT, QMP_MEMBERS(members), .tag = "driver", QMP_VARIANTS(variants),
@@ -37,6 +40,10 @@ static const struct {
 	{ "{\"driver\": \"null\", \"rate\": 1}", "" },
 	{ "{\"driver\": \"file\", \"path\": \"a\"}", "" },
 	{ "{\"driver\": \"null\", \"list\": [{\"path\": \"a\"}]}", "" },
+	{ "{\"driver\": \"null\", \"either\": 1}", "" },
+	{ "{\"driver\": \"null\", \"either\": {\"path\": \"a\"}}", "" },
+	{ "{\"driver\": \"null\", \"either\": {\"path\": 1}}",
+	  "Invalid parameter type for 'either', expected: one of several" },
 	{ "[]", "Invalid parameter type for 'null', expected: object" },
 	{ "{}", "Parameter 'driver' is missing" },
 	{ "{\"driver\": 1}", "Invalid parameter type for 'driver', expected: string" },
