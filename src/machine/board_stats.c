@@ -63,7 +63,7 @@ bool board_stats_queue(const struct board *board, unsigned i,
 		struct virtio_pci *vp = board->functions[at];
 		struct virtio_dev *dev = virtio_pci_device(vp);
 
-		if (i < dev->class->nr_queues) {
+		if (i < dev->nr_queues) {
 			*ret_queue = (struct machine_queue){
 				.slot = virtio_pci_function(vp)->devfn >> 3,
 				.driver = dev->class->name,
@@ -72,7 +72,7 @@ bool board_stats_queue(const struct board *board, unsigned i,
 			};
 			return true;
 		}
-		i -= dev->class->nr_queues;
+		i -= dev->nr_queues;
 	}
 	return false;
 }
