@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bytes.h - little-endian numbers at any alignment, as devices, tables and
- * images hold them.
+ * bytes.h - numbers at any alignment and of either byte order, as devices,
+ * tables and images hold them.
  */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
@@ -49,6 +49,48 @@ static inline void put_le32(void *to, uint32_t v)
 static inline void put_le64(void *to, uint64_t v)
 {
 	v = htole64(v);
+	memcpy(to, &v, sizeof(v));
+}
+
+static inline uint16_t get_be16(const void *from)
+{
+	uint16_t v;
+
+	memcpy(&v, from, sizeof(v));
+	return be16toh(v);
+}
+
+static inline uint32_t get_be32(const void *from)
+{
+	uint32_t v;
+
+	memcpy(&v, from, sizeof(v));
+	return be32toh(v);
+}
+
+static inline uint64_t get_be64(const void *from)
+{
+	uint64_t v;
+
+	memcpy(&v, from, sizeof(v));
+	return be64toh(v);
+}
+
+static inline void put_be16(void *to, uint16_t v)
+{
+	v = htobe16(v);
+	memcpy(to, &v, sizeof(v));
+}
+
+static inline void put_be32(void *to, uint32_t v)
+{
+	v = htobe32(v);
+	memcpy(to, &v, sizeof(v));
+}
+
+static inline void put_be64(void *to, uint64_t v)
+{
+	v = htobe64(v);
 	memcpy(to, &v, sizeof(v));
 }
 
