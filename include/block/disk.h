@@ -27,12 +27,22 @@ struct err;
 
 #define DISK_SEGS_MAX	1024	/* of one request; what readv(2) takes */
 
+/* May an image name a file that holds what it does not? */
+enum disk_backing {
+	DISK_BACKING_FOLDER,	/* one that is in the image's own folder */
+	DISK_BACKING_ON,
+	DISK_BACKING_OFF,
+};
+
 struct disk_config {
 	const char *id;		/* name in messages */
 	const char *path;	/* regular file or block device */
 	const char *format;	/* NULL: by the ending of path, else raw */
 	bool read_only;
 	bool direct;		/* bypass the host's page cache */
+	enum disk_backing backing;
+	uint64_t cache_len;	/* bytes for tables of qcow2; 0: a default */
+	const struct disk_config *overlay;	/* whose backing file it is, or NULL */
 };
 
 enum disk_op {
@@ -61,6 +71,7 @@ struct file_io {
 	void *bounce;		/* NULL where segs can be used as they are */
 	int space_mode;		/* of a discard or zero: as for fallocate(2) */
 	bool syncing;		/* all is done but to make it durable */
+	bool pad;		/* of a read: what is beyond the end of the file is zeros */
 	struct loop_task refuse;
 	int refusal;
 };

@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A guest chooses how long a request is, but not how much memory that costs. */
 #define BOUNCE_MAX	(256 * KiB)
@@ -165,6 +166,30 @@ static void space_changed(struct file_io *io, int res)
 	start(io);
 }
 
+/* What is missing reads as zeros. */
+static void pad(struct file_io *io)
+{
+	uint64_t off = io->moved;
+
+	for (unsigned i = 0; i < io->nr_segs; i++) {
+		const struct iovec *seg = &io->segs[i];
+
+		if (off >= seg->iov_len) {
+			off -= seg->iov_len;
+			continue;
+		}
+		memset((char *)seg->iov_base + off, 0, seg->iov_len - off);
+		off = 0;
+	}
+	io->moved = io->len;
+}
+
+/* Direct I/O cannot even ask for what follows. */
+static bool ends_within_block(const struct file_io *io)
+{
+	return io->file->direct && io->moved & (io->file->block_size - 1);
+}
+
 static void part_done(struct loop_io *loop_io, int res)
 {
 	struct file_io *io = container_of(loop_io, struct file_io, loop_io);
@@ -182,7 +207,10 @@ static void part_done(struct loop_io *loop_io, int res)
 		return;
 	}
 	if (!res) {
-		finish(io, -EIO);	/* the file ends before its size of once */
+		/* The file ends before its size of once, or what is asked for. */
+		if (io->pad)
+			pad(io);
+		finish(io, io->pad ? 0 : -EIO);
 		return;
 	}
 	if (io->bounce && io->op == DISK_READ) {
@@ -191,6 +219,8 @@ static void part_done(struct loop_io *loop_io, int res)
 		iov_write(&memory, io->moved, io->bounce, (size_t)res);
 	}
 	io->moved += (uint64_t)res;
+	if (io->pad && ends_within_block(io))
+		pad(io);
 	if (io->moved < io->len)
 		start(io);
 	else

@@ -32,7 +32,8 @@ static const struct row {
 	const struct disk_format *format;
 } rows[] = {
 	{ "raw", { ".raw", ".img" }, { { 0 } }, &disk_format_raw },
-	{ "qcow2", { ".qcow2", ".qcow" }, { { 0, 4, "QFI\xfb" } }, NULL },
+	{ "qcow2", { ".qcow2", ".qcow" }, { { 0, 4, "QFI\xfb" } },
+	  &disk_format_qcow2 },
 	{ "vmdk", { ".vmdk" },
 	  { { 0, 4, "KDMV" }, { 0, 4, "COWD" }, { 0, 21, "# Disk DescriptorFile" } },
 	  &disk_format_vmdk },

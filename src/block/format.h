@@ -58,7 +58,7 @@ struct disk_format {
 	void (*submit)(struct disk *disk, struct disk_request *request);
 };
 
-extern const struct disk_format disk_format_raw, disk_format_vmdk;
+extern const struct disk_format disk_format_qcow2, disk_format_raw, disk_format_vmdk;
 
 /* Count the request and give it back; owner. */
 void disk_format_done(struct disk_request *request, int res);

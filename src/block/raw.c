@@ -39,6 +39,7 @@ static void raw_submit(struct disk *disk, struct disk_request *request)
 	io->op = request->op;
 	io->durable = request->durable;
 	io->unmap = request->unmap;
+	io->pad = false;
 	io->nr_segs = request->nr_segs;
 	io->segs = request->segs;
 	io->at = request->at;

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * qcow2_check.c - compares what an image counts with what it refers to.
+ *
+ * A repair brings the counts and flags to what the tables say, never the other
+ * way round: data stay where an L2 entry finds them.  Each step leaves an image
+ * that is closer to being right: counts are raised before a flag relies on them,
+ * and lowered last.  Where the refcounts themselves are damaged, new ones are
+ * written and take over at once by one write to the header.
+ */
+#include "block/qcow2_check.h"
+
+#include "base/err.h"
+#include "block/qcow2_bytes.h"
+#include "block/qcow2_repair.h"
+#include "block/qcow2_walk.h"
+
+#include <errno.h>
+
+static int read_block(struct qcow2_walk *walk, uint64_t index, bool *ret_there)
+{
+	uint64_t at = qcow2_walk_block(walk, index);
+
+	*ret_there = at;
+	return at ? qcow2_bytes_read(walk->fd, walk->block, walk->cluster, at) : 0;
+}
+
+/* All that one block counts, or would if it were there. */
+static int compare_block(struct qcow2_check *check, struct qcow2_walk *walk, uint64_t index)
+{
+	bool there;
+	int r = read_block(walk, index, &there);
+
+	for (uint64_t i = 0; i < walk->per_block && !r; i++) {
+		uint64_t cluster = index * walk->per_block + i;
+		uint64_t count = cluster < walk->nr ? walk->counts[cluster] : 0;
+		uint64_t stored = there ? qcow2_bytes_refcount(walk->block,
+							       walk->header.refcount_order, i) : 0;
+
+		check->nr_leaks += stored > count;
+		check->nr_corruptions += stored < count;
+		check->nr_clusters += count > 0;
+		if (stored < count && !there)
+			walk->broken_refcounts = true;
+	}
+	return r;
+}
+
+static int compare(struct qcow2_check *check, struct qcow2_walk *walk)
+{
+	uint64_t nr_needed = walk->nr / walk->per_block + 1;
+	int r = 0;
+
+	for (uint64_t i = 0; i < max_u64(nr_needed, walk->nr_reftable) && !r; i++)
+		if (i < nr_needed || qcow2_walk_block(walk, i))
+			r = compare_block(check, walk, i);
+	return r;
+}
+
+/* Is the cluster's own count one? */
+static bool stored_one(struct qcow2_walk *walk, uint64_t host, uint64_t *block_now, int *r)
+{
+	uint64_t cluster = host >> walk->geo.cluster_bits;
+	uint64_t block = cluster / walk->per_block;
+	bool there = true;
+
+	if (*block_now != block)
+		*r = read_block(walk, block, &there);
+	*block_now = there ? block : UINT64_MAX;
+	return there && !*r && qcow2_bytes_refcount(walk->block, walk->header.refcount_order,
+						    cluster % walk->per_block) == 1;
+}
+
+static int compare_flags(struct qcow2_check *check, struct qcow2_walk *walk)
+{
+	uint64_t block = UINT64_MAX;
+	int r = 0;
+
+	for (uint32_t i = 0; i < walk->header.nr_l1 && !r; i++) {
+		uint64_t at = qcow2_walk_table(walk, walk->l1[i]);
+
+		if (!at)
+			continue;
+		check->nr_corruptions += stored_one(walk, at, &block, &r) !=
+					 !!(walk->l1[i] & QCOW2_COPIED);
+		if (!r)
+			r = qcow2_bytes_read(walk->fd, walk->table, walk->cluster, at);
+		for (unsigned k = 0; k < 1U << walk->geo.l2_bits && !r; k++) {
+			uint64_t entry = qcow2_map_entry(&walk->geo, walk->table, k);
+			uint64_t host = qcow2_map_host(entry);
+
+			if (host)
+				check->nr_corruptions += stored_one(walk, host, &block, &r) !=
+							 !!(entry & QCOW2_COPIED);
+		}
+	}
+	return r;
+}
+
+static int look(struct qcow2_check *check, struct qcow2_walk *walk)
+{
+	int r;
+
+	*check = (struct qcow2_check){ .nr_corruptions = walk->nr_broken,
+				       .nr_fixed = check->nr_fixed };
+	r = compare(check, walk);
+	return r ? r : compare_flags(check, walk);
+}
+
+static int repair(struct qcow2_check *check, struct qcow2_walk *walk,
+		  enum qcow2_check_fix fix)
+{
+	int r = 0;
+
+	if (fix == QCOW2_CHECK_FIX_ALL) {
+		r = qcow2_repair_counts(walk, true, &check->nr_fixed);
+		if (!r)
+			r = qcow2_repair_flags(walk, &check->nr_fixed);
+	}
+	/* What is broken may hide references. */
+	if (!r && !walk->nr_broken)
+		r = qcow2_repair_counts(walk, false, &check->nr_fixed);
+	return r;
+}
+
+static int count_all(struct qcow2_walk *walk, int fd, const char *path, bool rebuild,
+		     struct err *err)
+{
+	int r = qcow2_walk_init(walk, fd, path, err);
+
+	if (r < 0)
+		return r;
+	r = qcow2_walk_data(walk, err);
+	if (!r && !rebuild)
+		qcow2_walk_refcounts(walk);
+	if (!r && rebuild) {
+		r = qcow2_repair_rebuild(walk);
+		if (r < 0)
+			err_sys(err, r, "cannot write new refcounts into '%s'", path);
+	}
+	if (r < 0)
+		qcow2_walk_fini(walk);
+	return r;
+}
+
+/* New refcounts, then everything once more with them. */
+static int rebuild(struct qcow2_walk *walk, int fd, const char *path, struct err *err)
+{
+	int r;
+
+	qcow2_walk_fini(walk);
+	r = count_all(walk, fd, path, true, err);
+	if (r < 0)
+		return r;
+	qcow2_walk_fini(walk);
+	return count_all(walk, fd, path, false, err);
+}
+
+int qcow2_check(struct qcow2_check *check, int fd, const char *path,
+		enum qcow2_check_fix fix, struct err *err)
+{
+	struct qcow2_walk walk;
+	int r = count_all(&walk, fd, path, false, err);
+
+	if (r < 0)
+		return r;
+	*check = (struct qcow2_check){ 0 };
+	r = look(check, &walk);
+	if (!r && fix == QCOW2_CHECK_FIX_ALL && walk.broken_refcounts) {
+		r = rebuild(&walk, fd, path, err);
+		if (r < 0)
+			return r;
+		check->nr_fixed++;
+	}
+	if (!r && fix != QCOW2_CHECK_FIX_NONE)
+		r = repair(check, &walk, fix);
+	if (!r && fix != QCOW2_CHECK_FIX_NONE)
+		r = look(check, &walk);
+	if (!r && fix == QCOW2_CHECK_FIX_ALL && !check->nr_corruptions)
+		r = qcow2_repair_clear_marks(&walk);
+	qcow2_walk_fini(&walk);
+	return r < 0 ? err_sys(err, r, "cannot check '%s'", path) : 0;
+}

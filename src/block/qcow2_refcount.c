@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * qcow2_refcount.c - finds free clusters and counts a reference to them.
+ *
+ * The search begins where the last one ended, so that clusters of one write lie
+ * together and the file grows at its end; what is given up moves it back.  A
+ * cluster is taken by raising its count in the cache.  When the op then fails, or
+ * the power does, the count stays too high: space is lost until the next repair,
+ * nothing else.
+ */
+#include "block/qcow2.h"
+
+#include "base/bits.h"
+#include "block/qcow2_bytes.h"
+
+#include <errno.h>
+
+static uint64_t per_slice(const struct qcow2 *q)
+{
+	return q->cache.slice_len * 8 >> q->header.refcount_order;
+}
+
+uint64_t qcow2_refcount_slice_at(const struct qcow2 *q, uint64_t cluster)
+{
+	uint64_t block = q->reftable[cluster / q->per_block] & QCOW2_REFTABLE_OFFSET;
+
+	return block + cluster % q->per_block / per_slice(q) * q->cache.slice_len;
+}
+
+static bool is_free(const struct qcow2 *q, const struct qcow2_slice *slice, uint64_t index)
+{
+	return !qcow2_bytes_refcount(slice->bytes, q->header.refcount_order, index);
+}
+
+/* The first free cluster at or after q->hint, in the slice of it; 0 and the slice. */
+static int search(struct qcow2_op *op, struct qcow2_slice **ret_slice)
+{
+	struct qcow2 *q = op->q;
+
+	for (;;) {
+		uint64_t index = q->hint % per_slice(q);
+		int r;
+
+		if (q->hint >= QCOW2_HOST_MAX >> q->geo.cluster_bits)
+			return -ENOSPC;
+		if (q->hint / q->per_block >= q->nr_reftable ||
+		    !(q->reftable[q->hint / q->per_block] & QCOW2_REFTABLE_OFFSET))
+			return qcow2_grow_start(op);
+		r = qcow2_cache_get(q, op, QCOW2_META_REFBLOCK,
+				    qcow2_refcount_slice_at(q, q->hint), ret_slice);
+		if (r)
+			return r;
+		for (; index < per_slice(q); index++, q->hint++)
+			if (is_free(q, *ret_slice, index))
+				return 0;
+	}
+}
+
+int qcow2_refcount_alloc(struct qcow2_op *op, uint64_t want, uint64_t *ret_host,
+			 uint64_t *ret_nr, bool *ret_fresh)
+{
+	struct qcow2 *q = op->q;
+	struct qcow2_slice *slice;
+	uint64_t nr = 0, host, index;
+	int r = search(op, &slice);
+
+	if (r)
+		return r;
+	host = q->hint << q->geo.cluster_bits;
+	index = q->hint % per_slice(q);
+	while (nr < want && index + nr < per_slice(q) && is_free(q, slice, index + nr))
+		nr++;
+	if (!qcow2_meta_all(q, host, nr * q->cluster, QCOW2_META_NONE))
+		return qcow2_meta_corrupt(op, "metadata are counted as free", host);
+	for (uint64_t i = 0; i < nr; i++)
+		qcow2_bytes_set_refcount(slice->bytes, q->header.refcount_order, index + i, 1);
+	qcow2_cache_dirty(slice);
+	q->hint += nr;
+	*ret_host = host;
+	*ret_nr = nr;
+	*ret_fresh = host >= q->end;
+	q->end = max_u64(q->end, host + nr * q->cluster);
+	return 0;
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "block/qcow2_repair.h"
+
+#include "base/bytes.h"
+#include "block/qcow2_bytes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Counts in place. */
+
+static int repair_block(struct qcow2_walk *walk, uint64_t index, bool too_low,
+			uint64_t *nr_fixed)
+{
+	uint64_t at = qcow2_walk_block(walk, index), nr_before = *nr_fixed;
+	unsigned order = walk->header.refcount_order;
+	int r;
+
+	if (!at)
+		return 0;
+	r = qcow2_bytes_read(walk->fd, walk->block, walk->cluster, at);
+	if (r < 0)
+		return r;
+	for (uint64_t i = 0; i < walk->per_block; i++) {
+		uint64_t stored = qcow2_bytes_refcount(walk->block, order, i);
+		uint64_t count = qcow2_walk_count(walk, (index * walk->per_block + i) <<
+						  walk->geo.cluster_bits);
+
+		if (too_low ? stored >= count : stored <= count)
+			continue;
+		if (order < 6 && count >> (1U << order))
+			continue;	/* it does not fit */
+		qcow2_bytes_set_refcount(walk->block, order, i, count);
+		++*nr_fixed;
+	}
+	return *nr_fixed == nr_before ? 0 :
+	       qcow2_bytes_write(walk->fd, walk->block, walk->cluster, at);
+}
+
+int qcow2_repair_counts(struct qcow2_walk *walk, bool too_low, uint64_t *nr_fixed)
+{
+	for (uint64_t i = 0; i < walk->nr_reftable; i++) {
+		int r = repair_block(walk, i, too_low, nr_fixed);
+
+		if (r < 0)
+			return r;
+	}
+	return qcow2_bytes_sync(walk->fd);
+}
+
+/* Flags. */
+
+static bool flag_is_wrong(const struct qcow2_walk *walk, uint64_t entry, uint64_t host)
+{
+	return host && !(entry & QCOW2_COMPRESSED) &&
+	       (qcow2_walk_count(walk, host) == 1) != !!(entry & QCOW2_COPIED);
+}
+
+static int repair_table(struct qcow2_walk *walk, uint64_t at, uint64_t *nr_fixed)
+{
+	uint64_t nr_before = *nr_fixed;
+	int r = qcow2_bytes_read(walk->fd, walk->table, walk->cluster, at);
+
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < 1U << walk->geo.l2_bits; i++) {
+		uint64_t entry = qcow2_map_entry(&walk->geo, walk->table, i);
+
+		if (!flag_is_wrong(walk, entry, qcow2_map_host(entry)))
+			continue;
+		qcow2_map_set(&walk->geo, walk->table, i, entry ^ QCOW2_COPIED,
+			      qcow2_map_bitmap(&walk->geo, walk->table, i));
+		++*nr_fixed;
+	}
+	return *nr_fixed == nr_before ? 0 :
+	       qcow2_bytes_write(walk->fd, walk->table, walk->cluster, at);
+}
+
+int qcow2_repair_flags(struct qcow2_walk *walk, uint64_t *nr_fixed)
+{
+	for (uint32_t i = 0; i < walk->header.nr_l1; i++) {
+		uint64_t at = qcow2_walk_table(walk, walk->l1[i]);
+		uint8_t bytes[8];
+		int r;
+
+		if (!at)
+			continue;
+		r = repair_table(walk, at, nr_fixed);
+		if (r < 0)
+			return r;
+		if (!flag_is_wrong(walk, walk->l1[i], at))
+			continue;
+		walk->l1[i] ^= QCOW2_COPIED;
+		put_be64(bytes, walk->l1[i]);
+		r = qcow2_bytes_write(walk->fd, bytes, sizeof(bytes),
+				      walk->header.l1_at + i * UINT64_C(8));
+		if (r < 0)
+			return r;
+		++*nr_fixed;
+	}
+	return qcow2_bytes_sync(walk->fd);
+}
+
+/* Rebuilding. */
+
+struct plan {
+	uint64_t nr_blocks, nr_table;	/* clusters */
+	uint64_t nr;			/* of the whole image then */
+};
+
+/* Blocks count all, themselves and the table included. */
+static void make_plan(const struct qcow2_walk *walk, struct plan *plan)
+{
+	uint64_t before;
+
+	*plan = (struct plan){ .nr = walk->nr };
+	do {
+		before = plan->nr;
+		plan->nr_blocks = plan->nr / walk->per_block + 1;
+		plan->nr_table = plan->nr_blocks * 8 / walk->cluster + 1;
+		plan->nr = walk->nr + plan->nr_blocks + plan->nr_table;
+	} while (plan->nr != before);
+}
+
+static int write_block(struct qcow2_walk *walk, const struct plan *plan, uint64_t index)
+{
+	unsigned order = walk->header.refcount_order;
+
+	for (uint64_t i = 0; i < walk->per_block; i++) {
+		uint64_t cluster = index * walk->per_block + i, count = 0;
+
+		if (cluster < walk->nr)
+			count = walk->counts[cluster];
+		else if (cluster < plan->nr)
+			count = 1;
+		if (order < 6 && count >> (1U << order))
+			return -ERANGE;
+		qcow2_bytes_set_refcount(walk->block, order, i, count);
+	}
+	return qcow2_bytes_write(walk->fd, walk->block, walk->cluster,
+				 (walk->nr + index) << walk->geo.cluster_bits);
+}
+
+static int write_table(struct qcow2_walk *walk, const struct plan *plan)
+{
+	uint64_t len = plan->nr_table << walk->geo.cluster_bits;
+	uint8_t *table = calloc(1, len);
+	int r;
+
+	if (!table)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < plan->nr_blocks; i++)
+		put_be64(table + i * 8, (walk->nr + i) << walk->geo.cluster_bits);
+	r = qcow2_bytes_write(walk->fd, table, len,
+			      (walk->nr + plan->nr_blocks) << walk->geo.cluster_bits);
+	free(table);
+	return r;
+}
+
+static int name_table(struct qcow2_walk *walk, const struct plan *plan)
+{
+	uint8_t bytes[12];
+
+	put_be64(bytes, (walk->nr + plan->nr_blocks) << walk->geo.cluster_bits);
+	put_be32(bytes + 8, (uint32_t)plan->nr_table);
+	return qcow2_bytes_write(walk->fd, bytes, sizeof(bytes), QCOW2_AT_REFTABLE_AT);
+}
+
+int qcow2_repair_rebuild(struct qcow2_walk *walk)
+{
+	struct plan plan;
+	int r = 0;
+
+	make_plan(walk, &plan);
+	if (plan.nr_table << walk->geo.cluster_bits > QCOW2_REFTABLE_MAX * 8)
+		return -EFBIG;
+	for (uint64_t i = 0; i < plan.nr_blocks && !r; i++)
+		r = write_block(walk, &plan, i);
+	if (!r)
+		r = write_table(walk, &plan);
+	if (!r)
+		r = qcow2_bytes_sync(walk->fd);
+	if (!r)
+		r = name_table(walk, &plan);
+	return r ? r : qcow2_bytes_sync(walk->fd);
+}
+
+int qcow2_repair_clear_marks(struct qcow2_walk *walk)
+{
+	struct qcow2_header *h = &walk->header;
+	uint64_t marks = QCOW2_INCOMPATIBLE_DIRTY | QCOW2_INCOMPATIBLE_CORRUPT;
+	int r;
+
+	if (!(h->incompatible & marks))
+		return 0;
+	h->incompatible &= ~marks;
+	r = qcow2_header_write_features(h, walk->fd);
+	return r ? r : qcow2_bytes_sync(walk->fd);
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "block/qcow2_walk.h"
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "block/qcow2_bytes.h"
+#include "block/qcow2_snapshot.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CLUSTERS_MAX	BIT64(30)
+#define BITMAPS_MAX	65535
+#define BITMAP_DIR_MAX	(64 * MiB)
+#define BITMAP_TABLE_MAX (32 * MiB / 8)
+
+/* Count the clusters that hold [at, at+len); false when they are not all there. */
+static bool count(struct qcow2_walk *walk, uint64_t at, uint64_t len)
+{
+	uint64_t first = at >> walk->geo.cluster_bits, last;
+
+	if (!range_within(at, len, walk->nr << walk->geo.cluster_bits)) {
+		walk->nr_broken++;
+		return false;
+	}
+	if (!len)
+		return true;
+	last = (at + len - 1) >> walk->geo.cluster_bits;
+	for (; first <= last; first++)
+		walk->counts[first] += walk->counts[first] < UINT32_MAX;
+	return true;
+}
+
+static bool count_aligned(struct qcow2_walk *walk, uint64_t at, uint64_t len)
+{
+	if (!(at & (walk->cluster - 1)))
+		return count(walk, at, len);
+	walk->nr_broken++;
+	return false;
+}
+
+static void count_entry(struct qcow2_walk *walk, uint64_t entry, uint64_t bitmap)
+{
+	uint64_t host = qcow2_map_host(entry), len;
+
+	if (entry & QCOW2_COMPRESSED) {
+		qcow2_map_compressed(&walk->geo, entry, &host, &len);
+		/* The last sectors may be beyond the end, but not by a whole cluster. */
+		if (entry & QCOW2_COPIED)
+			walk->nr_broken++;
+		count(walk, host, len);
+	} else if (host) {
+		count_aligned(walk, host, walk->cluster);
+	}
+	if (walk->geo.extended && !(entry & QCOW2_COMPRESSED) &&
+	    (bitmap & bitmap >> QCOW2_SUBCLUSTERS & UINT32_MAX ||
+	     (!host && bitmap & UINT32_MAX)))
+		walk->nr_broken++;
+}
+
+uint64_t qcow2_walk_table(const struct qcow2_walk *walk, uint64_t entry)
+{
+	uint64_t at = entry & QCOW2_OFFSET;
+
+	return at & (walk->cluster - 1) ||
+	       !range_within(at, walk->cluster, walk->nr << walk->geo.cluster_bits) ? 0 : at;
+}
+
+static int walk_l1(struct qcow2_walk *walk, const uint64_t *l1, uint32_t nr, bool active)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		uint64_t at = l1[i] & QCOW2_OFFSET;
+		int r;
+
+		if (!at || !count_aligned(walk, at, walk->cluster))
+			continue;
+		if (active && walk->counts[at >> walk->geo.cluster_bits] > 1) {
+			walk->nr_broken++;	/* it is something else already */
+			continue;
+		}
+		r = qcow2_bytes_read(walk->fd, walk->table, walk->cluster, at);
+		if (r < 0)
+			return r;
+		for (unsigned k = 0; k < 1U << walk->geo.l2_bits; k++)
+			count_entry(walk, qcow2_map_entry(&walk->geo, walk->table, k),
+				    qcow2_map_bitmap(&walk->geo, walk->table, k));
+	}
+	return 0;
+}
+
+static int walk_snapshot(struct qcow2_walk *walk, const struct qcow2_snapshot *snapshot)
+{
+	uint64_t *l1;
+	int r;
+
+	if (!count_aligned(walk, snapshot->l1_at, snapshot->nr_l1 * UINT64_C(8)))
+		return 0;
+	r = qcow2_bytes_read_table(walk->fd, &l1, snapshot->nr_l1, snapshot->l1_at);
+	if (r < 0)
+		return r;
+	r = walk_l1(walk, l1, snapshot->nr_l1, false);
+	free(l1);
+	return r;
+}
+
+static int walk_snapshots(struct qcow2_walk *walk, struct err *err)
+{
+	struct qcow2_snapshots snapshots;
+	int r = qcow2_snapshots_read(&snapshots, &walk->header, walk->fd, walk->path, err);
+
+	if (r < 0)
+		return r;
+	count(walk, walk->header.snapshots_at, snapshots.len);
+	for (uint32_t i = 0; i < snapshots.nr && !r; i++)
+		r = walk_snapshot(walk, &snapshots.list[i]);
+	qcow2_snapshots_free(&snapshots);
+	return r < 0 ? err_sys(err, r, "cannot read '%s'", walk->path) : 0;
+}
+
+static int walk_bitmap(struct qcow2_walk *walk, const uint8_t *entry)
+{
+	uint64_t at = get_be64(entry + QCOW2_BITMAP_TABLE_AT);
+	uint32_t nr = get_be32(entry + QCOW2_BITMAP_TABLE_SIZE);
+	uint64_t *table;
+	int r;
+
+	if (nr > BITMAP_TABLE_MAX || !count_aligned(walk, at, nr * UINT64_C(8)))
+		return 0;
+	r = qcow2_bytes_read_table(walk->fd, &table, nr, at);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < nr; i++)
+		if (table[i] & QCOW2_OFFSET)
+			count_aligned(walk, table[i] & QCOW2_OFFSET, walk->cluster);
+	free(table);
+	return 0;
+}
+
+static int walk_bitmaps(struct qcow2_walk *walk)
+{
+	const struct qcow2_header *h = &walk->header;
+	uint64_t at = 0;
+	uint8_t *dir;
+	int r;
+
+	if (!h->has_bitmaps || h->nr_bitmaps > BITMAPS_MAX || h->bitmaps_len > BITMAP_DIR_MAX ||
+	    !count_aligned(walk, h->bitmaps_at, h->bitmaps_len))
+		return 0;
+	dir = malloc(h->bitmaps_len ? h->bitmaps_len : 1);
+	r = dir ? qcow2_bytes_read(walk->fd, dir, h->bitmaps_len, h->bitmaps_at) : -ENOMEM;
+	while (!r && range_within(at, QCOW2_BITMAP_HEAD_LEN, h->bitmaps_len)) {
+		const uint8_t *entry = dir + at;
+
+		r = walk_bitmap(walk, entry);
+		at += align_up((uint64_t)QCOW2_BITMAP_HEAD_LEN +
+			       get_be32(entry + QCOW2_BITMAP_EXTRA_LEN) +
+			       get_be16(entry + QCOW2_BITMAP_NAME_LEN), 8);
+	}
+	free(dir);
+	return r;
+}
+
+int qcow2_walk_data(struct qcow2_walk *walk, struct err *err)
+{
+	const struct qcow2_header *h = &walk->header;
+	int r;
+
+	count(walk, 0, walk->cluster);
+	count(walk, h->l1_at, h->nr_l1 * UINT64_C(8));
+	r = walk_l1(walk, walk->l1, h->nr_l1, true);
+	if (!r)
+		r = walk_bitmaps(walk);
+	if (r < 0)
+		return err_sys(err, r, "cannot read '%s'", walk->path);
+	return h->nr_snapshots ? walk_snapshots(walk, err) : 0;
+}
+
+void qcow2_walk_refcounts(struct qcow2_walk *walk)
+{
+	uint64_t nr_broken = walk->nr_broken;
+
+	count(walk, walk->header.reftable_at, walk->nr_reftable * 8);
+	if (walk->counts[walk->header.reftable_at >> walk->geo.cluster_bits] > 1)
+		walk->nr_broken++;
+	for (uint64_t i = 0; i < walk->nr_reftable; i++) {
+		uint64_t at = walk->reftable[i] & QCOW2_REFTABLE_OFFSET;
+
+		if (at && count_aligned(walk, at, walk->cluster) &&
+		    walk->counts[at >> walk->geo.cluster_bits] > 1)
+			walk->nr_broken++;
+	}
+	walk->broken_refcounts = walk->nr_broken != nr_broken;
+}
+
+uint32_t qcow2_walk_count(const struct qcow2_walk *walk, uint64_t host)
+{
+	uint64_t cluster = host >> walk->geo.cluster_bits;
+
+	return cluster < walk->nr ? walk->counts[cluster] : 0;
+}
+
+uint64_t qcow2_walk_block(const struct qcow2_walk *walk, uint64_t index)
+{
+	uint64_t at = index < walk->nr_reftable ?
+		      walk->reftable[index] & QCOW2_REFTABLE_OFFSET : 0;
+
+	return at & (walk->cluster - 1) ||
+	       !range_within(at, walk->cluster, walk->nr << walk->geo.cluster_bits) ? 0 : at;
+}
+
+static int allocate(struct qcow2_walk *walk)
+{
+	const struct qcow2_header *h = &walk->header;
+	int r = qcow2_bytes_read_table(walk->fd, &walk->l1, h->nr_l1, h->l1_at);
+
+	if (!r)
+		r = qcow2_bytes_read_table(walk->fd, &walk->reftable, walk->nr_reftable,
+					   h->reftable_at);
+	walk->counts = calloc(walk->nr, sizeof(*walk->counts));
+	walk->table = malloc(walk->cluster);
+	walk->block = malloc(walk->cluster);
+	if (!walk->counts || !walk->table || !walk->block)
+		return -ENOMEM;
+	return r;
+}
+
+int qcow2_walk_init(struct qcow2_walk *walk, int fd, const char *path, struct err *err)
+{
+	struct qcow2_header *h = &walk->header;
+	off_t end = lseek(fd, 0, SEEK_END);
+	int r;
+
+	*walk = (struct qcow2_walk){ .fd = fd, .path = path };
+	if (end < 0)
+		return err_sys(err, -errno, "cannot tell the size of '%s'", path);
+	r = qcow2_header_read(h, fd, path, (uint64_t)end, err);
+	if (r < 0)
+		return r;
+	walk->cluster = BIT64(h->cluster_bits);
+	walk->nr = align_up((uint64_t)end, walk->cluster) >> h->cluster_bits;
+	walk->geo.extended = h->incompatible & QCOW2_INCOMPATIBLE_EXTENDED;
+	walk->geo.cluster_bits = h->cluster_bits;
+	walk->geo.l2_bits = h->cluster_bits - (walk->geo.extended ? 4 : 3);
+	walk->geo.slice_bits = walk->geo.l2_bits;
+	walk->nr_reftable = (uint64_t)h->reftable_clusters << h->cluster_bits >> 3;
+	walk->per_block = walk->cluster * 8 >> h->refcount_order;
+	if (walk->nr > CLUSTERS_MAX)
+		return err_set(err, -EFBIG, "'%s' has too many clusters to be checked", path);
+	r = allocate(walk);
+	if (r < 0) {
+		qcow2_walk_fini(walk);
+		return err_sys(err, r, "cannot check '%s'", path);
+	}
+	return 0;
+}
+
+void qcow2_walk_fini(struct qcow2_walk *walk)
+{
+	free(walk->counts);
+	free(walk->table);
+	free(walk->block);
+	free(walk->l1);
+	free(walk->reftable);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * qcow2_walk.h - follows all that an image refers to, and counts.
+ *
+ * The counts tell what the image's own refcounts should be.  Main, with the image
+ * to itself.
+ */
+#ifndef BLOCK_QCOW2_WALK_H
+#define BLOCK_QCOW2_WALK_H
+
+#include "block/qcow2_header.h"
+#include "block/qcow2_map.h"
+
+#include <stdint.h>
+
+struct err;
+
+struct qcow2_walk {
+	int fd;
+	const char *path;
+	struct qcow2_header header;
+	struct qcow2_geometry geo;	/* whose slice is a whole table */
+	uint64_t cluster;		/* bytes */
+	uint64_t nr;			/* clusters of the file */
+	uint32_t *counts;		/* of each */
+	uint64_t *l1, *reftable;
+	uint64_t nr_reftable, per_block;
+	uint8_t *table;			/* an L2 table */
+	uint8_t *block;			/* a refcount block */
+	uint64_t nr_broken;		/* references that lead nowhere, and the like */
+	bool broken_refcounts;		/* some are among the refcounts themselves */
+};
+
+/* Read the header and the tables that it names. */
+int qcow2_walk_init(struct qcow2_walk *walk, int fd, const char *path, struct err *err);
+void qcow2_walk_fini(struct qcow2_walk *walk);
+
+/* Count all but the refcount structures, then those. */
+int qcow2_walk_data(struct qcow2_walk *walk, struct err *err);
+void qcow2_walk_refcounts(struct qcow2_walk *walk);
+
+/* How often the cluster at host is referred to. */
+uint32_t qcow2_walk_count(const struct qcow2_walk *walk, uint64_t host);
+
+/* The place of a refcount block that can be used, or 0. */
+uint64_t qcow2_walk_block(const struct qcow2_walk *walk, uint64_t index);
+
+/* The place of the L2 table of an L1 entry that can be used, or 0. */
+uint64_t qcow2_walk_table(const struct qcow2_walk *walk, uint64_t entry);
+
+#endif
