@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * completion.h - a bash completion script made from option tables.
+ * completion.h - a completion script for bash or zsh, made from option tables.
  *
  * The script completes subcommands, options, the keys within the value of a
- * list or group, choices, and file names.  It needs bash 4.3 and no other
- * package.
+ * list or group, choices, and file names.  It needs bash 4.3, or zsh 5 with its
+ * completion system, and no other package.
  */
 #ifndef CONFIG_COMPLETION_H
 #define CONFIG_COMPLETION_H
@@ -17,10 +17,17 @@ struct option_object;
 struct completion_command {
 	const char *name;			/* "run", or two words: "disk create" */
 	const struct option_object *options;	/* or NULL */
+
+	/*
+	 * What may stand where no option does: a command of the shell that prints
+	 * the words, or NULL for the names of files.
+	 */
+	const char *words_from;
 };
 
-/* Arguments that are no options are completed as file names. */
-void completion_print(const char *program, const struct completion_command *commands,
-		      size_t nr, FILE *out);
+enum completion_shell { COMPLETION_BASH, COMPLETION_ZSH };
+
+void completion_print(enum completion_shell shell, const char *program,
+		      const struct completion_command *commands, size_t nr, FILE *out);
 
 #endif

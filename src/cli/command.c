@@ -48,8 +48,8 @@ static const struct command commands[] = {
 	  .options = &doctor_options, .run = command_doctor },
 	{ .name = "help", .summary = "explain a command", .arguments = "[COMMAND]",
 	  .run = run_help },
-	{ .name = "completion", .summary = "print a completion script for bash",
-	  .arguments = "", .run = run_completion },
+	{ .name = "completion", .summary = "print a completion script for a shell",
+	  .arguments = "[bash|zsh]", .run = run_completion },
 	{ .name = "manual", .summary = "print a command's options as scdoc source",
 	  .arguments = "COMMAND", .hidden = true, .run = run_manual },
 };
@@ -135,19 +135,34 @@ static int run_help(const struct command *command, int argc, char **argv)
 	return EXIT_OK;
 }
 
+/* The words that may stand for the arguments; NULL: names of files. */
+static const char *words_from(const struct command *command)
+{
+	if (!strncmp(command->arguments, "NAME", strlen("NAME")))
+		return "vmm list --names";
+	return NULL;
+}
+
 static int run_completion(const struct command *command, int argc, char **argv)
 {
 	struct completion_command list[ARRAY_LEN(commands)];
+	enum completion_shell shell = COMPLETION_BASH;
 	size_t nr = 0;
 
-	(void)command;
-	(void)argc;
-	(void)argv;
+	if (argc > 2)
+		return command_fail("completion: unexpected argument '%s'", argv[2]);
+	if (argc == 2 && !strcmp(argv[1], "zsh"))
+		shell = COMPLETION_ZSH;
+	else if (argc == 2 && strcmp(argv[1], "bash"))
+		return command_fail("completion: there is none for '%s': %s", argv[1],
+				    command->arguments);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (!commands[i].hidden)
-			list[nr++] = (struct completion_command){ commands[i].name,
-								  commands[i].options };
-	completion_print("vmm", list, nr, stdout);
+			list[nr++] = (struct completion_command){
+				commands[i].name, commands[i].options,
+				words_from(&commands[i]),
+			};
+	completion_print(shell, "vmm", list, nr, stdout);
 	return EXIT_OK;
 }
 

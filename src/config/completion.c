@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * completion.c - a bash completion script.
+ * completion.c - a completion script for bash or zsh.
  *
- * The script is a table and a driver.  The table, made from the option tables,
+ * The script is a table, the same for both shells, and a driver.  The table, made from the option tables,
  * is a function that takes a place ("run", "run --disk", "run --disk format")
- * and sets the words that may stand there and their kind:
+ * and sets what is offered there and its kind:
  *
  *	command		subcommands
  *	words		just the words
@@ -13,9 +13,9 @@
  *
  * The driver, the same for every program, finds the place of the cursor.
  *
- * Bash splits the command line at '=' and ':', which COMP_WORDBREAKS holds, so
- * the driver reads the line itself and hands back only what follows the last
- * of them.
+ * The driver of zsh leaves most to zsh, which takes whole words.  Bash splits the
+ * command line at '=' and ':', which COMP_WORDBREAKS holds, so its driver reads
+ * the line itself and hands back only what follows the last of them.
  */
 #include "config/completion.h"
 
@@ -26,11 +26,11 @@
 #include <string.h>
 
 /* NAME stands for the program's name. */
-static const char driver[] =
+static const char bash_driver[] =
 	"_NAME()\n"
 	"{\n"
 	"\tlocal line=${COMP_LINE:0:COMP_POINT} place= head= word before typed kind i\n"
-	"\tlocal -a typed_words found words\n"
+	"\tlocal -a typed_words found offer\n"
 	"\n"
 	"\tCOMPREPLY=()\n"
 	"\tread -ra typed_words <<<\"$line\"\n"
@@ -69,7 +69,7 @@ static const char driver[] =
 	"\t\tfi\n"
 	"\tfi\n"
 	"\n"
-	"\tmapfile -t found < <(compgen -W \"${words[*]}\" -- \"$word\")\n"
+	"\tmapfile -t found < <(compgen -W \"${offer[*]}\" -- \"$word\")\n"
 	"\t[[ ${found[0]} == *= ]] && compopt -o nospace\n"
 	"\tif [[ ${#found[@]} == 0 && $kind == *file ]]; then\n"
 	"\t\tcompopt -o filenames\n"
@@ -85,7 +85,65 @@ static const char driver[] =
 	"}\n"
 	"complete -F _NAME NAME\n";
 
-/* Print a text of the driver, putting in the name. */
+static const char zsh_driver[] =
+	"_NAME()\n"
+	"{\n"
+	"\tlocal place= head= word before kind i\n"
+	"\tlocal -a typed found offer\n"
+	"\n"
+	"\ttyped=(\"${(@)words[1,CURRENT]}\")\n"
+	"\tword=$typed[-1]\n"
+	"\tbefore=$typed[-2]\n"
+	"\n"
+	"\t# The subcommand, of one word or two, that the line starts with.\n"
+	"\tfor ((i = 2; i < $#typed; i++)); do\n"
+	"\t\t_NAME_words \"$place\"\n"
+	"\t\t[[ $kind == command ]] || break\n"
+	"\t\tplace+=\"${place:+ }$typed[i]\"\n"
+	"\t\t_NAME_words \"$place\" || return\n"
+	"\tdone\n"
+	"\n"
+	"\t# The value of an option.\n"
+	"\tif [[ $word == --*=* ]] && _NAME_words \"$place ${word%%=*}\"; then\n"
+	"\t\tplace+=\" ${word%%=*}\"\n"
+	"\t\thead=${word%%=*}=\n"
+	"\t\tword=${word#*=}\n"
+	"\telif [[ $before == -* ]] && _NAME_words \"$place $before\"; then\n"
+	"\t\tplace+=\" $before\"\n"
+	"\tfi\n"
+	"\t_NAME_words \"$place\"\n"
+	"\n"
+	"\t# Of KEY=VALUE pairs, the one after the last comma.\n"
+	"\tif [[ $kind == keys* ]]; then\n"
+	"\t\t[[ $word == *,* ]] && head+=${word%,*}, kind=keys\n"
+	"\t\tword=${word##*,}\n"
+	"\t\tif [[ $word == *=* ]]; then\n"
+	"\t\t\tplace+=\" ${word%%=*}\"\n"
+	"\t\t\thead+=${word%%=*}=\n"
+	"\t\t\tword=${word#*=}\n"
+	"\t\t\t_NAME_words \"$place\"\n"
+	"\t\tfi\n"
+	"\tfi\n"
+	"\n"
+	"\tfound=(\"${(@M)offer:#${(b)word}*}\")\n"
+	"\tif [[ -z $found && $kind == *file ]]; then\n"
+	"\t\t[[ -z $head ]] || compset -P '*[=,]'\n"
+	"\t\t_files\n"
+	"\telif [[ $found[1] == *= ]]; then\n"
+	"\t\tcompadd -Q -S '' -- \"${(@)found/#/$head}\"\n"
+	"\telse\n"
+	"\t\tcompadd -Q -- \"${(@)found/#/$head}\"\n"
+	"\tfi\n"
+	"}\n"
+	"\n"
+	"# Called by the completion system from a file of its own, or else sourced.\n"
+	"if [[ $funcstack[1] == _NAME ]]; then\n"
+	"\t_NAME \"$@\"\n"
+	"else\n"
+	"\tcompdef _NAME NAME\n"
+	"fi\n";
+
+/* Print a text of a driver, putting in the name. */
 static void put_named(FILE *out, const char *text, const char *program)
 {
 	const char *at;
@@ -102,7 +160,7 @@ static void put_keys(FILE *out, const struct option_object *object)
 	const struct option *primary = object_primary(object);
 	bool file = primary && primary->kind == OPTION_KIND_PATH;
 
-	fprintf(out, "kind=%s words=(", file ? "keys+file" : "keys");
+	fprintf(out, "kind=%s offer=(", file ? "keys+file" : "keys");
 	for (uint32_t i = 0; i < object->nr_rows; i++)
 		fprintf(out, "%s%s%s", i ? " " : "", object->rows[i].key,
 			object->rows[i].kind == OPTION_KIND_BOOL ? "" : "=");
@@ -111,7 +169,7 @@ static void put_keys(FILE *out, const struct option_object *object)
 
 static void put_choices(FILE *out, const char *const *choices)
 {
-	fputs("kind=words words=(", out);
+	fputs("kind=words offer=(", out);
 	for (size_t i = 0; choices[i]; i++)
 		fprintf(out, "%s%s", i ? " " : "", choices[i]);
 	fputs(")", out);
@@ -122,10 +180,10 @@ static void put_values(FILE *out, const struct option *row)
 {
 	switch (row->kind) {
 	case OPTION_KIND_PATH:
-		fputs("kind=file words=()", out);
+		fputs("kind=file offer=()", out);
 		break;
 	case OPTION_KIND_BOOL:
-		fputs("kind=words words=(on off)", out);
+		fputs("kind=words offer=(on off)", out);
 		break;
 	case OPTION_KIND_CHOICE:
 		put_choices(out, row->choices);
@@ -138,7 +196,7 @@ static void put_values(FILE *out, const struct option *row)
 	case OPTION_KIND_NUMBER:
 	case OPTION_KIND_SIZE:
 	case OPTION_KIND_MAC:
-		fputs("kind=words words=()", out);
+		fputs("kind=words offer=()", out);
 		break;
 	}
 	fputs(" ;;\n", out);
@@ -167,9 +225,12 @@ static void put_command(FILE *out, const struct completion_command *command)
 {
 	const struct option_object *object = command->options;
 
-	fprintf(out, "\t'%s') kind=file words=(", command->name);
+	fprintf(out, "\t'%s') kind=%s offer=(", command->name,
+		command->words_from ? "words" : "file");
 	for (uint32_t i = 0; object && i < object->nr_rows; i++)
 		fprintf(out, "%s--%s", i ? " " : "", object->rows[i].key);
+	if (command->words_from)
+		fprintf(out, " $(%s 2>/dev/null)", command->words_from);
 	fputs(") ;;\n", out);
 	for (uint32_t i = 0; object && i < object->nr_rows; i++) {
 		/* A bool takes a value only behind '=', which few would type. */
@@ -202,7 +263,7 @@ static void put_second_words(FILE *out, const struct completion_command *command
 {
 	size_t len = first_word(name);
 
-	fprintf(out, "\t'%.*s') kind=command words=(", (int)len, name);
+	fprintf(out, "\t'%.*s') kind=command offer=(", (int)len, name);
 	for (size_t i = 0; i < nr; i++) {
 		if (first_word(commands[i].name) == len && commands[i].name[len] &&
 		    !strncmp(commands[i].name, name, len))
@@ -213,7 +274,7 @@ static void put_second_words(FILE *out, const struct completion_command *command
 
 static void put_table(FILE *out, const struct completion_command *commands, size_t nr)
 {
-	fputs("\t'') kind=command words=(", out);
+	fputs("\t'') kind=command offer=(", out);
 	for (size_t i = 0; i < nr; i++) {
 		if (opens_family(commands, i))
 			fprintf(out, "%.*s ", (int)first_word(commands[i].name),
@@ -229,12 +290,14 @@ static void put_table(FILE *out, const struct completion_command *commands, size
 	}
 }
 
-void completion_print(const char *program, const struct completion_command *commands,
-		      size_t nr, FILE *out)
+void completion_print(enum completion_shell shell, const char *program,
+		      const struct completion_command *commands, size_t nr, FILE *out)
 {
-	fprintf(out, "# bash completion for %s\n", program);
+	if (shell == COMPLETION_ZSH)
+		fprintf(out, "#compdef %s\n", program);
+	fprintf(out, "# Completion for %s\n", program);
 	put_named(out, "_NAME_words()\n{\n\tcase $1 in\n", program);
 	put_table(out, commands, nr);
-	fputs("\t*) kind= words=(); return 1 ;;\n\tesac\n}\n\n", out);
-	put_named(out, driver, program);
+	fputs("\t*) kind= offer=(); return 1 ;;\n\tesac\n}\n\n", out);
+	put_named(out, shell == COMPLETION_ZSH ? zsh_driver : bash_driver, program);
 }

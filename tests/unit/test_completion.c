@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The script is run by bash, as it is when a user presses the tabulator.  A
- * function of the test takes the place of compopt, which works only then.
+ * The script is run by the shell, as it is when a user presses the tabulator.
+ * Functions of the test take the place of those that work only then.
  */
 #include "config/completion.h"
 
@@ -16,22 +16,34 @@ static const struct completion_command commands[] = {
 	{ "disk create", &image_options },
 	{ "disk resize", NULL },
 	{ "list", NULL },
+	{ "stop", &image_options, "echo web db" },
 };
 
-static const char prelude[] =
+static const char bash_prelude[] =
 	"compopt() { printf '%s ' \"$2\"; }\n"
 	"cd \"${0%/*}\" && : >kernel.img\n"
 	"COMP_LINE=$1 COMP_POINT=${#1}\n";
 
-static const char finale[] =
+static const char bash_finale[] =
 	"_vmm\n"
 	"printf '%s ' \"${COMPREPLY[@]}\"\n";
+
+static const char zsh_prelude[] =
+	"compdef() { :; }\n"
+	"_files() { printf 'filenames '; }\n"
+	"compset() { printf 'after %s ' \"$2\"; }\n"
+	"compadd() {\n"
+	"	[[ $2 == -S ]] && printf 'nospace ' && shift 2\n"
+	"	shift 2\n"
+	"	printf '%s ' \"$@\"\n"
+	"}\n"
+	"words=(\"${(@s: :)1}\") CURRENT=$#words\n";
 
 static char folder[] = "/tmp/test_completion.XXXXXX";
 static char script[sizeof(folder) + sizeof("/script")];
 static char kernel[sizeof(folder) + sizeof("/kernel.img")];
 
-static void setup(void)
+static void make_script(enum completion_shell shell, const char *prelude, const char *finale)
 {
 	FILE *out;
 
@@ -41,9 +53,19 @@ static void setup(void)
 	out = fopen(script, "w");
 	ck_assert_ptr_nonnull(out);
 	fputs(prelude, out);
-	completion_print("vmm", commands, ARRAY_LEN(commands), out);
+	completion_print(shell, "vmm", commands, ARRAY_LEN(commands), out);
 	fputs(finale, out);
 	fclose(out);
+}
+
+static void setup_bash(void)
+{
+	make_script(COMPLETION_BASH, bash_prelude, bash_finale);
+}
+
+static void setup_zsh(void)
+{
+	make_script(COMPLETION_ZSH, zsh_prelude, "_vmm\necho\n");
 }
 
 static void teardown(void)
@@ -59,7 +81,7 @@ struct completion {
 };
 
 static const struct completion completions[] = {
-	{ "vmm ", "run disk list " },
+	{ "vmm ", "run disk list stop " },
 	{ "vmm r", "run " },
 	{ "vmm disk ", "create resize " },
 	{ "vmm disk cr", "create " },
@@ -69,6 +91,9 @@ static const struct completion completions[] = {
 	{ "vmm run --m", "--memory --mac " },
 	{ "vmm run --memory ", " " },
 	{ "vmm run ker", "filenames kernel.img " },
+	{ "vmm stop ", "--path --format --readonly --serial --cache --mac web db " },
+	{ "vmm stop web d", "db " },
+	{ "vmm stop ker", " " },
 	{ "vmm list ker", "filenames kernel.img " },
 	{ "vmm run --log ker", "filenames kernel.img " },
 	{ "vmm run --log=ker", "filenames kernel.img " },
@@ -85,35 +110,70 @@ static const struct completion completions[] = {
 	{ "vmm run --direct --memory 1G kernel --clock=base=u", "utc " },
 };
 
-START_TEST(word_under_the_cursor_is_completed)
+/* Zsh takes whole words, and names of files are its own affair. */
+static const struct completion zsh_completions[] = {
+	{ "vmm ", "run disk list stop \n" },
+	{ "vmm disk cr", "create \n" },
+	{ "vmm disk create --format q", "qcow2 \n" },
+	{ "vmm unknown ", "\n" },
+	{ "vmm run --m", "--memory --mac \n" },
+	{ "vmm run --memory ", " \n" },
+	{ "vmm run ker", "filenames \n" },
+	{ "vmm run --log=ker", "after *[=,] filenames \n" },
+	{ "vmm run --image fo", "nospace format= \n" },
+	{ "vmm run --image=a,fo", "nospace --image=a,format= \n" },
+	{ "vmm run --image path=ker", "after *[=,] filenames \n" },
+	{ "vmm run -i a,format=", "a,format=raw a,format=qcow2 a,format=vmdk \n" },
+	{ "vmm run --image re", "readonly \n" },
+	{ "vmm stop web d", "db \n" },
+	{ "vmm run --log *", "filenames \n" },
+};
+
+static void assert_offered(const char *shell, const struct completion *completion)
 {
 	char command[256], offered[256] = "";
-	FILE *bash;
+	FILE *run;
 
-	snprintf(command, sizeof(command), "bash %s '%s'", script, completions[_i].typed);
-	bash = popen(command, "r");
-	ck_assert_ptr_nonnull(bash);
-	ck_assert_ptr_nonnull(fgets(offered, sizeof(offered), bash));
-	ck_assert_int_eq(pclose(bash), 0);
+	snprintf(command, sizeof(command), "%s %s '%s'", shell, script, completion->typed);
+	run = popen(command, "r");
+	ck_assert_ptr_nonnull(run);
+	ck_assert_ptr_nonnull(fgets(offered, sizeof(offered), run));
+	pclose(run);
 
-	ck_assert_str_eq(offered, completions[_i].offered);
+	ck_assert_str_eq(offered, completion->offered);
+}
+
+START_TEST(word_under_the_cursor_is_completed_by_bash)
+{
+	assert_offered("bash", &completions[_i]);
+}
+END_TEST
+
+START_TEST(word_under_the_cursor_is_completed_by_zsh)
+{
+	assert_offered("zsh -f", &zsh_completions[_i]);
 }
 END_TEST
 
 int main(void)
 {
 	Suite *s = suite_create("completion");
-	TCase *tc = tcase_create("bash");
+	TCase *bash = tcase_create("bash"), *zsh = tcase_create("zsh");
 	SRunner *sr;
 	int failed;
 
-	if (system("bash -c :") != 0) {
-		fputs("bash is missing\n", stderr);
+	if (system("bash -c : && zsh -fc :") != 0) {
+		fputs("bash or zsh is missing\n", stderr);
 		return 77;
 	}
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_loop_test(tc, word_under_the_cursor_is_completed, 0, ARRAY_LEN(completions));
-	suite_add_tcase(s, tc);
+	tcase_add_checked_fixture(bash, setup_bash, teardown);
+	tcase_add_loop_test(bash, word_under_the_cursor_is_completed_by_bash, 0,
+			    ARRAY_LEN(completions));
+	suite_add_tcase(s, bash);
+	tcase_add_checked_fixture(zsh, setup_zsh, teardown);
+	tcase_add_loop_test(zsh, word_under_the_cursor_is_completed_by_zsh, 0,
+			    ARRAY_LEN(zsh_completions));
+	suite_add_tcase(s, zsh);
 
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Usage: vmm_completion.py VMM
 
-The completion script that vmm prints: bash takes it, and offers what vmm knows.
+The completion scripts that vmm prints: the shells take them, and offer what vmm knows.
 What is offered where, test_completion.c has.
 """
 
@@ -19,6 +19,15 @@ eval "$1"
 COMP_LINE=$2 COMP_POINT=${#2}
 _vmm
 printf '%s\\n' "${COMPREPLY[@]}"
+'''
+
+
+ZSH_DRIVER = '''
+compdef() { :; }
+compadd() { shift 2; print -l -- "$@"; }
+eval "$1"
+words=(vmm run --ker) CURRENT=3
+_vmm
 '''
 
 
@@ -54,6 +63,25 @@ class Completion(unittest.TestCase):
     def test_keys_of_a_disk_are_offered(self):
         # Bash keeps what stands before the last '='.
         self.assertEqual(self.offered('vmm run --disk path=a,read'), ['a,readonly'])
+
+
+    def test_zsh_takes_its_own(self):
+        script = subprocess.run([VMM, 'completion', 'zsh'], check=True, capture_output=True,
+                                text=True).stdout
+        self.assertTrue(script.startswith('#compdef vmm\n'))
+        run = subprocess.run(['zsh', '-fc', ZSH_DRIVER, 'zsh', script], capture_output=True,
+                             text=True, check=False)
+        self.assertEqual((run.stdout, run.stderr), ('--kernel\n', ''))
+
+    def test_names_of_running_vms_are_asked_for(self):
+        self.assertIn("'pause') kind=words offer=(--timeout --help "
+                      '$(vmm list --names 2>/dev/null)) ;;', self.script)
+
+    def test_other_shells_have_none(self):
+        run = subprocess.run([VMM, 'completion', 'fish'], capture_output=True, text=True,
+                             check=False)
+        self.assertEqual((run.returncode, run.stderr),
+                         (1, "vmm: completion: there is none for 'fish': [bash|zsh]\n"))
 
 
 unittest.main(argv=sys.argv[:1])
