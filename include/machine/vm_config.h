@@ -66,6 +66,7 @@ struct vm_config {
 	uint32_t nr_disk;
 	struct vm_net_config *net;
 	uint32_t nr_net;
+	char *serial;			/* see vm_serial.h */
 	bool paused;			/* started so */
 	struct vm_action_config action;
 	struct vm_qmp_config *qmp;	/* besides the one that is always there */
@@ -75,6 +76,8 @@ struct vm_config {
 
 	/* Command line only. */
 	char *config;
+	bool detach;
+	bool daemon;
 	bool dump_config;
 	bool help;
 };

@@ -44,6 +44,8 @@ static const struct command commands[] = {
 	{ .name = "qmp", .summary = "have a running VM execute a QMP command",
 	  .arguments = "NAME COMMAND [JSON]", .nr_least = 2, .nr_most = 3,
 	  .options = &command_qmp_options, .run = command_qmp },
+	{ .name = "console", .summary = "show the console of a running VM, and type", ONE_NAME,
+	  .options = &command_console_options, .run = command_console },
 	{ .name = "doctor", .summary = "check what this host offers to VMs", .arguments = "",
 	  .options = &doctor_options, .run = command_doctor },
 	{ .name = "help", .summary = "explain a command", .arguments = "[COMMAND]",

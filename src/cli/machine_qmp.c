@@ -161,9 +161,10 @@ static bool iothread(void *ctx, unsigned i, struct qmp_machine_iothread *ret_thr
 
 static bool chardev(void *ctx, unsigned i, struct qmp_machine_chardev *ret_chardev)
 {
-	(void)ctx;
+	const struct machine_qmp *mq = ctx;
+
 	ret_chardev->label = "serial0";
-	ret_chardev->filename = "stdio";
+	ret_chardev->filename = mq->serial;
 	ret_chardev->open = true;
 	return i == 0;
 }

@@ -18,6 +18,7 @@ struct vm_config;
 struct machine_qmp {
 	const struct vm_config *vm;
 	struct machine *machine;
+	const char *serial;		/* where the console leads to */
 	struct qmp_server *server;
 	struct kvm_stats *stats;	/* last read */
 };

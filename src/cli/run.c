@@ -10,15 +10,18 @@
 #include "config/yaml.h"
 #include "control/qmp_command.h"
 #include "control/qmp_server.h"
+#include "detach.h"
 #include "loop/loop.h"
 #include "machine/machine.h"
 #include "machine/vm_config.h"
 #include "machine_qmp.h"
+#include "notify.h"
 #include "runtime.h"
-#include "terminal.h"
+#include "serial.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,16 +30,18 @@
 #include <unistd.h>
 
 #define NAME_WITHOUT_RUNTIME	"vm"
+#define STOP_SECONDS		10	/* from the guest's end to ours, and some */
 
 struct run {
 	struct vm_config vm;
 	struct runtime *runtime;	/* NULL: it has no folder */
 	struct err no_runtime;		/* why */
 	struct loop *loop;
-	struct terminal *terminal;
+	struct serial *serial;
 	struct machine *machine;
 	struct machine_qmp qmp;
 	struct qmp_machine qmp_machine;
+	struct detach background;	/* with --detach */
 	int signal_fd;
 	struct loop_watch signals;
 	int status;
@@ -72,7 +77,7 @@ out:
 	return r;
 }
 
-/* What the machine and the terminal call. */
+/* What the machine and the console call. */
 
 static void ended(void *ctx, enum machine_end end)
 {
@@ -87,10 +92,26 @@ static void ended(void *ctx, enum machine_end end)
 	loop_quit(run->loop);
 }
 
+static void tell_systemd(const struct run *run, const char *state)
+{
+	int r = run->vm.daemon ? notify_send(state) : 0;
+
+	if (r < 0)
+		log_warn("cannot tell systemd '%s': %s", state, strerror(-r));
+}
+
 static void happened(void *ctx, enum machine_event event, enum machine_cause cause)
 {
 	struct run *run = ctx;
 
+	if (event == MACHINE_STOP)
+		tell_systemd(run, "STATUS=paused");
+	else if (event == MACHINE_RESUME)
+		tell_systemd(run, "STATUS=running");
+	else if (event == MACHINE_SHUTDOWN)
+		tell_systemd(run, "STOPPING=1\nSTATUS=ending");
+	if (event == MACHINE_RESET)
+		serial_port_changed(run->serial);
 	machine_qmp_event(&run->qmp, event, cause);
 }
 
@@ -108,26 +129,44 @@ static void quit(void *ctx)
 	machine_force(run->machine, MACHINE_CAUSE_HOST_UI);
 }
 
+/* The time that the guest has counts for systemd, too, whatever its unit says. */
+static void tell_shutdown(const struct run *run)
+{
+	char state[128];
+
+	snprintf(state, sizeof(state), "STOPPING=1\nSTATUS=waiting for the guest to shut down\n"
+		 "EXTEND_TIMEOUT_USEC=%" PRIu64, (run->vm.shutdown_timeout + STOP_SECONDS) *
+		 UINT64_C(1000000));
+	tell_systemd(run, state);
+}
+
 static void got_signal(struct loop_watch *watch, unsigned events)
 {
 	struct run *run = container_of(watch, struct run, signals);
 	struct signalfd_siginfo info;
 
 	(void)events;
-	while (read(run->signal_fd, &info, sizeof(info)) == sizeof(info))
+	while (read(run->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		tell_shutdown(run);
 		machine_shut_down(run->machine);
+	}
 }
 
-/* Blocked before any thread is started, so that only the descriptor sees them. */
+/*
+ * Blocked before any thread is started, so that only the descriptor sees them.  A
+ * hangup that is ignored, as by nohup, stays so: blocked, it would come nevertheless.
+ */
 static int watch_signals(struct run *run, struct err *err)
 {
+	struct sigaction hangup;
 	sigset_t set;
 	int r;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
+	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -153,10 +192,12 @@ static int claim_name(struct run *run, struct err *err)
 				 &run->no_runtime);
 	if (r < 0)
 		run->runtime = runtime_release(run->runtime);
-	if (*name) {
+	if (r < 0 && (*name || run->vm.detach)) {
 		*err = run->no_runtime;
 		return r;
 	}
+	if (*name)
+		return 0;
 	*name = strdup(run->runtime ? runtime_name(run->runtime) : NAME_WITHOUT_RUNTIME);
 	return *name ? 0 : err_sys(err, -ENOMEM, "cannot name the VM");
 }
@@ -186,6 +227,7 @@ static int listen_qmp(struct run *run, struct err *err)
 	run->qmp = (struct machine_qmp){
 		.vm = &run->vm,
 		.machine = run->machine,
+		.serial = serial_name(run->serial),
 	};
 	run->qmp_machine = (struct qmp_machine){ &machine_qmp_ops, &run->qmp };
 	r = qmp_server_new(&run->qmp.server, &config, err);
@@ -200,9 +242,34 @@ static int listen_qmp(struct run *run, struct err *err)
 	return r;
 }
 
+static int listen_console(struct run *run, struct err *err)
+{
+	struct runtime_path path;
+	int r;
+
+	if (!run->runtime)
+		return 0;
+	r = runtime_path(&path, run->vm.name, RUNTIME_CONSOLE, err);
+	return r < 0 ? r : serial_listen(run->serial, path.text, err);
+}
+
+/* Whoever waits for the VM to run need wait no longer. */
+static int tell_started(struct run *run, struct err *err)
+{
+	struct runtime_path path;
+	int r;
+
+	tell_systemd(run, run->vm.paused ? "READY=1\nSTATUS=paused" :
+					   "READY=1\nSTATUS=running");
+	if (!run->vm.detach)
+		return 0;
+	r = runtime_path(&path, run->vm.name, RUNTIME_LOG, err);
+	return r < 0 ? r : detach_done(&run->background, run->vm.name, path.text, err);
+}
+
 static int start(struct run *run, struct err *err)
 {
-	struct terminal_config terminal = {
+	struct serial_config serial = {
 		.port = port,
 		.quit = quit,
 		.ctx = run,
@@ -220,29 +287,33 @@ static int start(struct run *run, struct err *err)
 		r = loop_new(&run->loop, err);
 	if (r < 0)
 		return r;
-	terminal.loop = run->loop;
+	serial.loop = run->loop;
 	machine.main = run->loop;
 	r = watch_signals(run, err);
 	if (!r)
-		r = terminal_new(&run->terminal, &terminal, err);
+		r = vm_serial_get(&serial.to, &run->vm, err);
+	if (!r)
+		r = serial_new(&run->serial, &serial, err);
 	if (r < 0)
 		return r;
-	machine.console = terminal_backend(run->terminal);
+	machine.console = serial_backend(run->serial);
 	r = machine_new(&run->machine, &machine, err);
 	if (!r)
 		r = listen_qmp(run, err);
 	if (!r)
-		r = terminal_start(run->terminal, err);
+		r = listen_console(run, err);
+	if (!r)
+		r = serial_start(run->serial, err);
 	if (!r)
 		r = machine_start(run->machine, err);
-	return r;
+	return r < 0 ? r : tell_started(run, err);
 }
 
 static void stop(struct run *run)
 {
 	run->qmp.server = qmp_server_free(run->qmp.server);
 	machine_free(run->machine);
-	terminal_free(run->terminal);
+	serial_free(run->serial);
 	loop_free(run->loop);
 	/* Last: who takes the name finds the disks free, too. */
 	run->runtime = runtime_release(run->runtime);
@@ -272,10 +343,20 @@ static int run_vm(struct run *run)
 		if (r < 0)
 			err_sys(&err, r, "the event loop failed");
 		else
-			terminal_drain(run->terminal);
+			serial_drain(run->serial);
 	}
 	stop(run);
 	return r < 0 ? command_fail("%s", err.text) : run->status;
+}
+
+static int run_behind(struct run *run)
+{
+	struct err err = { 0 };
+	int r = detach_fork(&run->background, &err);
+
+	if (r < 0)
+		return command_fail("%s", err.text);
+	return r ? run->background.status : run_vm(run);
 }
 
 int command_run(const struct command *command, int argc, char **argv)
@@ -297,7 +378,7 @@ int command_run(const struct command *command, int argc, char **argv)
 		status = yaml_dump(&vm_config_options, &run.vm, stdout, &err) < 0 ?
 			 command_fail("%s", err.text) : EXIT_OK;
 	} else {
-		status = run_vm(&run);
+		status = run.vm.detach ? run_behind(&run) : run_vm(&run);
 	}
 	option_fini(&vm_config_options, &run.vm);
 	return status;

@@ -46,6 +46,7 @@ struct runtime;
 /* Files in the folder of a VM. */
 #define RUNTIME_QMP	"qmp"
 #define RUNTIME_CONSOLE	"console"
+#define RUNTIME_LOG	"log"		/* of a VM that is detached */
 
 /*
  * Make the folder of a VM and hold it until release or the end of this process; a

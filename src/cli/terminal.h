@@ -1,45 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * terminal.h - the guest's serial console on our standard input and output.
+ * terminal.h - our terminal, given to a guest for a while.
  *
- * With a terminal: raw mode, so that every key reaches the guest, but for
- * Ctrl-A and the key after it.  The terminal is restored by terminal_free(), at
- * exit(), and on signals that kill the process.  Without one, bytes stream.
+ * In raw mode every key is the guest's.  The terminal is restored by
+ * terminal_restore(), at exit(), and on signals that kill the process.
  *
- * Output goes through a ring of bounded size: a terminal that is slow, or
- * stopped, slows the guest's console and nothing else.
- *
- * Main, but for the back end, which the serial port calls on vCPU threads.
+ * Main.
  */
 #ifndef CLI_TERMINAL_H
 #define CLI_TERMINAL_H
 
-#include "devices/uart.h"
+#include <stdbool.h>
 
 struct err;
-struct loop;
-struct terminal;
 
-struct terminal_config {
-	struct loop *loop;
-	struct uart *(*port)(void *ctx);	/* now; NULL when there is none */
-	void (*quit)(void *ctx);		/* Ctrl-A x */
-	void *ctx;
-};
+/* Are standard input and output a terminal that is ours now? */
+bool terminal_is_ours(void);
 
-int terminal_new(struct terminal **ret_terminal, const struct terminal_config *config,
-		 struct err *err);
+/* Would reading standard input stop us, since its terminal is another's now? */
+bool terminal_forbids_input(void);
 
-/* The loop does not turn again: a write may be under way for ever.  -> NULL */
-struct terminal *terminal_free(struct terminal *terminal);
+int terminal_make_raw(struct err *err);
+void terminal_restore(void);
 
-/* What the serial port is to be given. */
-struct uart_backend terminal_backend(struct terminal *terminal);
-
-/* Begin to read input. */
-int terminal_start(struct terminal *terminal, struct err *err);
-
-/* Wait until all output is written, two seconds at most. */
-void terminal_drain(struct terminal *terminal);
+/* Lines for whoever sits there end with \r\n; dropped if the terminal is stopped. */
+void terminal_say(const char *text);
 
 #endif

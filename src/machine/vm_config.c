@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "boot/boot.h"
 #include "devices/virtio/virtio_blk.h"
+#include "machine/vm_serial.h"
 
 #include <errno.h>
 #include <string.h>
@@ -112,6 +113,10 @@ static const struct option rows[] = {
 	{ .key = "qmp", OPTION_LIST(struct vm_config, qmp, nr_qmp, qmp_options),
 	  .max = QMP_SOCKETS_MAX,
 	  .help = "speak QMP on a further Unix socket" },
+	{ .key = "serial", OPTION(struct vm_config, serial), .preset = "stdio",
+	  .metavar = "WHERE",
+	  .help = "where the serial console leads to: stdio, pty, unix:PATH, file:PATH "
+		  "or null; 'vmm console' shows it in any case" },
 	{ .key = "paused", OPTION(struct vm_config, paused), .preset = "off",
 	  .help = "wait with the first instruction until QMP says 'cont'" },
 	{ .key = "action", OPTION_GROUP(struct vm_config, action, action_options),
@@ -125,6 +130,10 @@ static const struct option rows[] = {
 	{ .key = "config", .letter = 'f', OPTION_PATH(struct vm_config, config),
 	  .cmdline_only = true, .metavar = "FILE",
 	  .help = "read options from a YAML file first" },
+	{ .key = "detach", OPTION(struct vm_config, detach), .cmdline_only = true,
+	  .help = "go on in the background once the VM runs, and print its name" },
+	{ .key = "daemon", OPTION(struct vm_config, daemon), .cmdline_only = true,
+	  .help = "be a service: no terminal, and tell systemd what happens" },
 	{ .key = "dump-config", OPTION(struct vm_config, dump_config), .cmdline_only = true,
 	  .help = "print the whole configuration as YAML and exit" },
 	{ .key = "help", .letter = 'h', OPTION(struct vm_config, help), .cmdline_only = true,
@@ -188,6 +197,7 @@ static int check_pair(const struct vm_net_config *a, unsigned i,
 int vm_config_check(const struct vm_config *config, struct err *err)
 {
 	int r = option_check(&vm_config_options, config, err);
+	struct vm_serial serial;
 
 	if (r < 0)
 		return r;
@@ -203,6 +213,9 @@ int vm_config_check(const struct vm_config *config, struct err *err)
 	if (config->nr_disk + config->nr_net > DEVICES_MAX)
 		return err_set(err, -EINVAL, "%u disks and %u network cards: the bus has room "
 			       "for %u devices", config->nr_disk, config->nr_net, DEVICES_MAX);
+	if (config->detach && config->daemon)
+		return err_set(err, -EINVAL, "give detach or daemon, not both");
+	r = vm_serial_get(&serial, config, err);
 	for (uint32_t i = 0; i < config->nr_net && !r; i++) {
 		r = check_net(&config->net[i], i, err);
 		for (uint32_t k = 0; k < i && !r; k++)

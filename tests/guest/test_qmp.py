@@ -31,7 +31,8 @@ class Qmp(VmTest):
         client.command('stop')
 
         self.assertEqual(client.command('query-status')['status'], 'paused')
-        run.read(0.3)
+        while run.read(0.3):
+            pass
         before = len(run.out)
         run.read(0.5)
         self.assertEqual(len(run.out), before)
