@@ -273,10 +273,24 @@ static int judge(struct qcow2_header *h, struct head *head, uint64_t file_len,
 	return r;
 }
 
+/* The first cluster, as far as its size can be believed. */
+static size_t first_len(int fd, uint64_t file_len)
+{
+	uint8_t bytes[4];
+	uint32_t bits;
+
+	if (qcow2_bytes_read(fd, bytes, sizeof(bytes), QCOW2_AT_CLUSTER_BITS) < 0)
+		return 0;
+	bits = get_be32(bytes);
+	if (bits < QCOW2_CLUSTER_BITS_MIN || bits > QCOW2_CLUSTER_BITS_MAX)
+		bits = QCOW2_CLUSTER_BITS_MIN;
+	return min_u64(file_len, BIT64(bits));
+}
+
 int qcow2_header_read(struct qcow2_header *header, int fd, const char *path,
 		      uint64_t file_len, struct err *err)
 {
-	size_t len = min_u64(file_len, BIT64(QCOW2_CLUSTER_BITS_MAX));
+	size_t len = first_len(fd, file_len);
 	uint8_t *bytes = malloc(len ? len : 1);
 	struct head head = { .path = path, .bytes = bytes, .len = len };
 	int r;
