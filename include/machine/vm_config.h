@@ -26,6 +26,8 @@ struct vm_disk_config {
 	char *serial;
 	bool readonly;
 	bool direct;
+	unsigned backing;		/* enum disk_backing */
+	uint64_t cache;			/* bytes for tables; 0: a default */
 };
 
 struct vm_net_config {

@@ -78,7 +78,7 @@ static int choose_by_word(const struct disk_format **ret_format,
 		return 0;
 	}
 	return err_set(err, -EINVAL, "format '%s' is unknown; there "
-		       "are raw and vmdk", config->format);
+		       "are raw, qcow2 and vmdk", config->format);
 }
 
 /* Is what was taken for raw, without being called so, something else? */

@@ -65,6 +65,8 @@ static int open_disks(struct machine *m, struct err *err)
 			.format = d->format,
 			.read_only = d->readonly,
 			.direct = d->direct,
+			.backing = d->backing,
+			.cache_len = d->cache,
 		};
 		int r;
 

@@ -12,15 +12,19 @@
 
 #define QMP_SOCKETS_MAX		4
 #define MEMORY_MAX		(8 * TiB)	/* what a memory slot of KVM has room for */
+#define CACHE_MAX		(1 * GiB)
 #define DEVICES_MAX		28	/* slots of the bus, less bridge, rng and a reserve */
+
+/* By enum disk_backing. */
+static const char *const disk_backings[] = { "folder", "on", "off", NULL };
 
 static const struct option disk_rows[] = {
 	{ .key = "path", OPTION_PATH(struct vm_disk_config, path),
 	  .required = true, .primary = true,
 	  .help = "image file or block device" },
 	{ .key = "format", OPTION(struct vm_disk_config, format), .metavar = "FORMAT",
-	  .help = "how the image is laid out: raw, or vmdk, which can only be read; by "
-		  "default what the ending of its name says" },
+	  .help = "how the image is laid out: raw, qcow2, or vmdk, which can only be "
+		  "read; by default what the ending of its name says" },
 	{ .key = "readonly", OPTION(struct vm_disk_config, readonly), .preset = "off",
 	  .help = "the guest cannot write, and several VMs may share the image" },
 	{ .key = "serial", OPTION(struct vm_disk_config, serial),
@@ -28,6 +32,14 @@ static const struct option disk_rows[] = {
 	  .help = "serial number, as in /dev/disk/by-id/virtio-SERIAL" },
 	{ .key = "direct", OPTION(struct vm_disk_config, direct), .preset = "off",
 	  .help = "bypass the host's page cache (O_DIRECT)" },
+	{ .key = "backing", OPTION_CHOICE(struct vm_disk_config, backing, disk_backings),
+	  .preset = "folder",
+	  .help = "which backing files an image may name: those in its own folder, any "
+		  "(on), or none (off)" },
+	{ .key = "l2-cache-size", OPTION_SIZE(struct vm_disk_config, cache),
+	  .max = CACHE_MAX,
+	  .help = "memory for the tables of a qcow2 image; 4M, for 32 GiB of it, unless "
+		  "given" },
 	{ .key = "id", OPTION(struct vm_disk_config, id), .max = VM_CONFIG_NAME_MAX,
 	  .help = "name of the disk in messages; disk0, disk1, ... by default" },
 };
