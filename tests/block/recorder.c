@@ -125,15 +125,14 @@ static uint32_t add_action(struct action action)
 
 static bool is_settled(const struct action *a)
 {
-	return a->is_sync || a->sure != UINT32_MAX;
+	return a->is_sync || a->failed || a->sure != UINT32_MAX;
 }
 
 /* What had ended when the sync began is on the medium. */
 static void settle(const struct action *sync)
 {
 	for (uint32_t i = first_unsure; i < nr_actions; i++)
-		if (!is_settled(&actions[i]) && !actions[i].failed &&
-		    actions[i].end < sync->start)
+		if (!is_settled(&actions[i]) && actions[i].end < sync->start)
 			actions[i].sure = sync->end;
 	while (first_unsure < nr_actions && is_settled(&actions[first_unsure]))
 		first_unsure++;
@@ -196,6 +195,11 @@ static uint8_t *copy(const struct iovec *segs, unsigned nr, size_t *ret_len)
 }
 
 /* Faults: the operation is sent to where it fails. */
+
+void recorder_watch(const char *path)
+{
+	ck_assert_int_eq(stat(path, &file), 0);
+}
 
 void recorder_fail(unsigned nr, bool lasting)
 {
@@ -385,7 +389,8 @@ void recorder_advance(struct recorder_medium *medium, uint32_t at)
 	}
 	medium->at = at;
 	while (medium->first < nr_actions && is_settled(&actions[medium->first]) &&
-	       (actions[medium->first].is_sync || actions[medium->first].sure < at))
+	       (actions[medium->first].is_sync || actions[medium->first].failed ||
+		actions[medium->first].sure < at))
 		medium->first++;
 }
 
@@ -400,7 +405,7 @@ void recorder_cut(struct recorder_medium *to, const struct recorder_medium *medi
 
 		if (a->start >= medium->at)
 			break;
-		if (a->is_sync || a->sure < medium->at)
+		if (a->is_sync || a->failed || a->sure < medium->at)
 			continue;
 		for (uint64_t off = 0; off < a->len; off += SECTOR)
 			if (!choose || choose(ctx))

@@ -26,6 +26,9 @@ void recorder_stop(void);
 /* Number of the next event. */
 uint32_t recorder_now(void);
 
+/* Without notes, for faults only. */
+void recorder_watch(const char *path);
+
 /*
  * Let nr more operations on the file succeed and fail the one after with -EIO, each
  * following one too if lasting.  True from recorder_end_fault(): one has failed.
