@@ -34,15 +34,20 @@ enum disk_backing {
 	DISK_BACKING_OFF,
 };
 
-struct disk_config {
-	const char *id;		/* name in messages */
-	const char *path;	/* regular file or block device */
-	const char *format;	/* NULL: by the ending of path, else raw */
-	bool read_only;
-	bool direct;		/* bypass the host's page cache */
-	enum disk_backing backing;
-	uint64_t cache_len;	/* bytes for tables of qcow2; 0: a default */
-	const struct disk_config *overlay;	/* whose backing file it is, or NULL */
+/* When is a write on the medium?  Always, once a flush that came later is done. */
+enum disk_cache {
+	DISK_WRITEBACK,		/* some time */
+	DISK_DIRECT,		/* the same, but past the host's page cache */
+	DISK_WRITETHROUGH,	/* when it is done */
+	DISK_UNSAFE,		/* some time, and not even a flush waits for it */
+};
+
+/* What to do when the host fails a guest's request. */
+enum disk_on_error {
+	DISK_ON_ERROR_REPORT,	/* tell the guest */
+	DISK_ON_ERROR_STOP,	/* stop the VM, and try again when it goes on */
+	DISK_ON_ERROR_IGNORE,	/* tell the guest that all is well */
+	DISK_ON_ERROR_ENOSPC,	/* stop when there is no space, else report */
 };
 
 enum disk_op {
@@ -52,6 +57,44 @@ enum disk_op {
 	DISK_DISCARD,		/* bytes nobody needs: afterwards zeros, or what they were */
 	DISK_ZERO,		/* bytes that read as zeros afterwards */
 	DISK_NR_OPS,
+};
+
+/* A failure of the host's, and what follows for the request. */
+enum disk_verdict { DISK_REPORT, DISK_STOP, DISK_IGNORE };
+
+struct disk_failure {
+	enum disk_op op;
+	int error;		/* negative errno */
+	enum disk_verdict verdict;
+};
+
+struct disk_config {
+	const char *id;		/* name in messages */
+	const char *path;	/* regular file or block device */
+	const char *format;	/* NULL: by the ending of path, else raw */
+	bool read_only;
+	enum disk_cache cache;
+	uint32_t block_size;	/* bytes, at least; 0: as the file has it */
+	enum disk_backing backing;
+	uint64_t cache_len;	/* bytes for tables of qcow2; 0: a default */
+	const struct disk_config *overlay;	/* whose backing file it is, or NULL */
+	enum disk_on_error read_error, write_error;
+
+	/* Unless NULL: see disk_judge_failure().  Owner. */
+	void (*failed)(void *ctx, const struct disk_failure *failure);
+	void *ctx;
+};
+
+/* The device that shows the disk to a guest. */
+struct disk_user {
+	void (*resized)(struct disk_user *user);	/* owner */
+};
+
+/* How the medium likes to be accessed; bytes, 0: not known. */
+struct disk_topology {
+	uint32_t physical;	/* what it writes at once */
+	uint32_t offset;	/* of the first such unit */
+	uint32_t min_io, opt_io;
 };
 
 /* One operation on the file below a disk; the disk's own. */
@@ -125,8 +168,28 @@ struct disk *disk_close(struct disk *disk, struct err *err);
  */
 void disk_submit(struct disk *disk, struct disk_request *request);
 
+/*
+ * A request of the guest has failed on the host, with this error: what is to become
+ * of it?  config->failed() hears of it first.  Owner.
+ */
+enum disk_verdict disk_judge_failure(struct disk *disk, enum disk_op op, int error);
+
+/* NULL: nobody.  While the loop does not run, or owner. */
+void disk_set_user(struct disk *disk, struct disk_user *user);
+
+/*
+ * Make it size bytes long, and tell the user.  A file grows; a block device must
+ * have become that long.  Nothing ever shrinks.  Owner.
+ */
+int disk_resize(struct disk *disk, uint64_t size, struct err *err);
+
+uint64_t disk_size(const struct disk *disk);		/* bytes; any thread */
+
 /* Fixed from open on; any thread. */
-uint64_t disk_size(const struct disk *disk);		/* bytes */
+const char *disk_id(const struct disk *disk);
+struct loop *disk_loop(const struct disk *disk);
+struct disk_topology disk_topology(const struct disk *disk);
+bool disk_write_cache(const struct disk *disk);		/* is a write done before it is durable? */
 uint32_t disk_block_size(const struct disk *disk);	/* bytes, a power of two >= 512 */
 bool disk_read_only(const struct disk *disk);
 const char *disk_format_name(const struct disk *disk);	/* "raw" */

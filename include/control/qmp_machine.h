@@ -95,12 +95,15 @@ struct qmp_machine_disk {
 	const char *device;		/* that the guest sees it by; NULL: none */
 	const char *path, *format;
 	uint64_t size, allocated;	/* bytes; of the medium and on the host */
-	bool read_only, direct;
+	bool read_only;
+	bool writeback, direct, no_flush;	/* its cache */
+	const char *engine;		/* what does its I/O; NULL: not told */
+	int stopped_by;			/* the failure for which the VM is stopped, or 0 */
 
 	/* Since the start: of each, how many, bytes and nanoseconds spent. */
 	struct qmp_machine_io {
 		uint64_t nr, bytes, ns, nr_failed;
-	} read, write, flush;
+	} read, write, flush, unmap;
 };
 
 struct qmp_machine_function {
@@ -164,6 +167,9 @@ struct qmp_machine_ops {
 	/* All of them, or a negative errno and none. */
 	int (*set_actions)(void *ctx, const struct qmp_machine_actions *actions,
 			   struct err *err);
+
+	/* The i-th disk, which is there, to so many bytes. */
+	int (*resize_disk)(void *ctx, unsigned i, uint64_t size, struct err *err);
 
 	uint64_t (*memory)(void *ctx);		/* bytes of RAM */
 

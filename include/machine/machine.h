@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 struct disk;
+struct disk_failure;
 struct err;
 struct loop;
 struct machine;
@@ -38,6 +39,7 @@ enum machine_state {
 	MACHINE_PRELAUNCH,	/* its guest has done nothing yet */
 	MACHINE_RUNNING,
 	MACHINE_PAUSED,
+	MACHINE_IO_ERROR,	/* paused, for the host has failed a disk; resuming tries again */
 	MACHINE_SHUT_DOWN,	/* paused when the guest switched itself off */
 	MACHINE_CRASHED,	/* paused when its kernel panicked */
 };
@@ -80,6 +82,12 @@ struct machine_config {
 
 	/* On the main loop, after it has happened. */
 	void (*happened)(void *ctx, enum machine_event event, enum machine_cause cause);
+
+	/*
+	 * On the main loop: the host has failed a request of the disk.  What fails
+	 * before this is called is told as one.  Before MACHINE_STOP, if it stops.
+	 */
+	void (*disk_failed)(void *ctx, uint32_t disk, const struct disk_failure *failure);
 
 	/* Once, on the main loop; the machine no longer runs. */
 	void (*ended)(void *ctx, enum machine_end end);
@@ -134,5 +142,11 @@ struct pci_bus *machine_pci(struct machine *machine);
 
 /* In the order of the configuration; NULL: there is none. */
 const struct disk *machine_disk(const struct machine *machine, uint32_t i);
+
+/* The failure of the i-th disk for which the machine is paused; 0: it is not. */
+int machine_disk_error(const struct machine *machine, uint32_t i);
+
+/* As disk_resize(); the disk is there. */
+int machine_resize_disk(struct machine *machine, uint32_t i, uint64_t size, struct err *err);
 
 #endif

@@ -25,9 +25,12 @@ struct vm_disk_config {
 	char *format;			/* NULL: by the file's name */
 	char *serial;
 	bool readonly;
-	bool direct;
 	unsigned backing;		/* enum disk_backing */
-	uint64_t cache;			/* bytes for tables; 0: a default */
+	uint64_t l2_cache;		/* bytes for tables; 0: a default */
+	unsigned cache;			/* enum disk_cache */
+	uint64_t block_size;		/* bytes; 0: as the image has it */
+	uint32_t queues;		/* see vm_config_queues() */
+	unsigned read_error, write_error;	/* enum disk_on_error */
 };
 
 struct vm_net_config {
@@ -63,6 +66,7 @@ struct vm_config {
 	char *initrd;
 	char *cmdline;
 	uint32_t cpus;
+	uint32_t io_threads;
 	uint64_t memory;		/* bytes */
 	struct vm_disk_config *disk;
 	uint32_t nr_disk;
@@ -88,6 +92,9 @@ extern const struct option_object vm_config_options;
 
 /* Is it fit to be the name of a VM, and of a folder?  -EINVAL. */
 int vm_config_check_name(const char *name, struct err *err);
+
+/* How many queues the i-th disk has: as many as it is given, else as there are vCPUs. */
+uint32_t vm_config_queues(const struct vm_config *config, uint32_t i);
 
 /* What no single option can tell: does it all fit together? */
 int vm_config_check(const struct vm_config *config, struct err *err);

@@ -16,18 +16,48 @@
 #include <string.h>
 #include <sys/stat.h>
 
+static int choose_block_size(struct disk *disk, const struct disk_config *config,
+			     struct err *err)
+{
+	disk->block_size = disk->file.block_size;
+	if (!config->block_size)
+		return 0;
+	if (!is_power_of_two(config->block_size) || config->block_size < disk->file.block_size)
+		return err_set(err, -EINVAL, "'%s' has blocks of %u bytes: those of %u cannot "
+			       "be made of them", config->path, disk->file.block_size,
+			       config->block_size);
+	if (disk->size % config->block_size)
+		return err_set(err, -EINVAL, "the size of '%s', %llu bytes, is no multiple of "
+			       "its blocks of %u", config->path,
+			       (unsigned long long)disk->size, config->block_size);
+	disk->block_size = config->block_size;
+	return 0;
+}
+
+static void close_format(struct disk *disk, struct err *err)
+{
+	if (disk->format->close)
+		disk->format->close(disk, err);
+}
+
 static int open_image(struct disk *disk, const struct disk_config *config, struct err *err)
 {
 	int r = disk_format_choose(&disk->format, config, &disk->file, err);
 
 	if (r < 0)
 		return r;
-	if (config->direct) {
+	if (config->cache == DISK_DIRECT) {
 		r = file_set_direct(&disk->file, config->path, err);
 		if (r < 0)
 			return r;
 	}
-	return disk->format->open(disk, config, err);
+	r = disk->format->open(disk, config, err);
+	if (r < 0)
+		return r;
+	r = choose_block_size(disk, config, err);
+	if (r < 0)
+		close_format(disk, NULL);
+	return r;
 }
 
 int disk_open(struct disk **ret_disk, const struct disk_config *config,
@@ -45,6 +75,11 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 	}
 	disk->loop = loop;
 	disk->read_only = config->read_only;
+	disk->cache = config->cache;
+	disk->read_error = config->read_error;
+	disk->write_error = config->write_error;
+	disk->failed = config->failed;
+	disk->ctx = config->ctx;
 	r = file_open(&disk->file, config->path, config->read_only, err);
 	if (r < 0)
 		goto no_file;
@@ -69,8 +104,7 @@ struct disk *disk_close(struct disk *disk, struct err *err)
 
 	if (!disk)
 		return NULL;
-	if (disk->format->close)
-		disk->format->close(disk, &why);
+	close_format(disk, &why);
 	if (why.code)
 		err_set(err, why.code, "disk '%s': %s", disk->id, why.text);
 	file_close(&disk->file);
@@ -83,7 +117,7 @@ struct disk *disk_close(struct disk *disk, struct err *err)
 static int check(const struct disk *disk, const struct disk_request *request)
 {
 	if (!range_within(request->at, request->len, disk->size) ||
-	    (request->at | request->len) & (disk->file.block_size - 1))
+	    (request->at | request->len) & (disk->block_size - 1))
 		return -EINVAL;
 	if (request->op != DISK_READ && request->op != DISK_FLUSH && disk->read_only)
 		return -EROFS;
@@ -93,9 +127,19 @@ static int check(const struct disk *disk, const struct disk_request *request)
 /* Right, but nothing is to be done for it. */
 static bool is_void(const struct disk *disk, const struct disk_request *request)
 {
+	if (request->op == DISK_FLUSH)
+		return disk->cache == DISK_UNSAFE;
 	if (request->op == DISK_DISCARD && !disk->discard_unit)
 		return true;
-	return !request->len && request->op != DISK_FLUSH;
+	return !request->len;
+}
+
+static bool is_durable(const struct disk *disk, const struct disk_request *request)
+{
+	if (request->op != DISK_WRITE && request->op != DISK_ZERO)
+		return false;
+	return disk->cache == DISK_WRITETHROUGH ||
+	       (request->durable && disk->cache != DISK_UNSAFE);
 }
 
 /* One writer, so that no addition has to be atomic. */
@@ -131,12 +175,76 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 	assert(loop_here(disk->loop));
 	request->disk = disk;
 	request->started = clock_ns();
+	request->durable = is_durable(disk, request);
 	if (r < 0 || is_void(disk, request)) {
 		request->io.done = refused;
 		file_refuse(disk->loop, &request->io, r);
 		return;
 	}
 	disk->format->submit(disk, request);
+}
+
+/* Failure. */
+
+static bool is_no_space(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT;
+}
+
+/* To ask again for a flush whose data are lost would only stop the VM again. */
+static enum disk_verdict judge(const struct disk *disk, enum disk_op op, int error)
+{
+	enum disk_on_error on = op == DISK_READ ? disk->read_error : disk->write_error;
+
+	if (on == DISK_ON_ERROR_ENOSPC)
+		on = is_no_space(error) ? DISK_ON_ERROR_STOP : DISK_ON_ERROR_REPORT;
+	if (on == DISK_ON_ERROR_STOP && op == DISK_FLUSH && disk->file.flush_error)
+		return DISK_REPORT;
+	return on == DISK_ON_ERROR_STOP ? DISK_STOP :
+	       on == DISK_ON_ERROR_IGNORE ? DISK_IGNORE : DISK_REPORT;
+}
+
+enum disk_verdict disk_judge_failure(struct disk *disk, enum disk_op op, int error)
+{
+	const struct disk_failure failure = {
+		.op = op, .error = error, .verdict = judge(disk, op, error),
+	};
+
+	if (disk->failed)
+		disk->failed(disk->ctx, &failure);
+	return failure.verdict;
+}
+
+/* Size. */
+
+void disk_set_user(struct disk *disk, struct disk_user *user)
+{
+	disk->user = user;
+}
+
+int disk_resize(struct disk *disk, uint64_t size, struct err *err)
+{
+	int r;
+
+	assert(loop_here(disk->loop));
+	if (disk->read_only)
+		r = err_set(err, -EROFS, "it is read-only");
+	else if (!disk->format->resize)
+		r = err_set(err, -ENOTSUP, "a %s image cannot be resized while it is in use",
+			    disk->format->name);
+	else if (size % disk->block_size)
+		r = err_set(err, -EINVAL, "%llu bytes are no multiple of its blocks of %u",
+			    (unsigned long long)size, disk->block_size);
+	else if (size < disk->size)
+		r = err_set(err, -EINVAL, "it has %llu bytes, and shrinking would lose some",
+			    (unsigned long long)disk->size);
+	else
+		r = size == disk->size ? 0 : disk->format->resize(disk, size, err);
+	if (r < 0)
+		return err_at(err, r, "disk '%s'", disk->id);
+	if (disk->user)
+		disk->user->resized(disk->user);
+	return 0;
 }
 
 uint64_t disk_size(const struct disk *disk)
@@ -146,12 +254,32 @@ uint64_t disk_size(const struct disk *disk)
 
 uint32_t disk_block_size(const struct disk *disk)
 {
-	return disk->file.block_size;
+	return disk->block_size;
 }
 
 bool disk_read_only(const struct disk *disk)
 {
 	return disk->read_only;
+}
+
+bool disk_write_cache(const struct disk *disk)
+{
+	return disk->cache != DISK_WRITETHROUGH;
+}
+
+const char *disk_id(const struct disk *disk)
+{
+	return disk->id;
+}
+
+struct loop *disk_loop(const struct disk *disk)
+{
+	return disk->loop;
+}
+
+struct disk_topology disk_topology(const struct disk *disk)
+{
+	return disk->file.topology;
 }
 
 const char *disk_format_name(const struct disk *disk)

@@ -18,6 +18,7 @@
 
 #define SECTOR		512
 #define BLOCK_SIZE_MAX	65536
+#define PHYSICAL_MAX	4096	/* of a file: a network file system's unit says nothing */
 #define MEM_ALIGN_MAX	4096	/* what file_io.c's zeros have */
 
 /*
@@ -78,6 +79,21 @@ static int lock_whole(int fd, const char *path, bool read_only, struct err *err)
 		       "never write one image", path, who);
 }
 
+/* Where the kernel does not tell, nothing is known. */
+static void measure_device(struct file *file)
+{
+	struct disk_topology *topology = &file->topology;
+	int logical = 0, offset = 0;
+
+	if (!ioctl(file->fd, BLKSSZGET, &logical) && logical > SECTOR)
+		file->block_size = (uint32_t)logical;
+	(void)ioctl(file->fd, BLKPBSZGET, &topology->physical);
+	(void)ioctl(file->fd, BLKIOMIN, &topology->min_io);
+	(void)ioctl(file->fd, BLKIOOPT, &topology->opt_io);
+	if (!ioctl(file->fd, BLKALIGNOFF, &offset) && offset > 0)
+		topology->offset = (uint32_t)offset;
+}
+
 static int measure(struct file *file, const char *path, struct err *err)
 {
 	struct stat st;
@@ -86,8 +102,12 @@ static int measure(struct file *file, const char *path, struct err *err)
 		return err_sys(err, -errno, "cannot tell the size of '%s'", path);
 	file->size = (uint64_t)st.st_size;
 	file->hole_unit = (uint32_t)st.st_blksize;
-	if (S_ISBLK(st.st_mode) && ioctl(file->fd, BLKGETSIZE64, &file->size) < 0)
-		return err_sys(err, -errno, "cannot tell the size of '%s'", path);
+	file->topology.physical = (uint32_t)min_u64((uint64_t)st.st_blksize, PHYSICAL_MAX);
+	if (S_ISBLK(st.st_mode)) {
+		if (ioctl(file->fd, BLKGETSIZE64, &file->size) < 0)
+			return err_sys(err, -errno, "cannot tell the size of '%s'", path);
+		measure_device(file);
+	}
 	if (!file->size)
 		return err_set(err, -EINVAL, "'%s' is empty: truncate -s SIZE gives it a size",
 			       path);
@@ -118,6 +138,22 @@ int file_open(struct file *file, const char *path, bool read_only, struct err *e
 	if (r < 0)
 		file_close(file);
 	return r;
+}
+
+int file_grow(struct file *file, uint64_t size, struct err *err)
+{
+	uint64_t now;
+
+	if (!ioctl(file->fd, BLKGETSIZE64, &now)) {
+		if (now < size)
+			return err_set(err, -EINVAL, "the block device has %llu bytes",
+				       (unsigned long long)now);
+	} else if (size > INT64_MAX || ftruncate(file->fd, (off_t)size) < 0) {
+		return err_sys(err, size > INT64_MAX ? -EFBIG : -errno,
+			       "cannot make its file larger");
+	}
+	file->size = size;
+	return 0;
 }
 
 void file_close(struct file *file)

@@ -18,14 +18,21 @@ struct err;
 
 struct file {
 	int fd;
-	uint64_t size;		/* bytes, when it was opened */
+	uint64_t size;		/* bytes, as last looked at */
 	uint32_t block_size;	/* offsets and lengths are multiples of it */
 	bool direct;
 	uint32_t mem_align;	/* direct: addresses are multiples of it */
 	uint32_t hole_unit;	/* bytes: holes are multiples of it, here and in their place */
+	struct disk_topology topology;
 
 	/* Owner: what the file system has turned out not to be able to do. */
 	bool no_holes, no_zeroing;
+
+	/*
+	 * Owner: a flush through the page cache failed.  The kernel has then forgotten
+	 * what it could not write, and the next flush would succeed; ours does not.
+	 */
+	int flush_error;
 };
 
 /* Also locks it until file_close(), against other processes and ourselves.  Main. */
@@ -34,6 +41,9 @@ void file_close(struct file *file);
 
 /* Bypass the page cache from now on.  Main. */
 int file_set_direct(struct file *file, const char *path, struct err *err);
+
+/* Make a file size bytes long, or see that a device is.  Any thread. */
+int file_grow(struct file *file, uint64_t size, struct err *err);
 
 /* The first bytes, before file_set_direct(); returns how many.  Main. */
 int file_read_head(const struct file *file, void *buf, size_t len);

@@ -202,7 +202,13 @@ static void part_done(struct loop_io *loop_io, int res)
 		space_changed(io, res);
 		return;
 	}
-	if (res < 0 || io->syncing || io->op == DISK_FLUSH) {
+	if (io->syncing || io->op == DISK_FLUSH) {
+		if (res < 0 && !io->file->direct)
+			io->file->flush_error = res;
+		finish(io, res);
+		return;
+	}
+	if (res < 0) {
 		finish(io, res);
 		return;
 	}
@@ -257,7 +263,9 @@ void file_submit(struct file *file, struct loop *loop, struct file_io *io)
 	io->bounce = NULL;
 	io->space_mode = 0;
 	io->syncing = false;
-	if (file->direct && !fits_direct(file, io) && !get_bounce(io))
+	if (io->op == DISK_FLUSH && file->flush_error)
+		file_refuse(loop, io, file->flush_error);
+	else if (file->direct && !fits_direct(file, io) && !get_bounce(io))
 		file_refuse(loop, io, -ENOMEM);
 	else
 		start(io);

@@ -27,9 +27,15 @@ struct disk {
 	char *id;		/* for messages */
 	struct loop *loop;
 	struct file file;
-	uint64_t size;		/* bytes that the guest sees; the format's open() sets it */
+	_Atomic(uint64_t) size;	/* bytes that the guest sees; the format's open() sets it */
+	uint32_t block_size;	/* the guest's; at least the file's */
 	uint32_t discard_unit;	/* as disk_discard_unit(); set by open(), too */
 	bool read_only;
+	enum disk_cache cache;
+	enum disk_on_error read_error, write_error;
+	void (*failed)(void *ctx, const struct disk_failure *failure);
+	void *ctx;
+	struct disk_user *user;
 	void *state;		/* the format's */
 	struct disk_count counts[DISK_NR_OPS];
 };
@@ -49,6 +55,12 @@ struct disk_format {
 	 * what open() made is gone all the same.  Main.
 	 */
 	void (*close)(struct disk *disk, struct err *err);
+
+	/*
+	 * NULL, or: become size bytes long, more than now and whole blocks.  Requests
+	 * may be in flight.  Sets disk->size.  Owner.
+	 */
+	int (*resize)(struct disk *disk, uint64_t size, struct err *err);
 
 	/*
 	 * request lies within the disk, is not empty, and may be done.  It is ended by

@@ -93,7 +93,7 @@ static int open_backing(struct qcow2 *q, const struct disk_config *config, struc
 	char path[PATH_MAX];
 	struct disk_config backing = {
 		.id = config->id, .path = path, .read_only = true,
-		.direct = config->direct, .backing = config->backing,
+		.cache = config->cache, .backing = config->backing,
 		.cache_len = config->cache_len, .overlay = config,
 	};
 	int folder_len = slash && name[0] != '/' ? (int)(slash - config->path) + 1 : 0;

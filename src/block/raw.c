@@ -27,6 +27,15 @@ static int raw_open(struct disk *disk, const struct disk_config *config, struct 
 	return 0;
 }
 
+static int raw_resize(struct disk *disk, uint64_t size, struct err *err)
+{
+	int r = file_grow(&disk->file, size, err);
+
+	if (!r)
+		disk->size = size;
+	return r;
+}
+
 static void raw_done(struct file_io *io, int res)
 {
 	disk_format_done(container_of(io, struct disk_request, io), res);
@@ -51,5 +60,6 @@ static void raw_submit(struct disk *disk, struct disk_request *request)
 const struct disk_format disk_format_raw = {
 	.name = "raw",
 	.open = raw_open,
+	.resize = raw_resize,
 	.submit = raw_submit,
 };

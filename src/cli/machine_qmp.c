@@ -35,6 +35,7 @@ static enum qmp_run_state status(void *ctx)
 		[MACHINE_PRELAUNCH] = QMP_PRELAUNCH,
 		[MACHINE_RUNNING] = QMP_RUNNING,
 		[MACHINE_PAUSED] = QMP_PAUSED,
+		[MACHINE_IO_ERROR] = QMP_IO_ERROR,
 		[MACHINE_SHUT_DOWN] = QMP_SHUTDOWN,
 		[MACHINE_CRASHED] = QMP_GUEST_PANICKED,
 	};
@@ -125,6 +126,13 @@ static int set_actions(void *ctx, const struct qmp_machine_actions *actions, str
 	return 0;
 }
 
+static int resize_disk(void *ctx, unsigned i, uint64_t size, struct err *err)
+{
+	const struct machine_qmp *mq = ctx;
+
+	return machine_resize_disk(mq->machine, i, size, err);
+}
+
 /* Parts. */
 
 static uint64_t memory(void *ctx)
@@ -152,9 +160,11 @@ static bool cpu(void *ctx, unsigned i, struct qmp_machine_cpu *ret_cpu)
 
 static bool iothread(void *ctx, unsigned i, struct qmp_machine_iothread *ret_thread)
 {
+	static char id[16];
 	const struct machine_qmp *mq = ctx;
 
-	ret_thread->id = "io0";
+	snprintf(id, sizeof(id), "io%u", i);
+	ret_thread->id = id;
 	ret_thread->thread_id = machine_io_thread(mq->machine, i);
 	return ret_thread->thread_id != 0;
 }
@@ -178,7 +188,6 @@ static struct qmp_machine_io count(const struct disk *disk, enum disk_op op)
 
 static bool disk(void *ctx, unsigned i, struct qmp_machine_disk *ret_disk)
 {
-	static char made_up[24];
 	const struct machine_qmp *mq = ctx;
 	const struct disk *disk = machine_disk(mq->machine, i);
 	const struct vm_disk_config *config;
@@ -186,18 +195,21 @@ static bool disk(void *ctx, unsigned i, struct qmp_machine_disk *ret_disk)
 	if (!disk)
 		return false;
 	config = &mq->vm->disk[i];
-	snprintf(made_up, sizeof(made_up), "disk%u", i);
-	ret_disk->id = config->id ? config->id : made_up;
+	ret_disk->id = disk_id(disk);
 	ret_disk->device = ret_disk->id;
 	ret_disk->path = config->path;
-	ret_disk->format = "raw";
+	ret_disk->format = disk_format_name(disk);
 	ret_disk->size = disk_size(disk);
 	ret_disk->allocated = disk_allocated(disk);
 	ret_disk->read_only = config->readonly;
-	ret_disk->direct = config->direct;
+	ret_disk->writeback = config->cache != DISK_WRITETHROUGH;
+	ret_disk->direct = config->cache == DISK_DIRECT;
+	ret_disk->no_flush = config->cache == DISK_UNSAFE;
+	ret_disk->stopped_by = machine_disk_error(mq->machine, i);
 	ret_disk->read = count(disk, DISK_READ);
 	ret_disk->write = count(disk, DISK_WRITE);
 	ret_disk->flush = count(disk, DISK_FLUSH);
+	ret_disk->unmap = count(disk, DISK_DISCARD);
 	return true;
 }
 
@@ -334,6 +346,7 @@ const struct qmp_machine_ops machine_qmp_ops = {
 	.nmi		= nmi,
 	.quit		= quit,
 	.set_actions	= set_actions,
+	.resize_disk	= resize_disk,
 	.memory		= memory,
 	.cpu		= cpu,
 	.iothread	= iothread,
@@ -405,4 +418,23 @@ void machine_qmp_event(struct machine_qmp *mq, enum machine_event event,
 		qmp_server_event(mq->server, &qmp_event_shutdown, because(cause));
 		break;
 	}
+}
+
+void machine_qmp_disk_failed(struct machine_qmp *mq, uint32_t i,
+			     const struct disk_failure *failure)
+{
+	static const char *const actions[] = {
+		[DISK_REPORT] = "report", [DISK_STOP] = "stop", [DISK_IGNORE] = "ignore",
+	};
+	const char *id = disk_id(machine_disk(mq->machine, i));
+
+	if (!mq->server)
+		return;
+	qmp_server_event(mq->server, &qmp_event_block_io_error,
+			 json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s}", "device", id,
+				   "qom-path", id, "node-name", id, "operation",
+				   failure->op == DISK_READ ? "read" : "write", "action",
+				   actions[failure->verdict], "nospace",
+				   failure->error == -ENOSPC, "reason",
+				   strerror(-failure->error)));
 }

@@ -28,5 +28,7 @@ extern const struct qmp_machine_ops machine_qmp_ops;
 /* Tell the clients what happened to the machine. */
 void machine_qmp_event(struct machine_qmp *mq, enum machine_event event,
 		       enum machine_cause cause);
+void machine_qmp_disk_failed(struct machine_qmp *mq, uint32_t disk,
+			     const struct disk_failure *failure);
 
 #endif

@@ -115,6 +115,13 @@ static void happened(void *ctx, enum machine_event event, enum machine_cause cau
 	machine_qmp_event(&run->qmp, event, cause);
 }
 
+static void disk_failed(void *ctx, uint32_t disk, const struct disk_failure *failure)
+{
+	struct run *run = ctx;
+
+	machine_qmp_disk_failed(&run->qmp, disk, failure);
+}
+
 static struct uart *port(void *ctx)
 {
 	struct run *run = ctx;
@@ -278,6 +285,7 @@ static int start(struct run *run, struct err *err)
 		.vm = &run->vm,
 		.paused = run->vm.paused,
 		.happened = happened,
+		.disk_failed = disk_failed,
 		.ended = ended,
 		.ctx = run,
 	};

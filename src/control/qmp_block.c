@@ -7,6 +7,7 @@
 #include "control/qmp_machine.h"
 #include "qmp_tables.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 #define REQUIRED(name_)	{ .name = (name_), .type = &qmp_type_int }
@@ -44,6 +45,7 @@ static const struct qmp_member inserted_members[] = {
 	{ .name = "image", .type = &image },
 	{ .name = "cache", .type = &cache },
 	REQUIRED("write_threshold"),
+	{ .name = "aio", .type = &qmp_type_str, .optional = true },
 };
 static const struct qmp_type inserted = {
 	.kind = QMP_OBJECT, QMP_MEMBERS(inserted_members),
@@ -77,10 +79,12 @@ static json_t *describe_medium(const struct qmp_machine_disk *disk)
 		"write_threshold", NULL,
 	};
 	json_t *medium = json_pack(
-		"{s:s, s:s, s:b, s:s, s:b, s:s, s:{s:b, s:b, s:b}, s:{s:s, s:s, s:I, s:I}}",
+		"{s:s, s:s, s:b, s:s, s:b, s:s, s:s*, s:{s:b, s:b, s:b}, s:{s:s, s:s, s:I, s:I}}",
 		"file", disk->path, "node-name", disk->id, "ro", disk->read_only,
 		"drv", disk->format, "encrypted", false, "detect_zeroes", "off",
-		"cache", "writeback", true, "direct", disk->direct, "no-flush", false,
+		"aio", disk->engine,
+		"cache", "writeback", disk->writeback, "direct", disk->direct,
+		"no-flush", disk->no_flush,
 		"image", "filename", disk->path, "format", disk->format,
 		"actual-size", (json_int_t)disk->allocated,
 		"virtual-size", (json_int_t)disk->size);
@@ -89,11 +93,19 @@ static json_t *describe_medium(const struct qmp_machine_disk *disk)
 	return medium;
 }
 
+static const char *io_state(int error)
+{
+	if (!error)
+		return "ok";
+	return error == -ENOSPC ? "nospace" : "failed";
+}
+
 static json_t *describe(const struct qmp_machine_disk *disk)
 {
 	return json_pack("{s:s, s:s*, s:s, s:b, s:b, s:o, s:s}", "device", disk->id,
 			 "qdev", disk->device, "type", "unknown", "removable", false,
-			 "locked", false, "inserted", describe_medium(disk), "io-status", "ok");
+			 "locked", false, "inserted", describe_medium(disk), "io-status",
+			 io_state(disk->stopped_by));
 }
 
 static void run_block(struct qmp_call *call)
@@ -158,8 +170,7 @@ static const struct option_object stats_options = {
 static json_t *describe_counters(const struct qmp_machine_disk *disk)
 {
 	static const char *const none[] = {
-		"unmap_bytes", "unmap_operations", "unmap_total_time_ns", "wr_highest_offset",
-		"rd_merged", "wr_merged", "unmap_merged", "failed_unmap_operations",
+		"wr_highest_offset", "rd_merged", "wr_merged", "unmap_merged",
 		"invalid_rd_operations", "invalid_wr_operations", "invalid_flush_operations",
 		"invalid_unmap_operations", NULL,
 	};
@@ -172,6 +183,10 @@ static json_t *describe_counters(const struct qmp_machine_disk *disk)
 		{ "rd_operations", disk->read.nr },
 		{ "wr_operations", disk->write.nr },
 		{ "flush_operations", disk->flush.nr },
+		{ "unmap_bytes", disk->unmap.bytes },
+		{ "unmap_operations", disk->unmap.nr },
+		{ "unmap_total_time_ns", disk->unmap.ns },
+		{ "failed_unmap_operations", disk->unmap.nr_failed },
 		{ "rd_total_time_ns", disk->read.ns },
 		{ "wr_total_time_ns", disk->write.ns },
 		{ "flush_total_time_ns", disk->flush.ns },

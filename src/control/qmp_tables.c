@@ -13,6 +13,7 @@ const struct qmp_table *const qmp_table_all[] = {
 	&qmp_tables_cpus,
 	&qmp_tables_parts,
 	&qmp_tables_block,
+	&qmp_tables_block_change,
 	&qmp_tables_pci,
 	&qmp_tables_stats,
 	&qmp_tables_use,

@@ -12,6 +12,7 @@ struct qmp_table;
 extern const struct qmp_table
 	qmp_tables_basic,
 	qmp_tables_block,
+	qmp_tables_block_change,
 	qmp_tables_cpus,
 	qmp_tables_events,
 	qmp_tables_fds,

@@ -87,8 +87,8 @@ static int add_disk(struct board *board, uint32_t i, struct err *err)
 {
 	const struct board_config *c = &board->config;
 	struct virtio_dev *dev;
-	int r = virtio_blk_new(&dev, c->disks[i], c->vm->disk[i].serial, board->mem, c->io,
-			       err);
+	int r = virtio_blk_new(&dev, c->disks[i], c->vm->disk[i].serial,
+			       vm_config_queues(c->vm, i), board->mem, err);
 
 	return r < 0 ? r : add_function(board, dev, err);
 }
@@ -123,14 +123,15 @@ static int add_net(struct board *board, uint32_t i, struct err *err)
 	memcpy(mac, c->vm->net[i].mac, 6);
 	if (!memcmp(mac, none, 6))
 		make_mac(c->vm->name, i, mac);
-	r = virtio_net_new(&dev, c->nets[i], mac, board->mem, c->io, err);
+	r = virtio_net_new(&dev, c->nets[i], mac, board->mem,
+			   c->loops[(c->vm->nr_disk + i) % c->vm->io_threads], err);
 	return r < 0 ? r : add_function(board, dev, err);
 }
 
 static int add_rng(struct board *board, struct err *err)
 {
 	struct virtio_dev *dev;
-	int r = virtio_rng_new(&dev, board->mem, board->config.io, err);
+	int r = virtio_rng_new(&dev, board->mem, board->config.loops[0], err);
 
 	return r < 0 ? r : add_function(board, dev, err);
 }

@@ -34,7 +34,7 @@ enum board_event {
 
 struct board_config {
 	const struct vm_config *vm;
-	struct loop *io;		/* owns all devices; runs */
+	struct loop **loops;		/* vm->io_threads of them, which own the devices; run */
 	struct disk **disks;		/* one for each of vm->disk */
 	struct netdev **nets;		/* one for each of vm->net */
 	struct uart_backend console;

@@ -22,19 +22,32 @@
 #include "net/netdev.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Instead of an enum board_event. */
 #define NO_EVENT	(-1)
 #define TAKEN		(-2)	/* what comes after it does not count */
 
+/* Of one disk: what has failed and was not told yet. */
+struct trouble {
+	struct machine *machine;
+	uint32_t disk;			/* of the configuration */
+	struct loop_task tell;
+	pthread_mutex_t lock;
+	struct disk_failure failure;	/* under lock: the last, or the last that stops */
+	int stopped_by;			/* main's: negative errno; 0 once the VM goes on */
+};
+
 struct machine {
 	struct machine_config config;
-	struct loop *io;
-	bool io_runs;
+	struct loop **loops;		/* config.vm->io_threads of them */
+	uint32_t nr_running;		/* loops that run */
 	struct disk **disks;
+	struct trouble *troubles;
 	struct netdev **nets;
 	struct board *board;
 	struct vm_action_config actions;
@@ -46,6 +59,140 @@ struct machine {
 	struct loop_task on_event;
 	struct loop_timer timeout;	/* of the shutdown */
 };
+
+static void happened(struct machine *m, enum machine_event event, enum machine_cause cause)
+{
+	m->config.happened(m->config.ctx, event, cause);
+}
+
+/* One that is not running already is not stopped, but is in that state from now on. */
+static void stop_in(struct machine *m, enum machine_state state)
+{
+	bool runs = m->state == MACHINE_RUNNING;
+
+	if (runs)
+		board_pause(m->board);
+	m->state = state;
+	if (runs)
+		happened(m, MACHINE_STOP, MACHINE_CAUSE_HOST_UI);
+}
+
+/* Disks that fail. */
+
+/* On the disk's loop. */
+static void disk_failed(void *ctx, const struct disk_failure *failure)
+{
+	struct trouble *trouble = ctx;
+	struct disk_failure *untold = &trouble->failure;
+
+	pthread_mutex_lock(&trouble->lock);
+	if (!untold->error || untold->verdict != DISK_STOP || failure->verdict == DISK_STOP)
+		*untold = *failure;
+	pthread_mutex_unlock(&trouble->lock);
+	loop_post(trouble->machine->config.main, &trouble->tell);
+}
+
+static void say_trouble(const struct trouble *trouble, const struct disk_failure *failure)
+{
+	static struct log_limit limit;
+	const char *id = disk_id(trouble->machine->disks[trouble->disk]);
+	const char *what = failure->op == DISK_READ ? "read" : "write";
+	const char *why = strerror(-failure->error);
+
+	if (failure->verdict == DISK_STOP)
+		log_error("disk '%s': cannot %s: %s; the VM is stopped, and tries again when QMP "
+			  "says 'cont'", id, what, why);
+	else
+		log_limited(&limit, LOG_WARN, "disk '%s': cannot %s: %s", id, what, why);
+}
+
+static void tell_trouble(struct loop_task *task)
+{
+	struct trouble *trouble = container_of(task, struct trouble, tell);
+	struct machine *m = trouble->machine;
+	struct disk_failure failure;
+
+	pthread_mutex_lock(&trouble->lock);
+	failure = trouble->failure;
+	trouble->failure = (struct disk_failure){ 0 };
+	pthread_mutex_unlock(&trouble->lock);
+	if (m->ended || !failure.error)
+		return;
+	say_trouble(trouble, &failure);
+	m->config.disk_failed(m->config.ctx, trouble->disk, &failure);
+	if (failure.verdict == DISK_STOP) {
+		trouble->stopped_by = failure.error;
+		if (m->state == MACHINE_RUNNING)
+			stop_in(m, MACHINE_IO_ERROR);
+	}
+}
+
+static int make_troubles(struct machine *m, struct err *err)
+{
+	m->troubles = calloc(m->config.vm->nr_disk + 1, sizeof(*m->troubles));
+	if (!m->troubles)
+		return err_sys(err, -ENOMEM, "cannot make the disks");
+	for (uint32_t i = 0; i < m->config.vm->nr_disk; i++) {
+		struct trouble *trouble = &m->troubles[i];
+
+		*trouble = (struct trouble){ .machine = m, .disk = i };
+		trouble->tell.run = tell_trouble;
+		pthread_mutex_init(&trouble->lock, NULL);
+	}
+	return 0;
+}
+
+static void free_troubles(struct machine *m)
+{
+	for (uint32_t i = 0; m->troubles && i < m->config.vm->nr_disk; i++) {
+		loop_cancel(m->config.main, &m->troubles[i].tell);
+		pthread_mutex_destroy(&m->troubles[i].lock);
+	}
+	free(m->troubles);
+}
+
+/* I/O threads.  Disks and cards are dealt out in turn. */
+
+static struct loop *loop_for(const struct machine *m, uint32_t i)
+{
+	return m->loops[i % m->config.vm->io_threads];
+}
+
+static int make_loops(struct machine *m, struct err *err)
+{
+	m->loops = calloc(m->config.vm->io_threads, sizeof(*m->loops));
+	if (!m->loops)
+		return err_sys(err, -ENOMEM, "cannot make the I/O threads");
+	for (uint32_t i = 0; i < m->config.vm->io_threads; i++) {
+		int r = loop_new(&m->loops[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int start_loops(struct machine *m, struct err *err)
+{
+	while (m->nr_running < m->config.vm->io_threads) {
+		char name[16];
+		int r;
+
+		snprintf(name, sizeof(name), "io%u", m->nr_running);
+		r = loop_start(m->loops[m->nr_running], name, err);
+		if (r < 0)
+			return r;
+		m->nr_running++;
+	}
+	return 0;
+}
+
+static void free_loops(struct machine *m)
+{
+	for (uint32_t i = 0; m->loops && i < m->config.vm->io_threads; i++)
+		loop_free(m->loops[i]);
+	free(m->loops);
+}
 
 /* Back ends. */
 
@@ -64,16 +211,21 @@ static int open_disks(struct machine *m, struct err *err)
 			.path = d->path,
 			.format = d->format,
 			.read_only = d->readonly,
-			.direct = d->direct,
 			.backing = d->backing,
-			.cache_len = d->cache,
+			.cache_len = d->l2_cache,
+			.cache = (enum disk_cache)d->cache,
+			.block_size = (uint32_t)d->block_size,
+			.read_error = (enum disk_on_error)d->read_error,
+			.write_error = (enum disk_on_error)d->write_error,
+			.failed = disk_failed,
+			.ctx = &m->troubles[i],
 		};
 		int r;
 
 		snprintf(id, sizeof(id), "disk%u", i);
 		if (!config.id)
 			config.id = id;
-		r = disk_open(&m->disks[i], &config, m->io, err);
+		r = disk_open(&m->disks[i], &config, loop_for(m, i), err);
 		if (r < 0)
 			return r;
 	}
@@ -139,7 +291,7 @@ static int new_board(struct machine *m, struct err *err)
 {
 	const struct board_config config = {
 		.vm = m->config.vm,
-		.io = m->io,
+		.loops = m->loops,
 		.disks = m->disks,
 		.nets = m->nets,
 		.console = m->config.console,
@@ -150,11 +302,6 @@ static int new_board(struct machine *m, struct err *err)
 	m->event = NO_EVENT;
 	m->panicked = false;
 	return board_new(&m->board, &config, err);
-}
-
-static void happened(struct machine *m, enum machine_event event, enum machine_cause cause)
-{
-	m->config.happened(m->config.ctx, event, cause);
 }
 
 static void end(struct machine *m, enum machine_end end, enum machine_cause cause)
@@ -183,18 +330,6 @@ static void reset(struct machine *m, enum machine_cause cause)
 	if (m->state != MACHINE_RUNNING)
 		m->state = MACHINE_PRELAUNCH;
 	happened(m, MACHINE_RESET, cause);
-}
-
-/* One that is not running already is not stopped, but is in that state from now on. */
-static void stop_in(struct machine *m, enum machine_state state)
-{
-	bool runs = m->state == MACHINE_RUNNING;
-
-	if (runs)
-		board_pause(m->board);
-	m->state = state;
-	if (runs)
-		happened(m, MACHINE_STOP, MACHINE_CAUSE_HOST_UI);
 }
 
 /* Who was asked to shut down is not kept. */
@@ -318,6 +453,8 @@ int machine_resume(struct machine *m, struct err *err)
 			       "(system_reset) makes it run again");
 	if (m->ended || m->state == MACHINE_RUNNING)
 		return 0;
+	for (uint32_t i = 0; i < m->config.vm->nr_disk; i++)
+		m->troubles[i].stopped_by = 0;
 	board_resume(m->board);
 	m->state = MACHINE_RUNNING;
 	happened(m, MACHINE_RESUME, MACHINE_CAUSE_HOST_UI);
@@ -358,7 +495,7 @@ int machine_vcpu_thread(const struct machine *m, uint32_t i)
 
 int machine_io_thread(const struct machine *m, uint32_t i)
 {
-	return i ? 0 : loop_thread_id(m->io);
+	return i < m->nr_running ? loop_thread_id(m->loops[i]) : 0;
 }
 
 struct uart *machine_console(struct machine *m)
@@ -405,6 +542,33 @@ int machine_stats_ram(const struct machine *m, struct ram_use *ret_guest,
 	return m->board ? board_stats_ram(m->board, ret_guest, ret_rest, err) : gone(err);
 }
 
+int machine_disk_error(const struct machine *m, uint32_t i)
+{
+	return m->troubles[i].stopped_by;
+}
+
+struct resize {
+	struct disk *disk;
+	uint64_t size;
+	struct err *err;
+	int result;
+};
+
+static void call_resize(void *ctx)
+{
+	struct resize *resize = ctx;
+
+	resize->result = disk_resize(resize->disk, resize->size, resize->err);
+}
+
+int machine_resize_disk(struct machine *m, uint32_t i, uint64_t size, struct err *err)
+{
+	struct resize resize = { .disk = m->disks[i], .size = size, .err = err };
+
+	loop_call(disk_loop(resize.disk), call_resize, &resize);
+	return resize.result;
+}
+
 int machine_start(struct machine *m, struct err *err)
 {
 	return board_start(m->board, m->state != MACHINE_RUNNING, err);
@@ -425,17 +589,17 @@ int machine_new(struct machine **ret_machine, const struct machine_config *confi
 	m->timeout.fired = timed_out;
 	m->actions = config->vm->action;
 	m->state = config->paused ? MACHINE_PRELAUNCH : MACHINE_RUNNING;
-	r = loop_new(&m->io, err);
+	r = make_loops(m, err);
+	if (!r)
+		r = make_troubles(m, err);
 	if (!r)
 		r = open_disks(m, err);
 	if (!r)
 		r = open_nets(m, err);
 	if (!r)
-		r = loop_start(m->io, "io0", err);
-	if (!r) {
-		m->io_runs = true;
+		r = start_loops(m, err);
+	if (!r)
 		r = new_board(m, err);
-	}
 	if (r < 0) {
 		machine_free(m);
 		return r;
@@ -451,10 +615,11 @@ struct machine *machine_free(struct machine *m)
 	board_free(m->board);
 	loop_cancel(m->config.main, &m->on_event);
 	loop_timer_clear(m->config.main, &m->timeout);
-	if (m->io_runs)
-		loop_stop(m->io);
+	for (uint32_t i = 0; i < m->nr_running; i++)
+		loop_stop(m->loops[i]);
+	free_troubles(m);
 	close_back_ends(m);
-	loop_free(m->io);
+	free_loops(m);
 	free(m);
 	return NULL;
 }

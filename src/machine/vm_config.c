@@ -12,11 +12,21 @@
 
 #define QMP_SOCKETS_MAX		4
 #define MEMORY_MAX		(8 * TiB)	/* what a memory slot of KVM has room for */
-#define CACHE_MAX		(1 * GiB)
+#define L2_CACHE_MAX		(1 * GiB)
 #define DEVICES_MAX		28	/* slots of the bus, less bridge, rng and a reserve */
 
 /* By enum disk_backing. */
 static const char *const disk_backings[] = { "folder", "on", "off", NULL };
+#define QUEUES_BY_DEFAULT_MAX	4	/* one thread serves them all */
+#define IO_THREADS_MAX		16
+
+/* In the order of enum disk_cache. */
+static const char *const caches[] = {
+	"writeback", "direct", "writethrough", "unsafe", NULL,
+};
+
+/* In the order of enum disk_on_error. */
+static const char *const on_errors[] = { "report", "stop", "ignore", "enospc", NULL };
 
 static const struct option disk_rows[] = {
 	{ .key = "path", OPTION_PATH(struct vm_disk_config, path),
@@ -30,16 +40,34 @@ static const struct option disk_rows[] = {
 	{ .key = "serial", OPTION(struct vm_disk_config, serial),
 	  .max = VIRTIO_BLK_SERIAL_MAX,
 	  .help = "serial number, as in /dev/disk/by-id/virtio-SERIAL" },
-	{ .key = "direct", OPTION(struct vm_disk_config, direct), .preset = "off",
-	  .help = "bypass the host's page cache (O_DIRECT)" },
 	{ .key = "backing", OPTION_CHOICE(struct vm_disk_config, backing, disk_backings),
 	  .preset = "folder",
 	  .help = "which backing files an image may name: those in its own folder, any "
 		  "(on), or none (off)" },
-	{ .key = "l2-cache-size", OPTION_SIZE(struct vm_disk_config, cache),
-	  .max = CACHE_MAX,
+	{ .key = "l2-cache-size", OPTION_SIZE(struct vm_disk_config, l2_cache),
+	  .max = L2_CACHE_MAX,
 	  .help = "memory for the tables of a qcow2 image; 4M, for 32 GiB of it, unless "
 		  "given" },
+	{ .key = "cache", OPTION_CHOICE(struct vm_disk_config, cache, caches),
+	  .preset = "writeback",
+	  .help = "when a write is on the medium: after the guest's next flush, by way of "
+		  "the host's page cache or past it (direct); when it is done "
+		  "(writethrough); never for certain (unsafe)" },
+	{ .key = "block-size", OPTION_SIZE(struct vm_disk_config, block_size),
+	  .min = 512, .max = 4096,
+	  .help = "bytes of a block as the guest sees it, 512 or 4096; by default what the "
+		  "image needs" },
+	{ .key = "queues", OPTION(struct vm_disk_config, queues), .min = 1,
+	  .max = VIRTIO_BLK_QUEUES_MAX,
+	  .help = "number of request queues; by default one for each vCPU, at most 4" },
+	{ .key = "rerror", OPTION_CHOICE(struct vm_disk_config, read_error, on_errors),
+	  .preset = "report",
+	  .help = "what to do when the host cannot read: report it to the guest, stop the "
+		  "VM until it is told to go on and then try again, ignore it, or stop "
+		  "where space is what lacks and else report (enospc)" },
+	{ .key = "werror", OPTION_CHOICE(struct vm_disk_config, write_error, on_errors),
+	  .preset = "enospc",
+	  .help = "the same when it cannot write" },
 	{ .key = "id", OPTION(struct vm_disk_config, id), .max = VM_CONFIG_NAME_MAX,
 	  .help = "name of the disk in messages; disk0, disk1, ... by default" },
 };
@@ -120,6 +148,9 @@ static const struct option rows[] = {
 	{ .key = "memory", .letter = 'm', OPTION_SIZE(struct vm_config, memory),
 	  .preset = "256M", .min = 2 * MiB, .max = MEMORY_MAX,
 	  .help = "RAM of the guest" },
+	{ .key = "io-threads", OPTION(struct vm_config, io_threads), .preset = "1",
+	  .min = 1, .max = IO_THREADS_MAX,
+	  .help = "number of threads among which disks and network cards are dealt out" },
 	{ .key = "name", OPTION(struct vm_config, name), .max = VM_CONFIG_NAME_MAX,
 	  .help = "name of the VM; the first that is free of vm, vm2, vm3, ... by default" },
 	{ .key = "qmp", OPTION_LIST(struct vm_config, qmp, nr_qmp, qmp_options),
@@ -204,6 +235,15 @@ static int check_pair(const struct vm_net_config *a, unsigned i,
 	if (memcmp(a->mac, no_mac, 6) && !memcmp(a->mac, b->mac, 6))
 		return err_set(err, -EINVAL, "net %u and net %u have the same mac", i, k);
 	return 0;
+}
+
+uint32_t vm_config_queues(const struct vm_config *config, uint32_t i)
+{
+	const struct vm_disk_config *disk = &config->disk[i];
+
+	if (option_given(&disk_options, disk, &disk->queues))
+		return disk->queues;
+	return config->cpus < QUEUES_BY_DEFAULT_MAX ? config->cpus : QUEUES_BY_DEFAULT_MAX;
 }
 
 int vm_config_check(const struct vm_config *config, struct err *err)

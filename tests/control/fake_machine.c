@@ -126,6 +126,16 @@ static int set_actions(void *ctx, const struct qmp_machine_actions *actions, str
 	return 0;
 }
 
+static int resize_disk(void *ctx, unsigned i, uint64_t size, struct err *err)
+{
+	struct fake_machine *fake = ctx;
+
+	if (size < 1 * GiB)
+		return err_set(err, -EINVAL, "shrinking would lose data");
+	fake->disk_sizes[i] = size;
+	return 0;
+}
+
 static uint64_t get_memory(void *ctx)
 {
 	(void)ctx;
@@ -159,10 +169,13 @@ static bool get_chardev(void *ctx, unsigned i, struct qmp_machine_chardev *ret_c
 
 static bool get_disk(void *ctx, unsigned i, struct qmp_machine_disk *ret_disk)
 {
-	(void)ctx;
+	const struct fake_machine *fake = ctx;
+
 	*ret_disk = (struct qmp_machine_disk){
 		.id = "disk0", .device = i ? NULL : "/machine/disk0", .path = "disk.img",
-		.format = "raw", .size = 1 * GiB, .allocated = 1 * MiB, .direct = true,
+		.format = "raw", .size = fake->disk_sizes[i & 1],
+		.allocated = 1 * MiB, .writeback = true, .direct = true,
+		.stopped_by = i ? -ENOSPC : 0,
 		.read = { .nr = 3, .bytes = 1536, .ns = 70000, .nr_failed = 1 },
 	};
 	return i < 2;
@@ -248,6 +261,7 @@ static const struct qmp_machine_ops ops = {
 	.nmi = do_nmi,
 	.quit = do_quit,
 	.set_actions = set_actions,
+	.resize_disk = resize_disk,
 	.memory = get_memory,
 	.cpu = get_cpu,
 	.iothread = get_iothread,
@@ -265,6 +279,7 @@ void fake_machine_init(struct fake_machine *fake)
 	*fake = (struct fake_machine){
 		.machine = { .ops = &ops, .ctx = fake },
 		.reboot = -1,
+		.disk_sizes = { 1 * GiB, 1 * GiB },
 		.timer.fired = drained,
 	};
 }
@@ -387,6 +402,6 @@ static const struct qmp_table table = { QMP_COMMANDS(commands) };
 
 const struct qmp_table *const fake_machine_tables[] = {
 	&qmp_tables_basic, &qmp_tables_fds, &qmp_tables_status, &qmp_tables_power,
-	&qmp_tables_cpus, &qmp_tables_parts, &qmp_tables_block, &qmp_tables_pci,
-	&qmp_tables_stats, &qmp_tables_use, &qmp_tables_events, &table, NULL,
+	&qmp_tables_cpus, &qmp_tables_parts, &qmp_tables_block, &qmp_tables_block_change,
+	&qmp_tables_pci, &qmp_tables_stats, &qmp_tables_use, &qmp_tables_events, &table, NULL,
 };

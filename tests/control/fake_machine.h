@@ -25,6 +25,7 @@ struct fake_machine {
 	bool paused;
 	bool nmi_fails;
 	int stats_error;		/* a negative errno: reading statistics fails */
+	uint64_t disk_sizes[2];
 	bool has_quit;
 	int reboot;			/* what set-action said last, or -1 */
 

@@ -113,6 +113,20 @@ class ProtocolTest(unittest.TestCase):
 
     # Bounds.
 
+    def test_disk_is_found_by_name_and_resized(self):
+        for key in ('device', 'node-name'):
+            self.client.command('block_resize', {key: 'disk0', 'size': 3 << 30})
+            self.assertEqual(
+                self.client.command('query-block')[0]['inserted']['image']['virtual-size'],
+                3 << 30)
+        self.assert_error(self.client.execute('block_resize', {'device': 'x', 'size': 512}),
+                          'GenericError', "Cannot find device='x' nor node-name=''")
+        self.assert_error(self.client.execute('block_resize', {'size': 512}),
+                          'GenericError', "Cannot find device='' nor node-name=''")
+        self.assert_error(self.client.execute('block_resize', {'device': 'disk0', 'size': 512}),
+                          'GenericError',
+                          'shrinking would lose data')
+
     def test_nesting_is_bounded(self):
         self.client.send(b'{"execute": "query-kvm", "id": ' + b'[' * 64 + b']' * 64 + b'}')
         self.assert_error(self.client.reply(), 'GenericError',

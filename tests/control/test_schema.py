@@ -16,6 +16,7 @@ SERVER = sys.argv.pop(1)
 
 # Commands with arguments that they cannot do without, or that end things.
 ARGUMENTS = {
+    'block_resize': {'device': 'disk0', 'size': 2 << 30},
     'closefd': {'fdname': 'absent'},
     'getfd': {'fdname': 'absent'},
     'query-stats': {'target': 'vcpu'},

@@ -20,6 +20,7 @@
 #define DISK_LEN	(NR_SECTORS * SECTOR)
 #define SERIAL		"disk-1"
 #define RING_SIZE	256
+#define NR_QUEUES	2
 #define SECONDS_MAX	60
 
 #define HEADER_LEN	16
@@ -40,7 +41,7 @@ static inline void open_device(struct disk *disk)
 {
 	struct virtio_dev *dev;
 
-	ck_assert_int_eq(virtio_blk_new(&dev, disk, SERIAL, rig.mem, rig.loop, NULL), 0);
+	ck_assert_int_eq(virtio_blk_new(&dev, disk, SERIAL, NR_QUEUES, rig.mem, NULL), 0);
 	rig_plug(&rig, dev);
 	ck_assert(driver_find(&driver, &rig, VIRTIO_ID_BLOCK));
 	ring = &driver.rings[0];

@@ -16,6 +16,7 @@ struct disk {
 	uint8_t *bytes;
 	uint64_t len;
 	bool read_only;
+	struct disk_user *user;
 	struct fake_disk_log log;
 	unsigned turns_left;
 	struct disk_request *waiting[WAITING_MAX];
@@ -26,6 +27,10 @@ static void move(struct disk *disk, const struct disk_request *request)
 	uint8_t *at = disk->bytes + request->at;
 	uint64_t left = request->len;
 
+	if (request->op == DISK_DISCARD || request->op == DISK_ZERO) {
+		memset(at, 0, left);
+		return;
+	}
 	for (unsigned i = 0; i < request->nr_segs; i++) {
 		const struct iovec *seg = &request->segs[i];
 
@@ -50,7 +55,7 @@ static int serve(struct disk *disk, const struct disk_request *request)
 		return 0;
 	if (!range_within(request->at, request->len, disk->len))
 		return -EIO;
-	if (request->op == DISK_WRITE && disk->read_only)
+	if (request->op != DISK_READ && disk->read_only)
 		return -EROFS;
 	move(disk, request);
 	return 0;
@@ -96,6 +101,9 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 	log->nr_reads += request->op == DISK_READ;
 	log->nr_writes += request->op == DISK_WRITE;
 	log->nr_flushes += request->op == DISK_FLUSH;
+	log->nr_discards += request->op == DISK_DISCARD;
+	log->nr_zeroes += request->op == DISK_ZERO;
+	log->nr_unmaps += request->op == DISK_ZERO && request->unmap;
 	log->nr_durable += request->durable;
 	disk->waiting[log->nr_waiting++] = request;
 	loop_defer(disk->loop, &disk->completion);
@@ -140,4 +148,48 @@ uint32_t disk_block_size(const struct disk *disk)
 bool disk_read_only(const struct disk *disk)
 {
 	return disk->read_only;
+}
+
+struct loop *disk_loop(const struct disk *disk)
+{
+	return disk->loop;
+}
+
+uint32_t disk_discard_unit(const struct disk *disk)
+{
+	(void)disk;
+	return FAKE_DISK_UNIT;
+}
+
+struct disk_topology disk_topology(const struct disk *disk)
+{
+	(void)disk;
+	return (struct disk_topology){
+		.physical = 8 * BLOCK, .offset = 3 * BLOCK, .min_io = 16 * BLOCK,
+		.opt_io = 64 * BLOCK,
+	};
+}
+
+bool disk_write_cache(const struct disk *disk)
+{
+	return !disk->log.no_cache;
+}
+
+void disk_set_user(struct disk *disk, struct disk_user *user)
+{
+	disk->user = user;
+}
+
+enum disk_verdict disk_judge_failure(struct disk *disk, enum disk_op op, int error)
+{
+	(void)op;
+	(void)error;
+	disk->log.nr_failures++;
+	return disk->log.verdict;
+}
+
+void fake_disk_shorten(struct disk *disk, uint64_t len)
+{
+	disk->len = len;
+	disk->user->resized(disk->user);
 }

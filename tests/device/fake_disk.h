@@ -17,15 +17,23 @@ struct fake_disk_log {
 	bool hold;			/* complete nothing until fake_disk_release() */
 	unsigned nr_turns;		/* of the loop that a request takes besides */
 	int result;			/* of every request, if not 0 */
+	enum disk_verdict verdict;	/* about requests that fail */
+	bool no_cache;			/* writes go through */
 	unsigned nr_waiting;		/* submitted, not complete */
-	unsigned nr_reads, nr_writes, nr_durable, nr_flushes;
+	unsigned nr_reads, nr_writes, nr_durable, nr_flushes, nr_discards, nr_zeroes, nr_unmaps;
+	unsigned nr_failures;		/* that were judged */
 };
+
+#define FAKE_DISK_UNIT	4096		/* of a discard */
 
 /* bytes hold the content, outlive the disk, and are len long, a multiple of 512. */
 struct disk *fake_disk_new(struct loop *loop, uint8_t *bytes, uint64_t len, bool read_only);
 struct disk *fake_disk_free(struct disk *disk);		/* -> NULL */
 
 struct fake_disk_log *fake_disk_log(struct disk *disk);
+
+/* The disk has another size, at most that of bytes.  Owner. */
+void fake_disk_shorten(struct disk *disk, uint64_t len);
 
 /* Complete what is held and hold no more.  Owner. */
 void fake_disk_release(struct disk *disk);

@@ -61,6 +61,11 @@ uint64_t driver_config(struct driver *driver, unsigned off, unsigned size)
 	return rig_read(driver->rig, driver->device + off, size);
 }
 
+void driver_set_config(struct driver *driver, unsigned off, unsigned size, uint64_t value)
+{
+	rig_write(driver->rig, driver->device + off, size, value);
+}
+
 static void point_window(struct driver *driver, uint64_t at, unsigned size)
 {
 	unsigned cap = driver->window_cap;

@@ -98,6 +98,7 @@ void driver_set_status(struct driver *driver, uint8_t status);
 
 /* The device-specific configuration structure. */
 uint64_t driver_config(struct driver *driver, unsigned off, unsigned size);
+void driver_set_config(struct driver *driver, unsigned off, unsigned size, uint64_t value);
 
 /* The same registers by way of the PCI configuration access capability. */
 uint32_t driver_window_read(struct driver *driver, uint64_t at, unsigned size);

@@ -71,7 +71,7 @@ static void plug_blk(struct rig *rig)
 	must(!disk_open(&disk, &config, rig->loop, NULL));
 	close(fd);
 	unlink(path);
-	must(!virtio_blk_new(&dev, disk, "serial", rig->mem, rig->loop, NULL));
+	must(!virtio_blk_new(&dev, disk, "serial", 1, rig->mem, NULL));
 	rig_plug(rig, dev);
 }
 
@@ -117,7 +117,7 @@ static unsigned net_request(struct rig *rig, struct buffer *buffers)
 
 const struct kind kinds[KINDS_NR] = {
 	{ "virtio-rng", VIRTIO_ID_RNG, 0, 0, plug_rng, NULL, rng_request },
-	{ "virtio-blk", VIRTIO_ID_BLOCK, 0, 24, plug_blk, unplugged_blk, blk_request },
+	{ "virtio-blk", VIRTIO_ID_BLOCK, 0, 60, plug_blk, unplugged_blk, blk_request },
 	{ "virtio-net", VIRTIO_ID_NET, 1, 8, plug_net, unplugged_net, net_request },
 	{ "echo", ECHO_TYPE, 0, ECHO_CONFIG_LEN, plug_echo, NULL, echo_request },
 };

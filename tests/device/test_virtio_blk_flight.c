@@ -5,39 +5,12 @@
  */
 #include "devices/virtio/virtio_blk.h"
 
-#include "blk_requests.h"
-#include "fake_disk.h"
+#include "fake_disk_rig.h"
 
 #include <check.h>
 #include <errno.h>
-#include <stdlib.h>
 
 #define FLUSH		BIT64(VIRTIO_BLK_F_FLUSH)
-
-static uint8_t bytes[DISK_LEN];
-static struct disk *disk;
-static struct fake_disk_log *disk_log;
-
-static void setup(void)
-{
-	rig_open(&rig, RIG_THREAD);
-	disk = fake_disk_new(rig.loop, bytes, DISK_LEN, false);
-	disk_log = fake_disk_log(disk);
-	open_device(disk);
-}
-
-static void teardown(void)
-{
-	rig_unplug(&rig);
-	disk = fake_disk_free(disk);
-	rig_close(&rig);
-}
-
-static void release(void *ctx)
-{
-	(void)ctx;
-	fake_disk_release(disk);
-}
 
 START_TEST(writes_may_be_cached_when_the_driver_flushes)
 {
@@ -191,13 +164,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("virtio_blk_flight");
 	TCase *tc = tcase_create("fake disk");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, SECONDS_MAX);
 	tcase_add_test(tc, writes_may_be_cached_when_the_driver_flushes);
 	tcase_add_test(tc, writes_are_durable_when_the_driver_does_not_flush);
 	tcase_add_test(tc, flush_reaches_the_disk);
@@ -207,11 +176,5 @@ int main(void)
 	tcase_add_test(tc, more_in_flight_than_the_queue_holds_is_a_breach);
 	tcase_add_test(tc, head_offered_again_while_in_flight_is_served_again);
 	tcase_add_test(tc, reset_waits_for_the_disk);
-	suite_add_tcase(s, tc);
-
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite("virtio_blk_flight", &tc, 1);
 }

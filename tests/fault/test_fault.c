@@ -172,7 +172,7 @@ static int make_rng(struct err *err)
 static int make_blk(struct err *err)
 {
 	struct virtio_dev *dev;
-	int r = virtio_blk_new(&dev, disk, "serial", rig.mem, rig.loop, err);
+	int r = virtio_blk_new(&dev, disk, "serial", 2, rig.mem, err);
 
 	return r < 0 ? r : make_function(dev, err);
 }

@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len)
 	struct virtio_dev *dev;
 
 	disk = fake_disk_new(rig->loop, bytes, DISK_LEN, len && input[0] & 0x80);
-	if (virtio_blk_new(&dev, disk, "serial", rig->mem, rig->loop, NULL))
+	if (virtio_blk_new(&dev, disk, "serial", 2, rig->mem, NULL))
 		abort();
 	rig_plug(rig, dev);
 	guest_actions_run(rig, VIRTIO_ID_BLOCK, input, len, poke);

@@ -297,7 +297,7 @@ static void follow_model(bool direct)
 	struct disk_config c = config("a.img");
 	static uint8_t in[SIZE];
 
-	c.direct = direct;
+	c.cache = direct ? DISK_DIRECT : DISK_WRITEBACK;
 	random_state = 1;
 	memset(model, 0, sizeof(model));
 	ck_assert_int_eq(open_disk(c), 0);
@@ -357,7 +357,7 @@ START_TEST(direct_disk_tells_its_block_size)
 {
 	struct disk_config c = config("a.img");
 
-	c.direct = true;
+	c.cache = DISK_DIRECT;
 	ck_assert_int_eq(open_disk(c), 0);
 
 	ck_assert_uint_ge(disk_block_size(disk), 512);
@@ -370,7 +370,7 @@ START_TEST(file_system_without_direct_io_is_refused)
 	/* A file of 4096 bytes, for reading; sysfs has no page cache to bypass. */
 	struct disk_config c = {
 		.id = "root", .path = "/sys/kernel/uevent_seqnum",
-		.read_only = true, .direct = true,
+		.read_only = true, .cache = DISK_DIRECT,
 	};
 
 	refuses(c, -EINVAL, "cannot be used with direct");

@@ -391,6 +391,22 @@ START_TEST(interrupted_hole_is_made_again)
 }
 END_TEST
 
+START_TEST(flush_that_failed_through_the_cache_is_remembered)
+{
+	results[0] = -EIO;
+	submit(DISK_FLUSH);
+	ck_assert_int_eq(file.flush_error, -EIO);
+
+	file.direct = true;
+	file.flush_error = 0;
+	file.mem_align = BLOCK;
+	results[1] = -EIO;
+	submit(DISK_FLUSH);
+	ck_assert_int_eq(result, -EIO);
+	ck_assert_int_eq(file.flush_error, 0);
+}
+END_TEST
+
 /* Direct I/O: the loop counts what the kernel would not take. */
 
 static void setup_direct(void)
@@ -515,6 +531,7 @@ static TCase *space_tests(void)
 	tcase_add_test(tc, zeros_are_written_at_once_when_it_is_known);
 	tcase_add_test(tc, durable_zeros_are_synced_before_they_are_done);
 	tcase_add_test(tc, interrupted_hole_is_made_again);
+	tcase_add_test(tc, flush_that_failed_through_the_cache_is_remembered);
 	return tc;
 }
 

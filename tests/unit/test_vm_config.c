@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "block/disk.h"
 #include "config/cmdline.h"
 
 #include <check.h>
@@ -113,6 +114,36 @@ START_TEST(cpus_have_limits)
 
 	ck_assert_int_lt(parse("--cpus", "0"), 0);
 	ck_assert_int_lt(parse("--cpus", "4097"), 0);
+}
+END_TEST
+
+START_TEST(disk_has_a_queue_for_each_vcpu_up_to_four_unless_told)
+{
+	give("--kernel", "k");
+	give("--disk", "d");
+	give("--disk", "d,queues=7");
+	give("--cpus", "3");
+	ck_assert_uint_eq(vm_config_queues(&config, 0), 3);
+	ck_assert_uint_eq(vm_config_queues(&config, 1), 7);
+
+	give("--cpus", "5");
+	ck_assert_uint_eq(vm_config_queues(&config, 0), 4);
+}
+END_TEST
+
+START_TEST(disk_caches_and_stops_for_want_of_space_unless_told)
+{
+	give("--kernel", "k");
+	give("--disk", "d");
+	give("--disk", "d,cache=unsafe,rerror=stop,werror=ignore,block-size=4K");
+
+	ck_assert_uint_eq(config.disk[0].cache, DISK_WRITEBACK);
+	ck_assert_uint_eq(config.disk[0].read_error, DISK_ON_ERROR_REPORT);
+	ck_assert_uint_eq(config.disk[0].write_error, DISK_ON_ERROR_ENOSPC);
+	ck_assert_uint_eq(config.disk[1].cache, DISK_UNSAFE);
+	ck_assert_uint_eq(config.disk[1].read_error, DISK_ON_ERROR_STOP);
+	ck_assert_uint_eq(config.disk[1].write_error, DISK_ON_ERROR_IGNORE);
+	ck_assert_uint_eq(config.disk[1].block_size, 4096);
 }
 END_TEST
 
@@ -250,6 +281,8 @@ int main(void)
 	tcase_add_test(tc, memory_is_whole_pages);
 	tcase_add_test(tc, memory_has_limits);
 	tcase_add_test(tc, cpus_have_limits);
+	tcase_add_test(tc, disk_has_a_queue_for_each_vcpu_up_to_four_unless_told);
+	tcase_add_test(tc, disk_caches_and_stops_for_want_of_space_unless_told);
 	tcase_add_test(tc, bus_can_be_filled);
 	tcase_add_test(tc, disks_and_cards_together_may_not_exceed_the_bus);
 	tcase_add_test(tc, card_needs_a_back_end);

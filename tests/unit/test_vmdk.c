@@ -446,7 +446,7 @@ START_TEST(direct_is_refused)
 	make_image();
 	store("a.vmdk", image, sizeof(image) / 4096 * 4096);
 	c = reading("a.vmdk");
-	c.direct = true;
+	c.cache = DISK_DIRECT;
 
 	refuses(c, -EINVAL, "cannot be used with direct");
 }

@@ -128,6 +128,7 @@ struct virtio_dev {
 	unsigned nr_queues;		/* fixed after init */
 	struct virtq **queues;
 	bool running;			/* owner's */
+	bool config_changed;		/* owner's: since it was stopped */
 	_Atomic(bool) broken;		/* NEEDS_RESET */
 	struct virtio_transport *transport;
 
@@ -170,7 +171,7 @@ static inline bool virtio_has(const struct virtio_dev *dev, unsigned feature)
 	return dev->features >> feature & 1;
 }
 
-/* Change configuration space; tells a running driver.  Owner or before start. */
+/* Change configuration space; tells the driver, once it runs.  Owner or before start. */
 void virtio_set_config(struct virtio_dev *dev, size_t off, const void *bytes, size_t len);
 
 /* The driver broke the protocol: stop serving, ask for a reset.  Owner. */

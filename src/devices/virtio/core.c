@@ -37,6 +37,7 @@ static void stop(struct virtio_dev *dev)
 		dev->class->stop(dev);
 	for (unsigned i = 0; i < dev->nr_queues; i++)
 		virtq_stop(dev->queues[i]);
+	dev->config_changed = false;
 }
 
 static int start(struct virtio_dev *dev)
@@ -81,23 +82,40 @@ void virtio_set_config(struct virtio_dev *dev, size_t off, const void *bytes, si
 {
 	assert(range_within(off, len, dev->class->config_size));
 	store_config(dev, off, bytes, len);
+	dev->config_changed = !dev->running;
 	if (dev->running)
 		dev->transport->config_interrupt(dev->transport);
 }
 
 /* Calls onto the owner. */
 
-static void call_start(void *ctx)
+static void start_or_break(struct virtio_dev *dev)
 {
-	struct virtio_dev *dev = ctx;
-	int r;
+	int r = start(dev);
 
-	dev->features = dev->driver_features;
-	r = start(dev);
 	if (r == -EINVAL || r == -EFAULT)
 		virtio_break(dev, "a queue is misplaced");
 	else if (r < 0)
 		virtio_break(dev, strerror(-r));
+}
+
+static void call_start(void *ctx)
+{
+	struct virtio_dev *dev = ctx;
+
+	dev->features = dev->driver_features;
+	start_or_break(dev);
+}
+
+/* A driver that was here before has to hear of what changed meanwhile. */
+static void call_resume(void *ctx)
+{
+	struct virtio_dev *dev = ctx;
+	bool changed = dev->config_changed;
+
+	start_or_break(dev);
+	if (changed && dev->running)
+		dev->transport->config_interrupt(dev->transport);
 }
 
 static void call_stop(void *ctx)
@@ -285,7 +303,7 @@ void virtio_resume(struct virtio_dev *dev)
 	const uint8_t ready = VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_FEATURES_OK;
 
 	if ((dev->status & ready) == ready && !dev->broken)
-		loop_call(dev->loop, call_start, dev);
+		loop_call(dev->loop, call_resume, dev);
 }
 
 /* Life. */

@@ -84,6 +84,7 @@ struct virtq {
 	uint16_t next_used;		/* of used->ring, where push writes */
 	uint16_t published;		/* what used->idx says */
 	unsigned budget;		/* pops left in this kick */
+	unsigned nr_in_flight;		/* popped, not pushed */
 
 	/* Written by the owner only, so no increment needs to be locked. */
 	_Atomic(uint64_t) kicks, interrupts, requests, packets, bytes, drops;
@@ -273,6 +274,9 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain)
 	}
 	if (pending > vq->size)
 		return broken(vq, "more requests are available than the queue holds");
+	/* Only a driver that offers a request twice comes here. */
+	if (vq->nr_in_flight >= vq->size)
+		return broken(vq, "more requests are in flight than the queue holds");
 
 	chain->head = le16toh(atomic_load_explicit(
 		&vq->avail->ring[vq->next_avail & (vq->size - 1)], memory_order_relaxed));
@@ -282,6 +286,7 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain)
 	if (r < 0)
 		return r;
 	vq->next_avail++;
+	vq->nr_in_flight++;
 	vq->budget--;
 	return 1;
 }
@@ -289,6 +294,7 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain)
 void virtq_unpop(struct virtq *vq)
 {
 	vq->next_avail--;
+	vq->nr_in_flight--;
 }
 
 /* Giving them back. */
@@ -300,6 +306,7 @@ void virtq_push(struct virtq *vq, uint16_t head, uint32_t written)
 	assert(loop_here(vq->dev->loop));
 	if (!vq->running)
 		return;
+	vq->nr_in_flight--;
 	memcpy(&vq->used->ring[vq->next_used++ & (vq->size - 1)], &elem, sizeof(elem));
 	count(&vq->requests, 1);
 	loop_defer(vq->dev->loop, &vq->publish);
@@ -390,6 +397,7 @@ void virtq_reset(struct virtq *vq)
 	vq->next_avail = 0;
 	vq->next_used = 0;
 	vq->published = 0;
+	vq->nr_in_flight = 0;
 }
 
 struct virtq *virtq_new(struct virtio_dev *dev, unsigned index)

@@ -1,245 +1,222 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * virtio_blk.c - carries a guest's requests to a disk.
+ * virtio_blk.c - the block device's configuration and life.
  *
- * Each request lives in a slot that is allocated with the device: the popped
- * chain, the disk's request and the place of the status byte.  Payload is read
- * and written by the kernel straight from and to guest memory.
- *
- * The write cache is the host's.  A driver that accepts FLUSH says when data
- * must be durable; for one that does not, every write is (section 5.2.6.2).
+ * The write cache is the host's.  A driver that knows it (CONFIG_WCE) may turn it
+ * off and on; one that only knows how to flush has it on; for one that knows
+ * neither, every write is durable when it is done (section 5.2.6.2).
  */
-#include "devices/virtio/virtio_blk.h"
+#include "blk.h"
 
 #include "base/bits.h"
 #include "base/bytes.h"
 #include "base/err.h"
-#include "block/disk.h"
-#include "devices/virtio/virtio.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define QUEUE_SIZE	256
-#define SECTOR		512
-
-/* Feature bits, section 5.2.3. */
-#define F_SEG_MAX	2
-#define F_RO		5
-#define F_BLK_SIZE	6
-#define F_FLUSH		9
-
 /* Configuration, section 5.2.4. */
-#define CONFIG_CAPACITY	0
-#define CONFIG_SEG_MAX	12
-#define CONFIG_BLK_SIZE	20
-#define CONFIG_LEN	24
+#define CONFIG_CAPACITY			0
+#define CONFIG_SEG_MAX			12
+#define CONFIG_BLK_SIZE			20
+#define CONFIG_PHYSICAL_EXP		24
+#define CONFIG_ALIGNMENT		25
+#define CONFIG_MIN_IO			26
+#define CONFIG_OPT_IO			28
+#define CONFIG_WRITEBACK		32
+#define CONFIG_NUM_QUEUES		34
+#define CONFIG_DISCARD_SECTORS		36
+#define CONFIG_DISCARD_RANGES		40
+#define CONFIG_DISCARD_ALIGNMENT	44
+#define CONFIG_ZEROES_SECTORS		48
+#define CONFIG_ZEROES_RANGES		52
+#define CONFIG_ZEROES_UNMAP		56
+#define CONFIG_LEN			60
 
-/* Requests, section 5.2.6. */
-enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8 };
-#define S_OK		0
-#define S_IOERR		1
-#define S_UNSUPP	2
-#define HEADER_LEN	16
-#define HEADER_SECTOR	8
-
-struct slot {
-	struct virtio_chain chain;
-	struct disk_request request;
-	struct blk *blk;
-	struct virtq *vq;
-	struct iovec status;		/* one byte in guest memory */
-	uint32_t read_len;		/* bytes the guest gets on success */
-	struct slot *next_free;
-};
-
-struct blk {
-	struct virtio_dev dev;
-	struct disk *disk;
-	char serial[VIRTIO_BLK_SERIAL_MAX];	/* zero-padded */
-	unsigned nr_in_flight;
-	struct slot *free;
-	unsigned nr_touched;		/* the slots behind have never been used */
-	struct slot slots[QUEUE_SIZE + 1];
-};
-
-static void complete(struct slot *slot, uint8_t status)
+static struct blk *blk_of(struct virtio_dev *dev)
 {
-	struct blk *blk = slot->blk;
-	uint32_t written = status == S_OK ? slot->read_len + 1 : 1;
-
-	*(uint8_t *)slot->status.iov_base = status;
-	virtq_push(slot->vq, slot->chain.head, written);
-	slot->next_free = blk->free;
-	blk->free = slot;
-	blk->nr_in_flight--;
+	return container_of(dev, struct blk, dev);
 }
 
-static void request_done(struct disk_request *request, int res)
-{
-	struct slot *slot = container_of(request, struct slot, request);
+/* The write cache. */
 
-	complete(slot, (uint8_t)(res < 0 ? S_IOERR : S_OK));
+static void choose_cache(struct blk *blk)
+{
+	bool flushes = virtio_has(&blk->dev, BLK_F_FLUSH);
+
+	if (!virtio_has(&blk->dev, BLK_F_CONFIG_WCE))
+		blk->writeback = flushes;
+	else if (blk->cache_set)
+		blk->writeback = blk->cache_on;
+	else
+		blk->writeback = flushes && disk_write_cache(blk->disk);
 }
 
-/*
- * The slot used last, as it is still in the cache; never NULL, since one more
- * than the queue holds are there.
- */
-static struct slot *next_slot(struct blk *blk)
+static void tell_cache(struct blk *blk, bool on)
 {
-	if (!blk->free) {
-		struct slot *slot = &blk->slots[blk->nr_touched++];
+	uint8_t byte = on;
 
-		slot->blk = blk;
-		slot->request.done = request_done;
-		blk->free = slot;
-	}
-	return blk->free;
+	virtio_set_config(&blk->dev, CONFIG_WRITEBACK, &byte, 1);
 }
 
-static void transfer(struct slot *slot, enum disk_op op, uint64_t sector,
-		     const struct iov *data)
+static bool blk_write_config(struct virtio_dev *dev, size_t off, const void *bytes,
+			     size_t len)
 {
-	/* Out of range by far more than any disk: the product must not wrap. */
-	if (sector > UINT64_MAX / SECTOR || data->len % SECTOR || data->len > UINT32_MAX - 1) {
-		complete(slot, S_IOERR);
-		return;
-	}
-	slot->read_len = op == DISK_READ ? (uint32_t)data->len : 0;
-	slot->request.op = op;
-	slot->request.at = sector * SECTOR;
-	slot->request.segs = data->segs;
-	slot->request.nr_segs = data->nr;
-	slot->request.len = data->len;
-	slot->request.durable = op == DISK_WRITE && !virtio_has(&slot->blk->dev, F_FLUSH);
-	disk_submit(slot->blk->disk, &slot->request);
+	struct blk *blk = blk_of(dev);
+	uint8_t value;
+
+	if (off != CONFIG_WRITEBACK || len != 1)
+		return false;
+	memcpy(&value, bytes, 1);
+	if (value > 1)
+		return false;
+	blk->cache_set = true;
+	blk->cache_on = value;
+	choose_cache(blk);
+	return true;
 }
 
-static void flush(struct slot *slot)
+/* Life while the driver is there. */
+
+static int blk_start(struct virtio_dev *dev)
 {
-	slot->request.op = DISK_FLUSH;
-	slot->request.at = 0;
-	slot->request.segs = NULL;
-	slot->request.nr_segs = 0;
-	slot->request.len = 0;
-	disk_submit(slot->blk->disk, &slot->request);
-}
+	struct blk *blk = blk_of(dev);
 
-static void get_id(struct slot *slot)
-{
-	if (iov_write(&slot->chain.writable, 0, slot->blk->serial,
-		      sizeof(slot->blk->serial))) {
-		complete(slot, S_IOERR);
-		return;
-	}
-	slot->read_len = sizeof(slot->blk->serial);
-	complete(slot, S_OK);
-}
-
-/* The chain without its header and status byte is the payload. */
-static void serve(struct slot *slot)
-{
-	struct virtio_chain *chain = &slot->chain;
-	uint8_t header[HEADER_LEN];
-	struct iovec *last;
-
-	if (iov_read(&chain->readable, 0, header, sizeof(header)) || !chain->writable.len) {
-		virtio_break(&slot->blk->dev, "a request lacks its header or status byte");
-		return;
-	}
-	iov_drop_front(&chain->readable, HEADER_LEN);
-	last = &chain->writable.segs[chain->writable.nr - 1];
-	slot->status = (struct iovec){ (char *)last->iov_base + last->iov_len - 1, 1 };
-	iov_drop_back(&chain->writable, 1);
-
-	slot->blk->free = slot->next_free;
-	slot->blk->nr_in_flight++;
-	slot->read_len = 0;
-	switch (get_le32(header)) {
-	case T_IN:
-		transfer(slot, DISK_READ, get_le64(header + HEADER_SECTOR), &chain->writable);
-		break;
-	case T_OUT:
-		transfer(slot, DISK_WRITE, get_le64(header + HEADER_SECTOR), &chain->readable);
-		break;
-	case T_FLUSH:
-		flush(slot);
-		break;
-	case T_GET_ID:
-		get_id(slot);
-		break;
-	default:
-		complete(slot, S_UNSUPP);
-	}
-}
-
-static void blk_kick(struct virtio_dev *dev, struct virtq *vq)
-{
-	struct blk *blk = container_of(dev, struct blk, dev);
-
-	while (virtq_pop(vq, &next_slot(blk)->chain) > 0) {
-		/* Only a driver that offers a request twice comes here. */
-		if (blk->nr_in_flight == QUEUE_SIZE) {
-			virtio_break(dev, "more requests are in flight than the queue holds");
-			return;
-		}
-		blk->free->vq = vq;
-		serve(blk->free);
-	}
+	choose_cache(blk);
+	if (virtio_has(dev, BLK_F_CONFIG_WCE) && !blk->cache_set)
+		tell_cache(blk, blk->writeback);
+	blk_retry_parked(blk);
+	return 0;
 }
 
 static bool is_idle(void *ctx)
 {
-	return !((struct blk *)ctx)->nr_in_flight;
+	const struct blk *blk = ctx;
+
+	return blk->nr_in_flight == blk->nr_parked;
 }
 
 static void blk_stop(struct virtio_dev *dev)
 {
-	struct blk *blk = container_of(dev, struct blk, dev);
+	loop_wait(dev->loop, is_idle, blk_of(dev));
+}
 
-	loop_wait(dev->loop, is_idle, blk);
+static void blk_reset(struct virtio_dev *dev)
+{
+	struct blk *blk = blk_of(dev);
+
+	blk_drop_parked(blk);
+	blk->cache_set = false;
+	tell_cache(blk, disk_write_cache(blk->disk));
+}
+
+static void resized(struct disk_user *user)
+{
+	struct blk *blk = container_of(user, struct blk, user);
+	uint8_t capacity[8];
+
+	put_le64(capacity, disk_size(blk->disk) / BLK_SECTOR);
+	virtio_set_config(&blk->dev, CONFIG_CAPACITY, capacity, sizeof(capacity));
 }
 
 static void blk_free(struct virtio_dev *dev)
 {
-	free(container_of(dev, struct blk, dev));
+	struct blk *blk = blk_of(dev);
+
+	disk_set_user(blk->disk, NULL);
+	free(blk);
 }
 
 static const struct virtio_class blk_class = {
 	.name		= "virtio-blk",
 	.id		= 2,
-	.queue_size	= QUEUE_SIZE,
+	.queue_size	= BLK_QUEUE_SIZE,
 	.config_size	= CONFIG_LEN,
+	.start		= blk_start,
 	.stop		= blk_stop,
 	.kick		= blk_kick,
+	.write_config	= blk_write_config,
+	.reset		= blk_reset,
 	.free		= blk_free,
 };
 
-int virtio_blk_new(struct virtio_dev **ret_dev, struct disk *disk, const char *serial,
-		   struct guest_mem *mem, struct loop *loop, struct err *err)
+static uint64_t offered(const struct disk *disk)
 {
-	uint64_t features = BIT64(F_SEG_MAX) | BIT64(F_BLK_SIZE) | BIT64(F_FLUSH);
-	struct blk *blk = calloc(1, sizeof(*blk));
+	uint64_t features = BIT64(BLK_F_SEG_MAX) | BIT64(BLK_F_BLK_SIZE) | BIT64(BLK_F_FLUSH) |
+			    BIT64(BLK_F_TOPOLOGY) | BIT64(BLK_F_CONFIG_WCE) | BIT64(BLK_F_MQ);
+
+	if (disk_read_only(disk))
+		return features | BIT64(BLK_F_RO);
+	if (disk_discard_unit(disk))
+		features |= BIT64(BLK_F_DISCARD);
+	return features | BIT64(BLK_F_WRITE_ZEROES);
+}
+
+/* Sizes in logical blocks. */
+static void put_topology(uint8_t *config, const struct disk *disk)
+{
+	struct disk_topology topology = disk_topology(disk);
+	uint32_t block = disk_block_size(disk);
+	unsigned exp = 0;
+
+	while (exp < 8 && block << exp < topology.physical)
+		exp++;
+	put_le32(config + CONFIG_BLK_SIZE, block);
+	config[CONFIG_PHYSICAL_EXP] = (uint8_t)exp;
+	config[CONFIG_ALIGNMENT] = (uint8_t)(topology.offset / block);
+	put_le16(config + CONFIG_MIN_IO,
+		 (uint16_t)min_u64(topology.min_io / block, UINT16_MAX));
+	put_le32(config + CONFIG_OPT_IO, topology.opt_io / block);
+}
+
+static void put_config(uint8_t config[CONFIG_LEN], const struct blk *blk)
+{
+	const struct disk *disk = blk->disk;
+
+	put_le64(config + CONFIG_CAPACITY, disk_size(disk) / BLK_SECTOR);
+	put_le32(config + CONFIG_SEG_MAX, VIRTIO_SEGS_MAX - 2);
+	put_topology(config, disk);
+	config[CONFIG_WRITEBACK] = disk_write_cache(disk);
+	put_le16(config + CONFIG_NUM_QUEUES, (uint16_t)blk->dev.nr_queues);
+	if (disk_read_only(disk))
+		return;
+	put_le32(config + CONFIG_ZEROES_SECTORS, BLK_RANGE_SECTORS_MAX);
+	put_le32(config + CONFIG_ZEROES_RANGES, BLK_RANGES_MAX);
+	if (!disk_discard_unit(disk))
+		return;
+	config[CONFIG_ZEROES_UNMAP] = 1;
+	put_le32(config + CONFIG_DISCARD_SECTORS, BLK_RANGE_SECTORS_MAX);
+	put_le32(config + CONFIG_DISCARD_RANGES, BLK_RANGES_MAX);
+	put_le32(config + CONFIG_DISCARD_ALIGNMENT, disk_discard_unit(disk) / BLK_SECTOR);
+}
+
+int virtio_blk_new(struct virtio_dev **ret_dev, struct disk *disk, const char *serial,
+		   unsigned nr_queues, struct guest_mem *mem, struct err *err)
+{
+	unsigned nr_slots = nr_queues * BLK_QUEUE_SIZE + 1;
 	uint8_t config[CONFIG_LEN] = { 0 };
+	struct blk *blk;
 	int r;
 
+	assert(nr_queues <= VIRTIO_BLK_QUEUES_MAX);
+	/* Memory is not touched before a slot is, so most of it is never there. */
+	blk = calloc(1, sizeof(*blk) + nr_slots * sizeof(blk->slots[0]));
 	if (!blk)
 		return err_sys(err, -ENOMEM, "cannot make %s", blk_class.name);
-	if (disk_read_only(disk))
-		features |= BIT64(F_RO);
-	r = virtio_init(&blk->dev, &blk_class, 1, features, mem, loop, err);
+	r = virtio_init(&blk->dev, &blk_class, nr_queues, offered(disk), mem, disk_loop(disk),
+			err);
 	if (r < 0) {
 		free(blk);
 		return r;
 	}
 	blk->disk = disk;
+	blk->user.resized = resized;
+	disk_set_user(disk, &blk->user);
 	if (serial)
 		memcpy(blk->serial, serial, strnlen(serial, sizeof(blk->serial)));
-	put_le64(config + CONFIG_CAPACITY, disk_size(disk) / SECTOR);
-	put_le32(config + CONFIG_SEG_MAX, VIRTIO_SEGS_MAX - 2);
-	put_le32(config + CONFIG_BLK_SIZE, disk_block_size(disk));
+	put_config(config, blk);
 	virtio_set_config(&blk->dev, 0, config, sizeof(config));
 	*ret_dev = &blk->dev;
 	return 0;
