@@ -5,7 +5,8 @@
  * Everything a thread waits for is awaited in one io_uring_enter(2): guest
  * kicks and other readiness (struct loop_watch), file I/O (struct loop_io),
  * timers, and work from other threads (struct loop_task).  What callbacks
- * submit during a turn goes to the kernel together at the turn's end.
+ * submit during a turn goes to the kernel together at the turn's end.  On a host
+ * that forbids io_uring, epoll and a few threads do the same.
  *
  * Life of a loop:
  *
@@ -33,7 +34,7 @@
 struct err;
 struct loop;
 
-/* Makes the ring; fails where io_uring is forbidden.  Main. */
+/* Main. */
 int loop_new(struct loop **ret_loop, struct err *err);
 struct loop *loop_free(struct loop *loop);	/* not while running; -> NULL */
 
@@ -47,6 +48,9 @@ void loop_stop(struct loop *loop);		/* returns when the thread has ended */
 /* Run here until loop_quit(); 0 or the negative errno that ended it. */
 int loop_run(struct loop *loop);
 void loop_quit(struct loop *loop);		/* any thread */
+
+/* What does its I/O: "io_uring" or "threads"; any thread. */
+const char *loop_engine(const struct loop *loop);
 
 /* The kernel's id of the thread that the loop runs on; 0 before.  Any thread. */
 int loop_thread_id(const struct loop *loop);
@@ -92,7 +96,8 @@ void loop_wait(struct loop *loop, bool (*done)(void *ctx), void *ctx);
 /*
  * Readiness of a file descriptor.  events are poll(2)'s.  Reported when it
  * arises, not while it lasts: whoever leaves input behind comes back by
- * loop_defer().  An eventfd need not be read.  Owner.
+ * loop_defer().  An eventfd need not be read.  A descriptor has one watch at a time;
+ * one that cannot be watched is reported as POLLERR and forgotten.  Owner.
  */
 struct loop_watch {
 	void (*ready)(struct loop_watch *watch, unsigned events);
@@ -120,8 +125,19 @@ void loop_timer_clear(struct loop *loop, struct loop_timer *timer);
  * returned, or a negative errno.  io, and the memory it speaks of, stay alive
  * until done(), which may start the same io again.
  */
+enum loop_op { LOOP_READV, LOOP_WRITEV, LOOP_FDATASYNC, LOOP_FALLOCATE };
+
 struct loop_io {
 	void (*done)(struct loop_io *io, int res);
+
+	/* The loop's. */
+	enum loop_op op;
+	int fd, flags;
+	unsigned nr_segs;
+	const struct iovec *segs;
+	off_t at, len;
+	int result;
+	struct loop_io *next;
 };
 
 void loop_readv(struct loop *loop, struct loop_io *io, int fd,

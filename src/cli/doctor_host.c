@@ -17,7 +17,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-/* Multishot poll of io_uring, which the event loop is built on. */
+/* Multishot poll of io_uring, without which threads do the I/O. */
 #define KERNEL_NEEDED		(5 << 8 | 13)
 /* The oldest that vmm is tested on; it has the cheapest way of completions. */
 #define KERNEL_TESTED		(6 << 8 | 1)
@@ -38,8 +38,8 @@ void doctor_look_kernel(const char *root, struct doctor_finding *finding)
 	version = major << 8 | minor;
 	doctor_set(finding, DOCTOR_OK, "%s", name.release);
 	if (version < KERNEL_NEEDED) {
-		finding->state = DOCTOR_FAIL;
-		doctor_meaning(finding, "its io_uring lacks what the event loop is built on");
+		finding->state = DOCTOR_NOTE;
+		doctor_meaning(finding, "its io_uring lacks what vmm needs of it: disks are slower");
 		doctor_fix(finding, "run Linux 5.13 or later, best 6.1 or later");
 	} else if (version < KERNEL_TESTED) {
 		finding->state = DOCTOR_NOTE;
@@ -52,25 +52,29 @@ void doctor_look_io_uring(const char *root, struct doctor_finding *finding)
 	struct loop *loop;
 	char disabled[8];
 	int r = loop_new(&loop, NULL);
+	bool allowed = !r && !strcmp(loop_engine(loop), "io_uring");
 
-	if (!r) {
+	if (!r)
 		loop_free(loop);
+	if (allowed) {
 		doctor_set(finding, DOCTOR_OK, "allowed");
 		return;
 	}
-	doctor_set(finding, DOCTOR_FAIL, "refused: %s", strerror(-r));
-	doctor_meaning(finding, "the event loop cannot be made");
+	if (r < 0) {
+		doctor_set(finding, DOCTOR_FAIL, "refused, and so is epoll: %s", strerror(-r));
+		return;
+	}
+	doctor_set(finding, DOCTOR_NOTE, "refused");
+	doctor_meaning(finding, "disks are slower: threads do their I/O");
 	doctor_read_line(root, "/proc/sys/kernel/io_uring_disabled", disabled,
 			 sizeof(disabled));
-	if (r == -ENOMEM)
-		doctor_fix(finding, "raise the limit of locked memory ('ulimit -l'), which older "
-			   "kernels count its rings against");
-	else if (disabled[0] > '0')
+	if (disabled[0] > '0')
 		doctor_fix(finding, "it is switched off: 'sudo sysctl kernel.io_uring_disabled=0'");
-	else if (r == -EPERM || r == -EACCES || r == -ENOSYS)
+	else
 		doctor_fix(finding, "a seccomp filter seems to forbid it: containers need a "
 			   "profile that allows io_uring_setup, io_uring_enter and "
-			   "io_uring_register (--security-opt seccomp=PROFILE)");
+			   "io_uring_register (--security-opt seccomp=PROFILE); kernels before "
+			   "5.12 count its rings against 'ulimit -l'");
 }
 
 void doctor_look_tap(const char *root, struct doctor_finding *finding)

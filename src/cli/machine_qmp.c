@@ -7,6 +7,7 @@
 #include "control/qmp_server.h"
 #include "devices/pci/pci_bus.h"
 #include "kvm/kvm_stats.h"
+#include "loop/loop.h"
 #include "machine/machine_stats.h"
 #include "machine/vm_config.h"
 #include "memory/ram_use.h"
@@ -199,6 +200,7 @@ static bool disk(void *ctx, unsigned i, struct qmp_machine_disk *ret_disk)
 	ret_disk->device = ret_disk->id;
 	ret_disk->path = config->path;
 	ret_disk->format = disk_format_name(disk);
+	ret_disk->engine = loop_engine(disk_loop(disk));
 	ret_disk->size = disk_size(disk);
 	ret_disk->allocated = disk_allocated(disk);
 	ret_disk->read_only = config->readonly;

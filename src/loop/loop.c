@@ -2,12 +2,10 @@
 /*
  * loop.c - the turn of the loop, and work from other threads.
  *
- * A turn is: hand all new submissions to the kernel and wait for a completion
- * or the next timer, run what completed, run what was posted, run what was
- * deferred.  Deferred work comes last so that a batch of completions ends in
- * one interrupt to the guest instead of one each.
- *
- * A completion's user_data is a pointer whose low bits say what it points to.
+ * A turn is: hand all new submissions over and wait for a completion or the next
+ * timer, run what completed, run what was posted, run what was deferred.  Deferred
+ * work comes last so that a batch of completions ends in one interrupt to the guest
+ * instead of one each.
  */
 #include "loop/loop.h"
 
@@ -16,42 +14,18 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "engine.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <liburing.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-#define SQ_ENTRIES	512
-#define CQ_ENTRIES	2048
-
-/* Completions of one turn; the rest waits for the next one. */
-#define TURN_MAX	256
-
-enum tag {
-	TAG_IO,			/* struct loop_io */
-	TAG_SLOT,		/* struct loop_slot */
-	TAG_NONE,		/* nobody waits: a cancellation */
-	TAG_MASK = 7,
-};
-
-/*
- * What the kernel knows of a watch.  It outlives the watch until the kernel's
- * last completion for it, so that a late one finds a slot and no watch.
- */
-struct loop_slot {
-	struct loop_watch *watch;
-	struct loop_slot *next, **prev;	/* in loop->slots */
-	int fd;
-	unsigned events;
-};
 
 struct task_queue {
 	struct loop_task *first, **end;
@@ -59,13 +33,11 @@ struct task_queue {
 };
 
 struct loop {
-	struct io_uring ring;
+	struct engine *engine;
 	pthread_t thread;		/* valid while running */
 	_Atomic(int) thread_id;
 	_Atomic(bool) running;
 	_Atomic(bool) quit;
-	bool over;			/* its thread has ended: the ring is closed to us */
-	struct loop_slot *slots;
 
 	struct task_queue deferred;	/* owner's */
 	struct loop_timer *timers;	/* ascending */
@@ -127,101 +99,29 @@ int loop_thread_id(const struct loop *loop)
 	return loop->thread_id;
 }
 
+const char *loop_engine(const struct loop *loop)
+{
+	return loop->engine->ops->name;
+}
+
 bool loop_here(const struct loop *loop)
 {
 	return !loop->running || pthread_equal(loop->thread, pthread_self());
 }
 
-/* Until the loop runs for the first time the kernel takes nothing from it. */
-static bool is_disabled(const struct loop *loop)
-{
-	return loop->ring.flags & IORING_SETUP_R_DISABLED;
-}
-
-static struct io_uring_sqe *get_sqe(struct loop *loop)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&loop->ring);
-
-	assert(loop_here(loop));
-	while (!sqe) {
-		assert(!is_disabled(loop));
-		io_uring_submit(&loop->ring);
-		sqe = io_uring_get_sqe(&loop->ring);
-	}
-	return sqe;
-}
-
-static void set_data(struct io_uring_sqe *sqe, void *ptr, enum tag tag)
-{
-	io_uring_sqe_set_data64(sqe, (uintptr_t)ptr | tag);
-}
-
 /* Watches. */
-
-static void arm(struct loop *loop, struct loop_slot *slot)
-{
-	struct io_uring_sqe *sqe = get_sqe(loop);
-
-	io_uring_prep_poll_multishot(sqe, slot->fd, slot->events);
-	set_data(sqe, slot, TAG_SLOT);
-}
 
 int loop_watch_add(struct loop *loop, struct loop_watch *watch, int fd, unsigned events)
 {
-	struct loop_slot *slot = malloc(sizeof(*slot));
-
-	if (!slot)
-		return -ENOMEM;
-	*slot = (struct loop_slot){ .watch = watch, .fd = fd, .events = events };
-	slot->prev = &loop->slots;
-	slot->next = loop->slots;
-	if (slot->next)
-		slot->next->prev = &slot->next;
-	loop->slots = slot;
-	watch->slot = slot;
-	if (!is_disabled(loop))		/* else enable() does it */
-		arm(loop, slot);
-	return 0;
-}
-
-static void free_slot(struct loop_slot *slot)
-{
-	if (slot->watch)
-		slot->watch->slot = NULL;
-	*slot->prev = slot->next;
-	if (slot->next)
-		slot->next->prev = slot->prev;
-	free(slot);
+	assert(loop_here(loop));
+	return loop->engine->ops->watch_add(loop->engine, watch, fd, events);
 }
 
 void loop_watch_remove(struct loop *loop, struct loop_watch *watch)
 {
-	struct io_uring_sqe *sqe;
-
-	if (!watch->slot)
-		return;
-	if (loop->over || is_disabled(loop)) {
-		free_slot(watch->slot);
-		return;
-	}
-	sqe = get_sqe(loop);
-	io_uring_prep_poll_remove(sqe, (uintptr_t)watch->slot | TAG_SLOT);
-	set_data(sqe, NULL, TAG_NONE);
-	watch->slot->watch = NULL;
-	watch->slot = NULL;
-}
-
-static void slot_done(struct loop *loop, struct loop_slot *slot, int res, bool more)
-{
-	if (slot->watch && res != -ECANCELED)
-		slot->watch->ready(slot->watch, res < 0 ? POLLERR : (unsigned)res);
-	if (more)
-		return;
-	if (slot->watch && res >= 0) {
-		arm(loop, slot);
-		return;
-	}
-	free_slot(slot);
+	assert(loop_here(loop));
+	if (watch->slot)
+		loop->engine->ops->watch_remove(loop->engine, watch);
 }
 
 /* Timers. */
@@ -266,39 +166,51 @@ static void run_timers(struct loop *loop)
 
 /* I/O. */
 
+static void submit(struct loop *loop, struct loop_io *io)
+{
+	assert(loop_here(loop));
+	loop->engine->ops->submit(loop->engine, io);
+}
+
 void loop_readv(struct loop *loop, struct loop_io *io, int fd,
 		const struct iovec *segs, unsigned nr, off_t at)
 {
-	struct io_uring_sqe *sqe = get_sqe(loop);
-
-	io_uring_prep_readv(sqe, fd, segs, nr, (uint64_t)at);
-	set_data(sqe, io, TAG_IO);
+	io->op = LOOP_READV;
+	io->fd = fd;
+	io->segs = segs;
+	io->nr_segs = nr;
+	io->at = at;
+	submit(loop, io);
 }
 
 void loop_writev(struct loop *loop, struct loop_io *io, int fd,
 		 const struct iovec *segs, unsigned nr, off_t at, int flags)
 {
-	struct io_uring_sqe *sqe = get_sqe(loop);
-
-	io_uring_prep_writev2(sqe, fd, segs, nr, (uint64_t)at, flags);
-	set_data(sqe, io, TAG_IO);
+	io->op = LOOP_WRITEV;
+	io->fd = fd;
+	io->segs = segs;
+	io->nr_segs = nr;
+	io->at = at;
+	io->flags = flags;
+	submit(loop, io);
 }
 
 void loop_fdatasync(struct loop *loop, struct loop_io *io, int fd)
 {
-	struct io_uring_sqe *sqe = get_sqe(loop);
-
-	io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
-	set_data(sqe, io, TAG_IO);
+	io->op = LOOP_FDATASYNC;
+	io->fd = fd;
+	submit(loop, io);
 }
 
 void loop_fallocate(struct loop *loop, struct loop_io *io, int fd, int mode,
 		    off_t at, off_t len)
 {
-	struct io_uring_sqe *sqe = get_sqe(loop);
-
-	io_uring_prep_fallocate(sqe, fd, mode, at, len);
-	set_data(sqe, io, TAG_IO);
+	io->op = LOOP_FALLOCATE;
+	io->fd = fd;
+	io->flags = mode;
+	io->at = at;
+	io->len = len;
+	submit(loop, io);
 }
 
 /* Work. */
@@ -408,60 +320,30 @@ static void woken(struct loop_watch *watch, unsigned events)
 
 /* The turn. */
 
-static void complete(struct loop *loop)
+/* Wait if nothing else is to be done; 0 or a negative errno. */
+static int wait_turn(struct loop *loop)
 {
-	struct io_uring_cqe *cqe;
+	uint64_t timeout = 0;
+	bool waits = true;
 
-	for (int n = 0; n < TURN_MAX && !io_uring_peek_cqe(&loop->ring, &cqe); n++) {
-		uint64_t data = cqe->user_data;
-		int res = cqe->res;
-		bool more = cqe->flags & IORING_CQE_F_MORE;
-		void *ptr = (void *)(uintptr_t)(data & ~(uint64_t)TAG_MASK);
-
-		io_uring_cqe_seen(&loop->ring, cqe);
-		if ((data & TAG_MASK) == TAG_IO) {
-			struct loop_io *io = ptr;
-
-			io->done(io, res);
-		} else if ((data & TAG_MASK) == TAG_SLOT) {
-			slot_done(loop, ptr, res, more);
-		}
-	}
-}
-
-/* Submit, and wait if nothing else is to be done; 0 or a negative errno. */
-static int submit(struct loop *loop)
-{
-	struct __kernel_timespec ts = { 0 }, *timeout = NULL;
-	struct io_uring_cqe *cqe;
-	uint64_t wait_ns = 0;
-	int r;
-
-	if (loop->timers) {
+	if (loop->deferred.first || loop->quit) {
+		waits = false;
+	} else if (loop->timers) {
 		uint64_t now = clock_ns();
 
-		wait_ns = loop->timers->at > now ? loop->timers->at - now : 0;
-		timeout = &ts;
+		waits = false;
+		timeout = loop->timers->at > now ? loop->timers->at - now : 0;
 	}
-	if (loop->deferred.first || loop->quit) {
-		wait_ns = 0;
-		timeout = &ts;
-	}
-	ts.tv_sec = (int64_t)(wait_ns / CLOCK_NS_PER_S);
-	ts.tv_nsec = (int64_t)(wait_ns % CLOCK_NS_PER_S);
-	r = io_uring_submit_and_wait_timeout(&loop->ring, &cqe, 1, timeout, NULL);
-	if (r == -ETIME || r == -EINTR || r == -EAGAIN || r == -EBUSY)
-		return 0;
-	return r < 0 ? r : 0;
+	return loop->engine->ops->wait(loop->engine, waits ? NULL : &timeout);
 }
 
 static int turn(struct loop *loop)
 {
-	int r = submit(loop);
+	int r = wait_turn(loop);
 
 	if (r < 0)
 		return r;
-	complete(loop);
+	loop->engine->ops->complete(loop->engine);
 	run_timers(loop);
 	run_posted(loop);
 	run_deferred(loop);
@@ -473,23 +355,19 @@ void loop_wait(struct loop *loop, bool (*done)(void *ctx), void *ctx)
 	assert(loop_here(loop));
 	while (!done(ctx))
 		if (turn(loop) < 0)
-			abort();	/* the ring itself is gone: nothing can complete */
+			abort();	/* the engine itself is gone: nothing can complete */
 }
 
 /* From here on the calling thread owns the loop; 0 or a negative errno. */
 static int enable(struct loop *loop)
 {
+	int r;
+
 	loop->thread = pthread_self();
 	loop->thread_id = gettid();
-	if (is_disabled(loop)) {
-		/* io_uring_enable_rings() is missing from the library in Debian 12. */
-		if (syscall(SYS_io_uring_register, loop->ring.ring_fd,
-			    IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
-			return -errno;
-		loop->ring.flags &= ~IORING_SETUP_R_DISABLED;
-		for (struct loop_slot *slot = loop->slots; slot; slot = slot->next)
-			arm(loop, slot);
-	}
+	r = loop->engine->ops->enable(loop->engine);
+	if (r < 0)
+		return r;
 	loop->running = true;
 	return 0;
 }
@@ -568,32 +446,7 @@ void loop_stop(struct loop *loop)
 {
 	loop_quit(loop);
 	pthread_join(loop->thread, NULL);
-	loop->over = true;
-}
-
-/*
- * Completions run in the owner's system calls, not by interrupting it
- * (DEFER_TASKRUN, Linux 6.1); older kernels know less and do well without.
- */
-static int make_ring(struct io_uring *ring)
-{
-	static const unsigned flags[] = {
-		IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER |
-			IORING_SETUP_DEFER_TASKRUN,
-		IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN,
-		IORING_SETUP_R_DISABLED,
-	};
-	int r = -EINVAL;
-
-	for (size_t i = 0; i < ARRAY_LEN(flags) && r == -EINVAL; i++) {
-		struct io_uring_params p = {
-			.flags = flags[i] | IORING_SETUP_CQSIZE,
-			.cq_entries = CQ_ENTRIES,
-		};
-
-		r = io_uring_queue_init_params(SQ_ENTRIES, ring, &p);
-	}
-	return r;
+	loop->engine->over = true;
 }
 
 int loop_new(struct loop **ret_loop, struct err *err)
@@ -607,10 +460,13 @@ int loop_new(struct loop **ret_loop, struct err *err)
 	queue_init(&loop->posted);
 	pthread_mutex_init(&loop->lock, NULL);
 
-	r = make_ring(&loop->ring);
+	/* Whatever io_uring is refused for: what stands in the way of both is told. */
+	r = engine_uring_new(&loop->engine);
+	if (r < 0)
+		r = engine_threads_new(&loop->engine);
 	if (r < 0) {
-		err_sys(err, r, "cannot set up io_uring (vmm doctor tells more)");
-		goto no_ring;
+		err_sys(err, r, "cannot make an event loop (vmm doctor tells more)");
+		goto no_engine;
 	}
 	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (loop->wake_fd < 0) {
@@ -629,8 +485,8 @@ int loop_new(struct loop **ret_loop, struct err *err)
 no_watch:
 	close(loop->wake_fd);
 no_eventfd:
-	io_uring_queue_exit(&loop->ring);
-no_ring:
+	loop->engine->ops->free(loop->engine);
+no_engine:
 	pthread_mutex_destroy(&loop->lock);
 	free(loop);
 	return r;
@@ -640,9 +496,7 @@ struct loop *loop_free(struct loop *loop)
 {
 	if (!loop)
 		return NULL;
-	io_uring_queue_exit(&loop->ring);
-	while (loop->slots)
-		free_slot(loop->slots);
+	loop->engine->ops->free(loop->engine);
 	close(loop->wake_fd);
 	pthread_mutex_destroy(&loop->lock);
 	free(loop);

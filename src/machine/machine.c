@@ -169,6 +169,7 @@ static int make_loops(struct machine *m, struct err *err)
 		if (r < 0)
 			return r;
 	}
+	log_info("disks and cards use %s", loop_engine(m->loops[0]));
 	return 0;
 }
 

@@ -8,9 +8,11 @@
 
 #include <check.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Watches. */
@@ -170,22 +172,49 @@ static void count_to_many(struct loop_watch *watch, unsigned events)
 		loop_quit(loop);
 }
 
+static void allow_many_descriptors(void)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+START_TEST(file_is_ready_at_once)
+{
+	struct watcher w = { .watch.ready = count };
+	FILE *file = tmpfile();
+
+	ck_assert_int_eq(loop_watch_add(loop, &w.watch, fileno(file), POLLIN), 0);
+	run_some_turns();
+
+	ck_assert_int_ge(w.nr, 1);
+	ck_assert_uint_eq(w.events, POLLIN);
+	loop_watch_remove(loop, &w.watch);
+	fclose(file);
+}
+END_TEST
+
 START_TEST(more_watches_than_the_ring_holds_may_be_added_before_start)
 {
 	static struct loop_watch many[NR_MANY];
-	int fd = eventfd(1, EFD_CLOEXEC);
+	static int fds[NR_MANY];
 
+	allow_many_descriptors();
 	nr_reports = 0;
 	for (int i = 0; i < NR_MANY; i++) {
+		fds[i] = eventfd(1, EFD_CLOEXEC);
 		many[i].ready = count_to_many;
-		ck_assert_int_eq(loop_watch_add(loop, &many[i], fd, POLLIN), 0);
+		ck_assert_int_eq(loop_watch_add(loop, &many[i], fds[i], POLLIN), 0);
 	}
 	run();
 
 	ck_assert_int_eq(nr_reports, NR_MANY);
-	for (int i = 0; i < NR_MANY; i++)
+	for (int i = 0; i < NR_MANY; i++) {
 		loop_watch_remove(loop, &many[i]);
-	close(fd);
+		close(fds[i]);
+	}
 }
 END_TEST
 
@@ -464,6 +493,7 @@ static TCase *watch_tests(void)
 	tcase_add_test(tc, removed_watch_may_be_freed_at_once);
 	tcase_add_test(tc, watch_may_remove_itself_and_come_back);
 	tcase_add_test(tc, removing_what_is_not_watched_does_nothing);
+	tcase_add_test(tc, file_is_ready_at_once);
 	tcase_add_test(tc, more_watches_than_the_ring_holds_may_be_added_before_start);
 	return tc;
 }

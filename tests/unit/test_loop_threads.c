@@ -200,7 +200,7 @@ static void limit_descriptors(int nr)
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-START_TEST(new_without_a_descriptor_for_the_ring_fails)
+START_TEST(new_without_any_descriptor_fails)
 {
 	struct loop *other = NULL;
 	struct err err;
@@ -209,11 +209,11 @@ START_TEST(new_without_a_descriptor_for_the_ring_fails)
 
 	ck_assert_int_eq(loop_new(&other, &err), -EMFILE);
 	ck_assert_ptr_null(other);
-	ck_assert_ptr_nonnull(strstr(err.text, "io_uring"));
+	ck_assert_ptr_nonnull(strstr(err.text, "cannot make an event"));
 }
 END_TEST
 
-START_TEST(new_without_a_descriptor_for_the_eventfd_fails)
+START_TEST(new_without_a_second_descriptor_fails)
 {
 	struct loop *other = NULL;
 	struct err err;
@@ -222,7 +222,7 @@ START_TEST(new_without_a_descriptor_for_the_eventfd_fails)
 
 	ck_assert_int_eq(loop_new(&other, &err), -EMFILE);
 	ck_assert_ptr_null(other);
-	ck_assert_ptr_nonnull(strstr(err.text, "eventfd"));
+	ck_assert_ptr_nonnull(strstr(err.text, "cannot make an event"));
 }
 END_TEST
 
@@ -240,8 +240,8 @@ static TCase *life_tests(void)
 	tcase_add_test(tc, watch_left_at_stop_may_be_removed_afterwards);
 	tcase_add_test(tc, free_lets_go_of_watches_that_are_left);
 	tcase_add_test(tc, loop_that_never_ran_can_be_freed);
-	tcase_add_test(tc, new_without_a_descriptor_for_the_ring_fails);
-	tcase_add_test(tc, new_without_a_descriptor_for_the_eventfd_fails);
+	tcase_add_test(tc, new_without_any_descriptor_fails);
+	tcase_add_test(tc, new_without_a_second_descriptor_fails);
 	return tc;
 }
 
