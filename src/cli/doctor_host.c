@@ -39,7 +39,7 @@ void doctor_look_kernel(const char *root, struct doctor_finding *finding)
 	doctor_set(finding, DOCTOR_OK, "%s", name.release);
 	if (version < KERNEL_NEEDED) {
 		finding->state = DOCTOR_NOTE;
-		doctor_meaning(finding, "its io_uring lacks what vmm needs of it: disks are slower");
+		doctor_meaning(finding, "its io_uring lacks what vmm needs: disks are slower");
 		doctor_fix(finding, "run Linux 5.13 or later, best 6.1 or later");
 	} else if (version < KERNEL_TESTED) {
 		finding->state = DOCTOR_NOTE;
