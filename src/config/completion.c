@@ -2,9 +2,9 @@
 /*
  * completion.c - a completion script for bash or zsh.
  *
- * The script is a table, the same for both shells, and a driver.  The table, made from the option tables,
- * is a function that takes a place ("run", "run --disk", "run --disk format")
- * and sets what is offered there and its kind:
+ * The script is a table, the same for both shells, and a driver.  The table, made
+ * from the option tables, is a function that takes a place ("run", "run --disk",
+ * "run --disk format") and sets what is offered there and its kind:
  *
  *	command		subcommands
  *	words		just the words

@@ -9,6 +9,7 @@ is a child of this process: it holds the lock and serves the socket, but runs no
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -18,7 +19,33 @@ import tempfile
 import time
 import unittest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'guest'))
+
+from vm import Vm  # noqa: E402  (found by the line above)
+
 VMM = sys.argv[1]
+UP, LEFT, HOME, END, DELETE = b'\033[A', b'\033[D', b'\033[H', b'\033[F', b'\033[3~'
+SCHEMA = [
+    {'name': 'stop', 'meta-type': 'command', 'arg-type': '0', 'ret-type': '0'},
+    {'name': 'set-action', 'meta-type': 'command', 'arg-type': '1', 'ret-type': '0'},
+    {'name': 'set-link', 'meta-type': 'command', 'arg-type': '0', 'ret-type': '0'},
+    {'name': 'STOP', 'meta-type': 'event', 'arg-type': '0'},
+    {'name': '0', 'meta-type': 'object', 'members': []},
+    {'name': '1', 'meta-type': 'object', 'members': [{'name': 'panic', 'type': 'str'},
+                                                      {'name': 'reboot', 'type': 'str'}]},
+]
+
+
+def echo(client):
+    """Each command comes back as it was sent."""
+    for command in commands(client):
+        if command['execute'] == 'query-qmp-schema':
+            answer(client, command, SCHEMA)
+        elif command['execute'] == 'bad':
+            client.sendall(b'{"error": {"class": "GenericError", "desc": "no"}, "id": %d}\r\n'
+                           % command['id'])
+        else:
+            answer(client, command, ['DID', command['execute'], command.get('arguments')])
 GREETING = b'{"QMP": {"version": {}, "capabilities": []}}\r\n'
 
 
@@ -46,7 +73,7 @@ def commands(client):
                 yield command
 
 
-class Client(unittest.TestCase):
+class Fake(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -104,6 +131,8 @@ class Client(unittest.TestCase):
         except (ProcessLookupError, ChildProcessError):
             pass
 
+
+class Client(Fake):
     def test_vm_that_says_nothing_is_not_waited_for_for_ever(self):
         self.vm(lambda client: client.recv(1))
         self.assertEqual(self.vmm('pause', '--timeout', '1', 'web'),
@@ -248,6 +277,90 @@ class Client(unittest.TestCase):
             status, text, errors = self.vmm(name, '--help')
             self.assertEqual((status, errors), (0, ''))
             self.assertEqual(self.vmm('help', name)[1], text)
+
+    def test_lines_may_come_from_a_file(self):
+        self.vm(echo)
+        run = subprocess.run([VMM, 'qmp', 'web'], input='one\n\n  two {"a": 1}\nbad\nthree',
+                             capture_output=True, text=True, check=False, env=self.environment)
+        self.assertEqual(run.returncode, 1)
+        self.assertEqual(run.stderr, "vmm: VM 'web': no\n")
+        self.assertEqual(re.findall('"(one|two|three)"', run.stdout), ['one', 'two', 'three'])
+        self.assertNotIn('qmp>', run.stdout)
+
+    def test_line_too_long_in_a_file_is_refused(self):
+        self.vm(echo)
+        run = subprocess.run([VMM, 'qmp', 'web'], input='x' * 5000, capture_output=True,
+                             text=True, check=False, env=self.environment)
+        self.assertEqual(run.stderr, 'vmm: a line has more than 4094 bytes\n')
+
+
+class Prompt(Fake):
+    """vmm qmp NAME at a terminal; did() is what the VM was told."""
+
+    def setUp(self):
+        super().setUp()
+        self.vm(echo)
+        self.run_ = Vm([VMM, 'qmp', 'web'], terminal=True, messages_too=True,
+                       env=self.environment)
+        self.addCleanup(self.run_.__exit__)
+        self.run_.wait_for(b'qmp> ')
+
+    def did(self, typed):
+        start = len(self.run_.out)
+        self.run_.type(typed + b'\r')
+        self.run_.wait(lambda: re.search(rb'\n\]', self.run_.out[start:]), 'an answer')
+        text = self.run_.out[start:].replace(b'\r', b'').decode(errors='replace')
+        return json.loads(text[text.index('\n[') + 1:text.index('\n]') + 2])[1:]
+
+    def test_command_and_arguments_are_sent(self):
+        self.assertEqual(self.did(b'set-action {"panic": "none"}'),
+                         ['set-action', {'panic': 'none'}])
+
+    def test_keys_edit_the_line(self):
+        self.assertEqual(self.did(b'pots' + LEFT + b'\x7f' + HOME + DELETE + b's' + END + b'x'),
+                         ['sosx', None])
+        self.assertEqual(self.did(b'a b\x17c\x01\x0bxyz\x02\x02\x06\x7f\x05!'), ['xz!', None])
+        self.assertEqual(self.did(b'nothing\x15stop'), ['stop', None])
+        self.assertEqual(self.did(b'nothing\x03cont'), ['cont', None])
+        self.assertEqual(self.did('ä'.encode() + b'\x7fx'), ['x', None])
+
+    def test_history_goes_back_and_forth(self):
+        self.did(b'one')
+        self.did(b'two')
+        self.assertEqual(self.did(UP + UP), ['one', None])
+        self.assertEqual(self.did(UP + UP + UP + UP + b'\x0e\x10'), ['one', None])
+
+    def test_commands_and_members_are_completed(self):
+        self.assertEqual(self.did(b'sto\t'), ['stop', None])
+        self.assertEqual(self.did(b'set-a\t{"r\t1}'), ['set-action', {'reboot': 1}])
+        self.assertEqual(self.did(b'xyz\t'), ['xyz', None])
+        self.assertEqual(self.did(b'stop {\t}'), ['stop', {}])
+
+    def test_what_is_not_clear_is_listed(self):
+        self.run_.type(b's\t')
+        self.run_.wait_for(b'stop  set-action  set-link')
+        self.assertEqual(self.did(b'et\tl\t'), ['set-link', None])
+
+    def test_long_line_shows_where_the_cursor_is(self):
+        self.assertEqual(self.did(b'x' * 300 + HOME + b'y'), ['y' + 'x' * 300, None])
+
+    def test_line_has_a_limit(self):
+        for _ in range(10):
+            self.run_.type(b'x' * 410)
+            self.run_.read(0.2)
+        self.assertEqual(self.did(b'yz'), ['x' * 4095, None])
+
+    def test_mistakes_are_told_and_it_goes_on(self):
+        self.run_.type(b'bad\r')
+        self.run_.wait_for(b"VM 'web': no")
+        self.run_.type(b'\rstop [\r')
+        self.run_.wait_for(b'no JSON object')
+        self.assertEqual(self.did(b'stop'), ['stop', None])
+
+    def test_end_of_input_ends_it_and_gives_the_terminal_back(self):
+        self.run_.type(b'\x04')
+        self.assertEqual(self.run_.finish(), 0)
+        self.assertEqual(self.run_.mode(), self.run_.before)
 
 
 unittest.main(argv=sys.argv[:1])
