@@ -41,6 +41,8 @@ static const struct command commands[] = {
 	  .options = &command_kill_options, .run = command_kill },
 	{ .name = "events", .summary = "tell what happens to a running VM", ONE_NAME,
 	  .options = &command_events_options, .run = command_events },
+	{ .name = "stats", .summary = "tell what a running VM costs and does", ONE_NAME,
+	  .options = &command_stats_options, .run = command_stats },
 	{ .name = "qmp", .summary = "have a running VM execute QMP commands",
 	  .arguments = "NAME [COMMAND [JSON]]", .nr_least = 1, .nr_most = 3,
 	  .options = &command_qmp_options, .run = command_qmp },

@@ -7,6 +7,7 @@ Living with VMs: the subcommands that find running VMs and do something to them.
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -249,6 +250,66 @@ class Living(VmTest):
         os.chmod(self.runtime, 0o755)
         self.assertRegex(as_nobody('pause', 'web', place=self.runtime)[2], 'Permission denied')
         self.assertEqual(self.listed()['web']['state'], 'running')
+
+    def test_stats_has_threads_disks_queues_and_memory(self):
+        disk = self.file('disk', bytes(1 << 20))
+        self.begin('web', 'echo', '--cpus', '2', '--disk', f'{disk},id=root')
+
+        status, text, errors = self.command('stats', 'web')
+
+        self.assertEqual((status, errors), (OK, ''))
+        self.assertRegex(text, r'\Aweb: running, in all\n')
+        firsts = [line.split()[0] for line in text.splitlines()[1:]]
+        self.assertEqual(firsts, ['THREAD', 'vcpu0', 'vcpu1', 'io0', 'monitor', 'DISK', 'root',
+                                  'QUEUE', '01.0', '02.0', 'MEMORY', 'guest', 'monitor'])
+        self.assertRegex(text, r'\nvcpu0 +\d+\.\d{3}s +[1-9]')
+
+    def test_stats_as_json_is_what_was_asked(self):
+        self.begin('web')
+        stats = json.loads(self.command('stats', '--json', 'web')[1])
+        self.assertEqual(set(stats), {'status', 'use', 'memory', 'blockstats'})
+        self.assertEqual(stats['status']['status'], 'running')
+
+    def test_stats_to_watch_end_with_the_vm(self):
+        run = self.begin('web', 'flood', '--cmdline', 'lines=100000', until=b'0123456789')
+        watch = Vm([self.vmm, 'stats', '--watch', 'web'], env=self.environment)
+        self.addCleanup(watch.__exit__)
+        while watch.out.count(b'web: running, per second\n') < 2:
+            run.read(0.05)
+            watch.read(0.05)
+        self.command('kill', 'web')
+        self.assertEqual(watch.finish(), OK)
+        self.assertNotIn(b'\033', watch.out)
+        rates = [int(line.split()[2]) for line in watch.out.splitlines()
+                 if line.startswith(b'vcpu0')]
+        self.assertTrue(all(rates), rates)
+
+    def test_stats_to_watch_are_drawn_anew_on_a_terminal(self):
+        self.begin('web')
+        watch = self.on_terminal('stats', '--watch', 'web')
+        watch.wait(lambda: watch.out.count(b'\033[H\033[Jweb: running') == 2, 'two pictures')
+        self.command('kill', 'web')
+        self.assertEqual(watch.finish(), OK)
+
+    def test_stats_to_watch_as_json_are_a_line_each(self):
+        self.begin('web')
+        watch = Vm([self.vmm, 'stats', '-w', '-j', 'web'], env=self.environment)
+        self.addCleanup(watch.__exit__)
+        watch.wait(lambda: watch.out.count(b'\n') == 2, 'two lines')
+        times = [json.loads(line)['use']['monitor']['cpu-time-ns']
+                 for line in watch.out.splitlines()]
+        self.assertGreater(times[1], times[0])
+
+    def test_stats_over_a_reset_never_count_backwards(self):
+        run = self.begin('web')
+        watch = Vm([self.vmm, 'stats', '-w', 'web'], env=self.environment)
+        self.addCleanup(watch.__exit__)
+        watch.wait_for(b'per second')
+        self.command('reset', 'web')
+        watch.wait(lambda: watch.out.count(b'per second') == 3, 'two more')
+        run.read(0)
+        numbers = [int(n) for n in re.findall(rb'\b\d+\b', watch.out)]
+        self.assertLess(max(numbers), 1 << 40)
 
 
 if __name__ == '__main__':
