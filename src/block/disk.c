@@ -95,7 +95,7 @@ no_file:
 	free(disk->id);
 no_id:
 	free(disk);
-	return err_at(err, r, "disk '%s'", config->id);
+	return config->overlay ? r : err_at(err, r, "disk '%s'", config->id);
 }
 
 struct disk *disk_close(struct disk *disk, struct err *err)

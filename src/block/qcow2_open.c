@@ -37,7 +37,8 @@ static int check_chain(const struct disk_config *config, const char *path, struc
 	unsigned depth = 1;
 
 	if (stat(path, &st) < 0)
-		return err_sys(err, -errno, "cannot open backing file '%s'", path);
+		return err_sys(err, -errno, "cannot open '%s', the backing file of '%s'", path,
+			       config->path);
 	for (; config; config = config->overlay) {
 		if (++depth > CHAIN_MAX)
 			return err_set(err, -ELOOP, "'%s' is in a chain of more than %u backing "
@@ -111,8 +112,11 @@ static int open_backing(struct qcow2 *q, const struct disk_config *config, struc
 	if (r < 0)
 		return r;
 	r = disk_open(&q->backing, &backing, q->disk->loop, err);
-	if (r < 0)
+	/* The last one says which it is; the way there would only be long. */
+	if (r < 0 && !config->overlay)
 		return err_at(err, r, "backing file of '%s'", config->path);
+	if (r < 0)
+		return r;
 	if (disk_block_size(q->backing) > q->disk->file.block_size)
 		q->disk->file.block_size = disk_block_size(q->backing);
 	return 0;
