@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define QUERY	"query-"
 
@@ -93,6 +94,8 @@ static void print_head(const struct facts *facts, const json_t *all)
 	printf("  memory    %s\n", facts_size(facts->memory).text);
 	if (!runtime_path(&path, facts->vm.name, RUNTIME_QMP, NULL))
 		printf("  QMP       %s\n", path.text);
+	if (!runtime_path(&path, facts->vm.name, RUNTIME_LOG, NULL) && !access(path.text, F_OK))
+		printf("  log       %s\n", path.text);
 }
 
 /* Of each the thread, which one may want to bind to a processor. */
