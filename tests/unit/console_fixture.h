@@ -21,6 +21,7 @@
 #include <string.h>
 
 #define CONSOLE_PORT	0x3f8
+#define CONSOLE_SECONDS	30	/* for a test: byte by byte, and sanitizers are slow */
 
 static struct loop *loop;
 static struct hub *hub;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "console_fixture.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 /* A reader that takes what there is, unless it sleeps. */
@@ -115,7 +116,7 @@ END_TEST
 
 START_TEST(late_reader_sees_what_the_ring_keeps_and_no_more)
 {
-	const size_t len = 2 * HUB_HISTORY + 1000;
+	const size_t len = HUB_HISTORY + 1000;
 	const char *text = long_text(len);
 
 	ck_assert_uint_eq(guest_prints(text, len), len);
@@ -181,7 +182,7 @@ END_TEST
 
 START_TEST(reader_that_does_not_hold_never_stops_the_guest)
 {
-	const size_t len = 3 * HUB_HISTORY;
+	const size_t len = HUB_HISTORY + HUB_WINDOW;
 
 	add(&one, false);
 	one.asleep = true;
@@ -269,6 +270,42 @@ START_TEST(drain_gives_a_busy_holder_up_at_last)
 	hub_drain(hub);
 
 	ck_assert_uint_ge(clock_ns() - begin, CLOCK_NS_PER_S);
+}
+END_TEST
+
+/* The vCPU is another thread, as in life. */
+
+#define NR_THREADED	100000
+
+static void *run_guest(void *arg)
+{
+	const char *text = arg;
+	size_t done = 0;
+
+	while (done < NR_THREADED) {
+		done += guest_prints(text + done, NR_THREADED - done);
+		bus_read(ports, CONSOLE_PORT + UART_RBR, 1);
+	}
+	return NULL;
+}
+
+START_TEST(guest_on_its_own_thread_loses_nothing)
+{
+	char *text = (char *)long_text(NR_THREADED);
+	pthread_t guest;
+
+	add(&one, true);
+	add(&two, false);
+	types(&ann, "keys that the guest reads meanwhile");
+	ck_assert_int_eq(pthread_create(&guest, NULL, run_guest, text), 0);
+	while (one.len < NR_THREADED)
+		turn_for_ms(1);
+	pthread_join(guest, NULL);
+	turn_for_ms(5);
+
+	ck_assert_uint_eq(one.len, NR_THREADED);
+	ck_assert_mem_eq(one.text, text, NR_THREADED);
+	ck_assert_uint_eq(two.len + two.skipped, NR_THREADED);
 }
 END_TEST
 
@@ -369,6 +406,7 @@ static TCase *output_tests(void)
 	TCase *tc = tcase_create("output");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, CONSOLE_SECONDS);
 	tcase_add_test(tc, output_reaches_every_reader);
 	tcase_add_test(tc, late_reader_sees_what_was_printed_before);
 	tcase_add_test(tc, late_reader_sees_what_the_ring_keeps_and_no_more);
@@ -379,6 +417,7 @@ static TCase *output_tests(void)
 	tcase_add_test(tc, sleeping_viewer_costs_the_holder_nothing);
 	tcase_add_test(tc, guest_goes_on_when_the_holder_leaves);
 	tcase_add_test(tc, holder_that_comes_late_does_not_stop_the_guest_at_once);
+	tcase_add_test(tc, guest_on_its_own_thread_loses_nothing);
 	tcase_add_test(tc, drain_waits_for_what_was_printed);
 	tcase_add_test(tc, drain_gives_a_sleeping_viewer_up_soon);
 	tcase_add_test(tc, drain_gives_a_busy_holder_up_at_last);
@@ -390,6 +429,7 @@ static TCase *input_tests(void)
 	TCase *tc = tcase_create("input");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, CONSOLE_SECONDS);
 	tcase_add_test(tc, input_waits_until_the_guest_reads);
 	tcase_add_test(tc, sources_take_turns);
 	tcase_add_test(tc, key_that_fits_does_not_make_the_port_forget_who_waits);

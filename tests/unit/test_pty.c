@@ -141,6 +141,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, CONSOLE_SECONDS);
 	tcase_add_test(tc, who_opens_it_sees_the_boot_and_what_follows);
 	tcase_add_test(tc, line_is_raw_from_the_begin);
 	tcase_add_test(tc, keys_reach_the_guest);

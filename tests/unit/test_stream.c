@@ -228,6 +228,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, CONSOLE_SECONDS);
 	tcase_add_test(tc, output_is_written);
 	tcase_add_test(tc, output_that_does_not_get_on_holds_the_guest_and_is_whole_at_last);
 	tcase_add_test(tc, output_in_non_blocking_mode_is_tried_again);
