@@ -434,7 +434,7 @@ START_TEST(image_works_with_direct_io)
 
 	make_qcow2("a.qcow2", "");
 	run("qemu-io -c 'write -P 1 0 64k' a.qcow2");
-	c.direct = true;
+	c.cache = DISK_DIRECT;
 	ck_assert_int_eq(open_disk(c), 0);
 	memset(bytes, 7, sizeof(bytes));
 
