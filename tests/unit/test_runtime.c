@@ -517,6 +517,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);	/* hundreds of processes compete */
 	tcase_add_test(tc, claimed_name_is_found_with_its_process);
 	tcase_add_test(tc, released_name_leaves_nothing);
 	tcase_add_test(tc, folders_are_for_their_owner_only);
