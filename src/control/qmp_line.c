@@ -13,9 +13,11 @@ struct qmp_line qmp_line_of(const json_t *json)
 	size_t len = json ? json_dumpb(json, NULL, 0, JSON_ENSURE_ASCII) : 0;
 	char *bytes = len ? malloc(len + 2) : NULL;
 
-	if (!bytes)
+	/* Jansson allocates as it writes, the second time too. */
+	if (!bytes || json_dumpb(json, bytes, len, JSON_ENSURE_ASCII) != len) {
+		free(bytes);
 		return (struct qmp_line){ .bytes = no_memory, .len = sizeof(no_memory) - 1 };
-	json_dumpb(json, bytes, len, JSON_ENSURE_ASCII);
+	}
 	memcpy(bytes + len, "\r\n", 2);
 	return (struct qmp_line){ .bytes = bytes, .len = len + 2, .owned = bytes };
 }

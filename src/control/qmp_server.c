@@ -157,8 +157,13 @@ void qmp_server_event(struct qmp_server *server, const struct qmp_event *event,
 	json_t *json;
 
 	assert(!data || event->data);
-	assert(!event->data || !qmp_type_check(event->data, data, NULL));
 	clock_gettime(CLOCK_REALTIME, &now);
+	/* Data that is not whole lacked memory. */
+	if (event->data && qmp_type_check(event->data, data, NULL) < 0) {
+		log_warn("QMP: no memory for event %s", event->name);
+		json_decref(data);
+		return;
+	}
 	json = json_pack("{s:{s:I, s:I}, s:s, s:o*}", "timestamp",
 			 "seconds", (json_int_t)now.tv_sec,
 			 "microseconds", (json_int_t)now.tv_nsec / 1000,

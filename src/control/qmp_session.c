@@ -116,7 +116,11 @@ void qmp_call_return(struct qmp_call *call, json_t *value)
 	const struct qmp_type *type = call->command->returns;
 	struct pending *pending = pending_of(call);
 
-	assert(!value || !qmp_type_check(type ? type : &qmp_type_empty, value, NULL));
+	/* Where there was no memory for a part of it, it is as if there was none for all. */
+	if (value && qmp_type_check(type ? type : &qmp_type_empty, value, NULL) < 0) {
+		json_decref(value);
+		value = NULL;
+	}
 	if (!call->session)
 		json_decref(value);
 	else if (value)
