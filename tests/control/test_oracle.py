@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Usage: test_oracle.py SERVER
+       test_oracle.py VMM PAYLOADS
 
-The same conversations with our server and with QEMU: what they answer has the
-same order, the same shape, and for errors the same class and text.
+The same conversations with our server, or with a VM that runs, and with QEMU: what
+they answer has the same order, the same shape, and for errors the same class and text.
 """
 
 import json
@@ -15,9 +16,10 @@ import unittest
 
 import qmp
 
-SERVER = sys.argv.pop(1)
+PROGRAM, *PAYLOADS = sys.argv[1:]
 SEED = int(os.environ.get('VMM_TEST_SEED', '7'))
 RANDOM_CONVERSATIONS = 400
+FORCED = 3          # vmm's exit status after 'quit'
 
 # Ends whatever token or object is under way, in both; then a known answer.
 END = b'\xff\n{"execute": "query-kvm", "id": "the end"}'
@@ -168,10 +170,19 @@ def converse(client, parts):
     return [normal(message) for message in messages]
 
 
+def our_server():
+    """The fake machine behind QMP, or a VM with a guest that does not mind a pause."""
+    if not PAYLOADS:
+        return qmp.fake_server(PROGRAM)
+    kernel = os.path.join(PAYLOADS[0], 'echo.elf')
+    return qmp.Server(lambda path: [PROGRAM, 'run', '--kernel', kernel, '--qmp', path],
+                      qmp.wait_for_socket, statuses=(FORCED,))
+
+
 class OracleTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.ours = qmp.fake_server(SERVER)
+        cls.ours = our_server()
         cls.theirs = qmp.qemu()
 
     @classmethod
@@ -220,7 +231,7 @@ class OracleTest(unittest.TestCase):
 class BeginningTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.servers = [qmp.fake_server(SERVER), qmp.qemu()]
+        cls.servers = [our_server(), qmp.qemu()]
 
     @classmethod
     def tearDownClass(cls):
@@ -252,7 +263,7 @@ class BeginningTest(unittest.TestCase):
 class EndTest(unittest.TestCase):
     def test_quit(self):
         ends = []
-        for start in (lambda: qmp.fake_server(SERVER), qmp.qemu):
+        for start in (our_server, qmp.qemu):
             server = start()
             with qmp.Client(server.path) as client:
                 client.send(json.dumps({'execute': 'quit', 'id': 1}).encode())
@@ -263,4 +274,4 @@ class EndTest(unittest.TestCase):
 
 
 if __name__ == '__main__':
-    unittest.main()
+    unittest.main(argv=sys.argv[:1])
