@@ -438,6 +438,67 @@ START_TEST(configuration_tells_address_and_link)
 }
 END_TEST
 
+static uint64_t link_status(void)
+{
+	return driver_config(&driver, offsetof(struct virtio_net_config, status), 2);
+}
+
+START_TEST(link_that_changes_is_told_by_an_interrupt)
+{
+	start(0);
+
+	virtio_net_set_link(virtio_pci_device(rig.vp), false);
+	ck_assert_uint_eq(link_status(), 0);
+	ck_assert_uint_eq(rig_take_interrupts(&rig, driver.config_message), 1);
+
+	virtio_net_set_link(virtio_pci_device(rig.vp), true);
+	ck_assert_uint_eq(link_status(), VIRTIO_NET_S_LINK_UP);
+	ck_assert_uint_eq(rig_take_interrupts(&rig, driver.config_message), 1);
+}
+END_TEST
+
+START_TEST(link_that_stays_as_it_is_makes_no_interrupt)
+{
+	start(0);
+
+	virtio_net_set_link(virtio_pci_device(rig.vp), true);
+
+	ck_assert_uint_eq(rig_take_interrupts(&rig, driver.config_message), 0);
+}
+END_TEST
+
+START_TEST(link_that_is_down_loses_packets_both_ways)
+{
+	start(0);
+	offer_room(0);
+	ring_kick(rx);
+	virtio_net_set_link(virtio_pci_device(rig.vp), false);
+
+	put_on_wire(1);
+	send_packet(1);
+	ring_kick(tx);
+	ck_assert(ring_wait(tx, &elem));
+	rig_settle(&rig);
+	virtio_net_set_link(virtio_pci_device(rig.vp), true);
+	put_on_wire(0);
+	send_packet(0);
+	ring_kick(tx);
+
+	assert_received(0);
+	assert_on_wire(0);
+}
+END_TEST
+
+START_TEST(link_stays_down_when_the_driver_resets)
+{
+	virtio_net_set_link(virtio_pci_device(rig.vp), false);
+
+	start(0);
+
+	ck_assert_uint_eq(link_status(), 0);
+}
+END_TEST
+
 START_TEST(offloads_are_those_that_the_driver_accepted)
 {
 	start(BIT64(VIRTIO_NET_F_GUEST_CSUM) | BIT64(VIRTIO_NET_F_GUEST_TSO6));
@@ -495,6 +556,10 @@ int main(void)
 	tcase_add_test(tc, packet_without_a_header_is_dropped_and_its_buffer_used_again);
 	tcase_add_test(tc, receive_buffer_smaller_than_a_header_is_a_breach);
 	tcase_add_test(tc, configuration_tells_address_and_link);
+	tcase_add_test(tc, link_that_changes_is_told_by_an_interrupt);
+	tcase_add_test(tc, link_that_stays_as_it_is_makes_no_interrupt);
+	tcase_add_test(tc, link_that_is_down_loses_packets_both_ways);
+	tcase_add_test(tc, link_stays_down_when_the_driver_resets);
 	tcase_add_test(tc, offloads_are_those_that_the_driver_accepted);
 	tcase_add_test(tc, back_end_without_offloads_makes_the_device_ask_for_a_reset);
 	suite_add_tcase(s, tc);

@@ -5,6 +5,7 @@
 #ifndef DEVICES_VIRTIO_VIRTIO_NET_H
 #define DEVICES_VIRTIO_VIRTIO_NET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct err;
@@ -20,5 +21,11 @@ struct virtio_dev;
 int virtio_net_new(struct virtio_dev **ret_dev, struct netdev *netdev,
 		   const uint8_t mac[6], struct guest_mem *mem, struct loop *loop,
 		   struct err *err);
+
+/*
+ * Plug in the cable, as it is at first, or pull it: the driver is told, and packets
+ * are lost both ways.  Any thread but a loop's.
+ */
+void virtio_net_set_link(struct virtio_dev *dev, bool up);
 
 #endif

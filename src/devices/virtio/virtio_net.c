@@ -52,6 +52,7 @@ struct net {
 	struct netdev *netdev;
 	struct loop_watch watch;	/* the back end's readiness */
 	bool back_end_full;		/* a packet waits for POLLOUT */
+	bool link_down;			/* what comes is lost, either way */
 };
 
 static void transmit(struct net *net, struct virtq *vq)
@@ -66,7 +67,8 @@ static void transmit(struct net *net, struct virtq *vq)
 			virtio_break(&net->dev, "a packet lacks its header");
 			return;
 		}
-		len = netdev_send(net->netdev, chain.readable.segs, chain.readable.nr);
+		len = net->link_down ? 0 : netdev_send(net->netdev, chain.readable.segs,
+						       chain.readable.nr);
 		if (len == -EAGAIN) {
 			net->back_end_full = true;
 			virtq_unpop(vq);
@@ -99,7 +101,7 @@ static void receive(struct net *net, struct virtq *vq)
 			virtq_unpop(vq);
 			return;
 		}
-		if (len < NETDEV_HEADER_LEN) {
+		if (net->link_down || len < NETDEV_HEADER_LEN) {
 			virtq_count_drop(vq);
 			virtq_unpop(vq);	/* the packet is lost, the buffer is not */
 			continue;
@@ -180,6 +182,30 @@ static const struct virtio_class net_class = {
 	.kick		= net_kick,
 	.free		= net_free,
 };
+
+struct link {
+	struct net *net;
+	bool up;
+};
+
+static void set_link(void *ctx)
+{
+	struct link *link = ctx;
+	uint8_t status[2];
+
+	if (link->net->link_down == !link->up)
+		return;
+	link->net->link_down = !link->up;
+	put_le16(status, link->up ? STATUS_LINK_UP : 0);
+	virtio_set_config(&link->net->dev, CONFIG_STATUS, status, sizeof(status));
+}
+
+void virtio_net_set_link(struct virtio_dev *dev, bool up)
+{
+	struct link link = { container_of(dev, struct net, dev), up };
+
+	loop_call(dev->loop, set_link, &link);
+}
 
 int virtio_net_new(struct virtio_dev **ret_dev, struct netdev *netdev,
 		   const uint8_t mac[6], struct guest_mem *mem, struct loop *loop,
