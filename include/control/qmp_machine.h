@@ -106,6 +106,30 @@ struct qmp_machine_disk {
 	} read, write, flush, unmap;
 };
 
+/* A disk to be opened. */
+struct qmp_machine_new_disk {
+	const char *id, *path, *format;
+	bool read_only;
+	bool direct, no_flush;		/* at most one of them */
+};
+
+/* A tap to be opened, by one of the two. */
+struct qmp_machine_new_net {
+	const char *id;
+	const char *tap;		/* its name */
+	const char *fd;			/* the name that getfd gave to a descriptor */
+};
+
+/* A device to be made of a disk or net. */
+struct qmp_machine_new_device {
+	const char *id;
+	bool net;
+	const char *back_end;
+	int slot;			/* -1: any */
+	const char *serial;		/* of a disk, or NULL */
+	const uint8_t *mac;		/* of a net, or NULL */
+};
+
 struct qmp_machine_function {
 	unsigned bus, slot, function;
 	uint16_t class, vendor, device, subsystem_vendor, subsystem;
@@ -170,6 +194,20 @@ struct qmp_machine_ops {
 
 	/* The i-th disk, which is there, to so many bytes. */
 	int (*resize_disk)(void *ctx, unsigned i, uint64_t size, struct err *err);
+
+	/*
+	 * Hot plug.  0, -ENOENT where nothing has the id (of plug(): the back end's),
+	 * -EEXIST where it is taken, of unplug() -EALREADY while the guest is asked;
+	 * or another negative errno and the reason.  That the guest lets go of a
+	 * device, or refuses to, is told by an event.
+	 */
+	int (*add_disk)(void *ctx, const struct qmp_machine_new_disk *disk, struct err *err);
+	int (*remove_disk)(void *ctx, const char *id, struct err *err);
+	int (*add_net)(void *ctx, const struct qmp_machine_new_net *net, struct err *err);
+	int (*remove_net)(void *ctx, const char *id, struct err *err);
+	int (*plug)(void *ctx, const struct qmp_machine_new_device *device, struct err *err);
+	int (*unplug)(void *ctx, const char *id, struct err *err);
+	int (*set_link)(void *ctx, const char *name, bool up, struct err *err);
 
 	uint64_t (*memory)(void *ctx);		/* bytes of RAM */
 

@@ -26,7 +26,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct disk;
 struct disk_failure;
 struct err;
 struct loop;
@@ -89,6 +88,12 @@ struct machine_config {
 	 */
 	void (*disk_failed)(void *ctx, uint32_t disk, const struct disk_failure *failure);
 
+	/*
+	 * On the main loop: the device of that id is gone or, if not, the guest
+	 * refuses to let go of it (hotplug.h).
+	 */
+	void (*unplugged)(void *ctx, const char *id, bool gone);
+
 	/* Once, on the main loop; the machine no longer runs. */
 	void (*ended)(void *ctx, enum machine_end end);
 	void *ctx;
@@ -139,9 +144,6 @@ int machine_io_thread(const struct machine *machine, uint32_t i);
 /* Each another one after a reset, so ask each time; NULL once it has ended. */
 struct uart *machine_console(struct machine *machine);
 struct pci_bus *machine_pci(struct machine *machine);
-
-/* In the order of the configuration; NULL: there is none. */
-const struct disk *machine_disk(const struct machine *machine, uint32_t i);
 
 /* The failure of the i-th disk for which the machine is paused; 0: it is not. */
 int machine_disk_error(const struct machine *machine, uint32_t i);

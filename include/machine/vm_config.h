@@ -93,8 +93,8 @@ extern const struct option_object vm_config_options;
 /* Is it fit to be the name of a VM, and of a folder?  -EINVAL. */
 int vm_config_check_name(const char *name, struct err *err);
 
-/* How many queues the i-th disk has: as many as it is given, else as there are vCPUs. */
-uint32_t vm_config_queues(const struct vm_config *config, uint32_t i);
+/* How many queues a disk of this VM has: as many as it is given, else as there are vCPUs. */
+uint32_t vm_config_queues(const struct vm_config *config, const struct vm_disk_config *disk);
 
 /* What no single option can tell: does it all fit together? */
 int vm_config_check(const struct vm_config *config, struct err *err);

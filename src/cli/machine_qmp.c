@@ -6,8 +6,10 @@
 #include "control/qmp_event.h"
 #include "control/qmp_server.h"
 #include "devices/pci/pci_bus.h"
+#include "hotplug_qmp.h"
 #include "kvm/kvm_stats.h"
 #include "loop/loop.h"
+#include "machine/hotplug.h"
 #include "machine/machine_stats.h"
 #include "machine/vm_config.h"
 #include "memory/ram_use.h"
@@ -190,28 +192,26 @@ static struct qmp_machine_io count(const struct disk *disk, enum disk_op op)
 static bool disk(void *ctx, unsigned i, struct qmp_machine_disk *ret_disk)
 {
 	const struct machine_qmp *mq = ctx;
-	const struct disk *disk = machine_disk(mq->machine, i);
-	const struct vm_disk_config *config;
+	struct machine_disk disk;
 
-	if (!disk)
+	if (!hotplug_disk(mq->machine, i, &disk))
 		return false;
-	config = &mq->vm->disk[i];
-	ret_disk->id = disk_id(disk);
-	ret_disk->device = ret_disk->id;
-	ret_disk->path = config->path;
-	ret_disk->format = disk_format_name(disk);
-	ret_disk->engine = loop_engine(disk_loop(disk));
-	ret_disk->size = disk_size(disk);
-	ret_disk->allocated = disk_allocated(disk);
-	ret_disk->read_only = config->readonly;
-	ret_disk->writeback = config->cache != DISK_WRITETHROUGH;
-	ret_disk->direct = config->cache == DISK_DIRECT;
-	ret_disk->no_flush = config->cache == DISK_UNSAFE;
+	ret_disk->id = disk.id;
+	ret_disk->device = disk.device;
+	ret_disk->path = disk.config->path;
+	ret_disk->format = disk_format_name(disk.disk);
+	ret_disk->engine = loop_engine(disk_loop(disk.disk));
+	ret_disk->size = disk_size(disk.disk);
+	ret_disk->allocated = disk_allocated(disk.disk);
+	ret_disk->read_only = disk.config->readonly;
+	ret_disk->writeback = disk.config->cache != DISK_WRITETHROUGH;
+	ret_disk->direct = disk.config->cache == DISK_DIRECT;
+	ret_disk->no_flush = disk.config->cache == DISK_UNSAFE;
 	ret_disk->stopped_by = machine_disk_error(mq->machine, i);
-	ret_disk->read = count(disk, DISK_READ);
-	ret_disk->write = count(disk, DISK_WRITE);
-	ret_disk->flush = count(disk, DISK_FLUSH);
-	ret_disk->unmap = count(disk, DISK_DISCARD);
+	ret_disk->read = count(disk.disk, DISK_READ);
+	ret_disk->write = count(disk.disk, DISK_WRITE);
+	ret_disk->flush = count(disk.disk, DISK_FLUSH);
+	ret_disk->unmap = count(disk.disk, DISK_DISCARD);
 	return true;
 }
 
@@ -246,6 +246,7 @@ static bool function(void *ctx, unsigned i, struct qmp_machine_function *ret_fun
 		if (ids == UINT32_MAX || i-- > 0)
 			continue;
 		ret_function->slot = slot;
+		ret_function->id = hotplug_device_id(mq->machine, slot);
 		ret_function->vendor = (uint16_t)ids;
 		ret_function->device = (uint16_t)(ids >> 16);
 		ret_function->subsystem_vendor = (uint16_t)subsystem;
@@ -349,6 +350,13 @@ const struct qmp_machine_ops machine_qmp_ops = {
 	.quit		= quit,
 	.set_actions	= set_actions,
 	.resize_disk	= resize_disk,
+	.add_disk	= hotplug_qmp_add_disk,
+	.remove_disk	= hotplug_qmp_remove_disk,
+	.add_net	= hotplug_qmp_add_net,
+	.remove_net	= hotplug_qmp_remove_net,
+	.plug		= hotplug_qmp_plug,
+	.unplug		= hotplug_qmp_unplug,
+	.set_link	= hotplug_qmp_set_link,
 	.memory		= memory,
 	.cpu		= cpu,
 	.iothread	= iothread,
@@ -428,10 +436,12 @@ void machine_qmp_disk_failed(struct machine_qmp *mq, uint32_t i,
 	static const char *const actions[] = {
 		[DISK_REPORT] = "report", [DISK_STOP] = "stop", [DISK_IGNORE] = "ignore",
 	};
-	const char *id = disk_id(machine_disk(mq->machine, i));
+	struct machine_disk disk;
+	const char *id;
 
-	if (!mq->server)
+	if (!mq->server || !hotplug_disk(mq->machine, i, &disk))
 		return;
+	id = disk.id;
 	qmp_server_event(mq->server, &qmp_event_block_io_error,
 			 json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s}", "device", id,
 				   "qom-path", id, "node-name", id, "operation",

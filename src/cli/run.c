@@ -11,6 +11,7 @@
 #include "control/qmp_command.h"
 #include "control/qmp_server.h"
 #include "detach.h"
+#include "hotplug_qmp.h"
 #include "loop/loop.h"
 #include "machine/machine.h"
 #include "machine/vm_config.h"
@@ -120,6 +121,13 @@ static void disk_failed(void *ctx, uint32_t disk, const struct disk_failure *fai
 	struct run *run = ctx;
 
 	machine_qmp_disk_failed(&run->qmp, disk, failure);
+}
+
+static void unplugged(void *ctx, const char *id, bool gone)
+{
+	struct run *run = ctx;
+
+	hotplug_qmp_unplugged(&run->qmp, id, gone);
 }
 
 static struct uart *port(void *ctx)
@@ -286,6 +294,7 @@ static int start(struct run *run, struct err *err)
 		.paused = run->vm.paused,
 		.happened = happened,
 		.disk_failed = disk_failed,
+		.unplugged = unplugged,
 		.ended = ended,
 		.ctx = run,
 	};

@@ -118,7 +118,8 @@ static void run_block(struct qmp_call *call)
 
 		if (!machine->ops->disk(machine->ctx, i, &disk))
 			break;
-		json_array_append_new(list, describe(&disk));
+		if (disk.device)
+			json_array_append_new(list, describe(&disk));
 	}
 	qmp_call_return(call, list);
 }
@@ -204,7 +205,7 @@ static json_t *describe_counters(const struct qmp_machine_disk *disk)
 	return object;
 }
 
-/* Each disk is one node, so query-nodes asks for no more than is told anyway. */
+/* Each disk is one node; without query-nodes only those are told that the guest has. */
 static json_t *describe_stats(const struct qmp_machine_disk *disk, bool by_node)
 {
 	return json_pack("{s:s*, s:s*, s:s, s:o}", "device", by_node ? NULL : disk->id,
@@ -223,7 +224,9 @@ static void run_blockstats(struct qmp_call *call)
 
 		if (!machine->ops->disk(machine->ctx, i, &disk))
 			break;
-		json_array_append_new(list, describe_stats(&disk, arguments->query_nodes));
+		if (disk.device || arguments->query_nodes)
+			json_array_append_new(list, describe_stats(&disk,
+							   arguments->query_nodes));
 	}
 	qmp_call_return(call, list);
 }

@@ -43,7 +43,8 @@ static json_t *describe(unsigned i, const struct qmp_machine_cpu *cpu)
 			 "thread-id", (json_int_t)cpu->smt_id, "target", qmp_target);
 }
 
-static void run_cpus(struct qmp_call *call)
+static void list_cpus(struct qmp_call *call,
+		      json_t *describe_one(unsigned i, const struct qmp_machine_cpu *cpu))
 {
 	const struct qmp_machine *machine = call->machine;
 	json_t *list = json_array();
@@ -53,9 +54,14 @@ static void run_cpus(struct qmp_call *call)
 
 		if (!machine->ops->cpu(machine->ctx, i, &cpu))
 			break;
-		json_array_append_new(list, describe(i, &cpu));
+		json_array_append_new(list, describe_one(i, &cpu));
 	}
 	qmp_call_return(call, list);
+}
+
+static void run_cpus(struct qmp_call *call)
+{
+	list_cpus(call, describe);
 }
 
 static const struct qmp_member slot_members[] = {
@@ -66,11 +72,22 @@ static const struct qmp_member slot_members[] = {
 };
 static const struct qmp_type slot_info = { .kind = QMP_OBJECT, QMP_MEMBERS(slot_members) };
 
-/* A vCPU is there from the start to the end; QEMU's machines of that kind fail too. */
+/* A vCPU is there from the start to the end: no slot is empty. */
+static json_t *describe_slot(unsigned i, const struct qmp_machine_cpu *cpu)
+{
+	json_t *whole = describe(i, cpu);
+	json_t *slot = json_pack("{s:s++, s:i, s:O, s:O}", "type", "host-", qmp_target, "-cpu",
+				 "vcpus-count", 1,
+				 "props", json_object_get(whole, "props"),
+				 "qom-path", json_object_get(whole, "qom-path"));
+
+	json_decref(whole);
+	return slot;
+}
+
 static void run_hotpluggable(struct qmp_call *call)
 {
-	qmp_call_fail(call, QMP_GENERIC_ERROR,
-		      "machine does not support hot-plugging CPUs");
+	list_cpus(call, describe_slot);
 }
 
 static const struct qmp_command commands[] = {

@@ -8,6 +8,7 @@
 #include "board_stats.h"
 #include "bus/bus.h"
 #include "cpu/vcpu.h"
+#include "devices/pci/pci.h"
 #include "devices/pci/pci_bus.h"
 #include "devices/virtio/virtio_blk.h"
 #include "devices/virtio/virtio_net.h"
@@ -18,8 +19,8 @@
 #include "memory/guest_mem.h"
 
 #include <errno.h>
+#include <linux/pci.h>
 #include <stdlib.h>
-#include <string.h>
 
 static void set_pin(struct irq *irq, bool level)
 {
@@ -66,91 +67,107 @@ static int open_vm(struct board *board, struct err *err)
 
 /* Devices. */
 
-/* dev is the board's from here on, whether it works or not. */
-static int add_function(struct board *board, struct virtio_dev *dev, struct err *err)
+/* Slots that devices may come to, besides those that hold one at the start. */
+#define NR_FREE_SLOTS	8
+
+static int new_virtio(struct board *board, const struct board_device *device,
+		      struct virtio_dev **ret_dev, struct err *err)
 {
+	const struct vm_config *vm = board->config.vm;
+
+	switch (device->kind) {
+	case BOARD_DISK:
+		return virtio_blk_new(ret_dev, device->disk, device->disk_config->serial,
+				      vm_config_queues(vm, device->disk_config), board->mem,
+				      err);
+	case BOARD_NET:
+		return virtio_net_new(ret_dev, device->netdev, device->mac, board->mem,
+				      device->loop, err);
+	default:
+		return virtio_rng_new(ret_dev, board->mem, device->loop, err);
+	}
+}
+
+static int add_function(struct board *board, struct board_device *device, int slot,
+			struct err *err)
+{
+	struct virtio_dev *dev;
 	struct virtio_pci *vp;
-	int r = virtio_pci_new(&vp, dev, kvm_vm_eventfds(board->vm), err);
+	int r = new_virtio(board, device, &dev, err);
 
 	if (r < 0)
 		return r;
-	r = pci_bus_add(board->pci, virtio_pci_function(vp), PCI_BUS_ANY_SLOT, err);
+	if (device->link_down)
+		virtio_net_set_link(dev, false);
+	r = virtio_pci_new(&vp, dev, kvm_vm_eventfds(board->vm), err);
+	if (r < 0)
+		return r;
+	r = pci_bus_add(board->pci, virtio_pci_function(vp), slot, err);
 	if (r < 0) {
 		virtio_pci_free(vp);
 		return r;
 	}
-	board->functions[board->nr_functions++] = vp;
+	device->slot = PCI_SLOT(virtio_pci_function(vp)->devfn);
+	board->functions[device->slot] = vp;
 	return 0;
 }
 
-static int add_disk(struct board *board, uint32_t i, struct err *err)
+static void remove_function(struct board *board, int slot)
 {
-	const struct board_config *c = &board->config;
-	struct virtio_dev *dev;
-	int r = virtio_blk_new(&dev, c->disks[i], c->vm->disk[i].serial,
-			       vm_config_queues(c->vm, i), board->mem, err);
+	struct virtio_pci *vp = board->functions[slot];
 
-	return r < 0 ? r : add_function(board, dev, err);
+	if (!vp)
+		return;
+	pci_bus_remove(board->pci, virtio_pci_function(vp));
+	virtio_pci_free(vp);
+	board->functions[slot] = NULL;
 }
 
-/*
- * A MAC that stays the same from run to run, so that the guest's network
- * configuration does: locally administered, from name and position (FNV-1a).
- */
-static void make_mac(const char *name, uint32_t i, uint8_t mac[6])
+/* By any function, such as the host bridge. */
+static bool slot_taken(const struct board *board, int slot)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-	for (; *name; name++)
-		hash = (hash ^ (uint8_t)*name) * UINT64_C(0x100000001b3);
-	hash += i;
-	mac[0] = 0x52;
-	mac[1] = 0x54;
-	mac[2] = (uint8_t)(hash >> 24);
-	mac[3] = (uint8_t)(hash >> 16);
-	mac[4] = (uint8_t)(hash >> 8);
-	mac[5] = (uint8_t)hash;
+	return pci_bus_read(board->pci, (uint8_t)PCI_DEVFN(slot, 0), PCI_VENDOR_ID, 4) !=
+	       UINT32_MAX;
 }
 
-static int add_net(struct board *board, uint32_t i, struct err *err)
+/* The first free slot among these, or -ENOSPC. */
+static int free_slot(const struct board *board, uint32_t slots)
 {
-	static const uint8_t none[6];
-	const struct board_config *c = &board->config;
-	struct virtio_dev *dev;
-	uint8_t mac[6];
-	int r;
-
-	memcpy(mac, c->vm->net[i].mac, 6);
-	if (!memcmp(mac, none, 6))
-		make_mac(c->vm->name, i, mac);
-	r = virtio_net_new(&dev, c->nets[i], mac, board->mem,
-			   c->loops[(c->vm->nr_disk + i) % c->vm->io_threads], err);
-	return r < 0 ? r : add_function(board, dev, err);
+	for (int slot = 0; slot < PCI_BUS_SLOTS; slot++)
+		if (slots & BIT32(slot) && !slot_taken(board, slot))
+			return slot;
+	return -ENOSPC;
 }
 
-static int add_rng(struct board *board, struct err *err)
+/* A slot that the guest knows to be one for hot plug costs it an exit at boot. */
+static uint32_t choose_hotplug_slots(const struct board *board)
 {
-	struct virtio_dev *dev;
-	int r = virtio_rng_new(&dev, board->mem, board->config.loops[0], err);
+	uint32_t slots = 0, left = UINT32_MAX;
 
-	return r < 0 ? r : add_function(board, dev, err);
+	for (const struct board_device *d = board->config.devices; d; d = d->next)
+		if (d->kind != BOARD_RNG)
+			slots |= BIT32(d->slot);
+	for (unsigned i = 0; i < NR_FREE_SLOTS; i++) {
+		int slot = free_slot(board, left);
+
+		if (slot < 0)
+			break;
+		slots |= BIT32(slot);
+		left &= ~BIT32(slot);
+	}
+	return slots;
 }
 
 static int add_functions(struct board *board, struct err *err)
 {
-	const struct vm_config *vm = board->config.vm;
 	int r = 0;
 
-	board->functions = calloc(vm->nr_disk + vm->nr_net + 1, sizeof(*board->functions));
-	if (!board->functions)
-		return err_sys(err, -ENOMEM, "cannot make the devices");
-	for (uint32_t i = 0; i < vm->nr_disk && !r; i++)
-		r = add_disk(board, i, err);
-	for (uint32_t i = 0; i < vm->nr_net && !r; i++)
-		r = add_net(board, i, err);
-	if (!r)
-		r = add_rng(board, err);
-	return r < 0 ? r : pci_bus_assign(board->pci, err);
+	for (struct board_device *d = board->config.devices; d && !r; d = d->next)
+		r = add_function(board, d, d->slot, err);
+	if (r < 0)
+		return r;
+	board->hotplug_slots = choose_hotplug_slots(board);
+	return pci_bus_assign(board->pci, err);
 }
 
 /* vCPUs. */
@@ -248,32 +265,98 @@ int board_start(struct board *board, bool paused, struct err *err)
 		if (r < 0)
 			return r;
 	}
+	board->paused = paused;
 	stop_time(board);
 	return 0;
 }
 
-/* vCPUs first: from there on nothing reaches a device but its loop. */
-void board_pause(struct board *board)
+static void park(struct board *board)
 {
 	for (uint32_t i = 0; i < board->nr_vcpus; i++)
 		vcpu_pause(board->vcpus[i]);
 	for (uint32_t i = 0; i < board->nr_vcpus; i++)
 		vcpu_await_pause(board->vcpus[i]);
+}
+
+static void unpark(struct board *board, uint64_t ticks)
+{
+	for (uint32_t i = 0; i < board->nr_vcpus; i++)
+		vcpu_resume(board->vcpus[i], ticks);
+}
+
+/* vCPUs first: from there on nothing reaches a device but its loop. */
+void board_pause(struct board *board)
+{
+	board->paused = true;
+	park(board);
 	stop_time(board);
-	for (uint32_t i = 0; i < board->nr_functions; i++)
-		virtio_pci_pause(board->functions[i]);
+	for (unsigned slot = 0; slot < PCI_BUS_SLOTS; slot++)
+		if (board->functions[slot])
+			virtio_pci_pause(board->functions[slot]);
 }
 
 void board_resume(struct board *board)
 {
 	uint64_t ticks = vcpu_ticks() - board->ticks;
 
-	for (uint32_t i = 0; i < board->nr_functions; i++)
-		virtio_pci_resume(board->functions[i]);
+	board->paused = false;
+	for (unsigned slot = 0; slot < PCI_BUS_SLOTS; slot++)
+		if (board->functions[slot])
+			virtio_pci_resume(board->functions[slot]);
 	if (board->clock_ns)
 		(void)kvm_vm_set_clock(board->vm, board->clock_ns);
-	for (uint32_t i = 0; i < board->nr_vcpus; i++)
-		vcpu_resume(board->vcpus[i], ticks);
+	unpark(board, ticks);
+}
+
+/* Hot plug. */
+
+static int choose_slot(const struct board *board, int slot, struct err *err)
+{
+	if (slot == PCI_BUS_ANY_SLOT) {
+		slot = free_slot(board, board->hotplug_slots);
+		if (slot < 0)
+			return err_set(err, slot, "no PCI slot is left for hot plug");
+	}
+	if (slot < 0 || slot >= PCI_BUS_SLOTS || !(board->hotplug_slots & BIT32(slot)))
+		return err_set(err, -EINVAL, "PCI slot %d is not one for hot plug", slot);
+	if (slot_taken(board, slot))
+		return err_set(err, -EBUSY, "PCI slot %d is taken", slot);
+	return slot;
+}
+
+int board_plug(struct board *board, struct board_device *device, struct err *err)
+{
+	int r, slot = choose_slot(board, device->slot, err);
+
+	if (slot < 0)
+		return slot;
+	r = add_function(board, device, slot, err);
+	if (!r)
+		board_arch_slot_filled(board, (unsigned)slot);
+	return r;
+}
+
+void board_ask_to_let_go(struct board *board, const struct board_device *device)
+{
+	board_arch_slot_wanted(board, (unsigned)device->slot);
+}
+
+/* A vCPU may be in one of its registers until all are parked. */
+void board_unplug(struct board *board, struct board_device *device)
+{
+	bool runs = !board->paused;
+
+	if (runs)
+		park(board);
+	remove_function(board, device->slot);
+	if (runs)
+		unpark(board, 0);
+}
+
+void board_update_link(struct board *board, const struct board_device *device)
+{
+	virtio_net_set_link(virtio_pci_device(board->functions[device->slot]),
+			    !device->link_down);
 }
 
 void board_nmi(struct board *board)
@@ -300,11 +383,8 @@ struct board *board_free(struct board *board)
 			  (unsigned long long)exits.pio, (unsigned long long)exits.mmio,
 			  (unsigned long long)(exits.signal + exits.other));
 	}
-	for (uint32_t i = 0; i < board->nr_functions; i++) {
-		pci_bus_remove(board->pci, virtio_pci_function(board->functions[i]));
-		virtio_pci_free(board->functions[i]);
-	}
-	free(board->functions);
+	for (int slot = 0; slot < PCI_BUS_SLOTS; slot++)
+		remove_function(board, slot);
 	board_stats_close(board);
 	board_arch_fini(board);
 	for (uint32_t i = 0; i < board->nr_vcpus; i++)

@@ -24,6 +24,7 @@ struct netdev;
 struct pci_bus;
 struct vcpu;
 struct vm_config;
+struct vm_disk_config;
 
 enum board_event {
 	BOARD_POWEROFF,		/* the guest switched itself off */
@@ -32,11 +33,28 @@ enum board_event {
 	BOARD_DIED,		/* a vCPU cannot go on */
 };
 
+enum board_device_kind {
+	BOARD_DISK,		/* disk, disk_config */
+	BOARD_NET,		/* netdev, mac, link_down */
+	BOARD_RNG,
+};
+
+/* A device for the PCI bus.  It outlives boards, as does the back end that it alone uses. */
+struct board_device {
+	struct board_device *next;
+	enum board_device_kind kind;
+	struct disk *disk;
+	const struct vm_disk_config *disk_config;
+	struct netdev *netdev;
+	struct loop *loop;		/* owns it; runs */
+	uint8_t mac[6];
+	bool link_down;
+	int slot;			/* PCI_BUS_ANY_SLOT until a board has placed it */
+};
+
 struct board_config {
 	const struct vm_config *vm;
-	struct loop **loops;		/* vm->io_threads of them, which own the devices; run */
-	struct disk **disks;		/* one for each of vm->disk */
-	struct netdev **nets;		/* one for each of vm->net */
+	struct board_device *devices;	/* those there from the start; may go meanwhile */
 	struct uart_backend console;
 
 	/*
@@ -45,6 +63,12 @@ struct board_config {
 	 */
 	void (*event)(void *ctx, enum board_event event, struct vcpu *vcpu,
 		      const char *why);
+
+	/*
+	 * The guest has let go of the device in a slot or, where it was asked to,
+	 * refuses.  Likewise, of any slot.
+	 */
+	void (*slot_changed)(void *ctx, unsigned slot, bool refused);
 	void *ctx;
 };
 
@@ -64,6 +88,21 @@ int board_start(struct board *board, bool paused, struct err *err);
  */
 void board_pause(struct board *board);
 void board_resume(struct board *board);
+
+/*
+ * Put a device into a slot for hot plug and tell the guest.  On failure device is
+ * as it was.  -ENOSPC when none is free.  Main.
+ */
+int board_plug(struct board *board, struct board_device *device, struct err *err);
+
+/* Ask the guest for the device that it sees in this slot.  Main. */
+void board_ask_to_let_go(struct board *board, const struct board_device *device);
+
+/* Take it away, whatever the guest says.  Main. */
+void board_unplug(struct board *board, struct board_device *device);
+
+/* device->link_down has changed.  Main. */
+void board_update_link(struct board *board, const struct board_device *device);
 
 /* To every vCPU.  Main. */
 void board_nmi(struct board *board);

@@ -8,6 +8,7 @@
 
 #include "board.h"
 #include "bus/irq.h"
+#include "devices/pci/pci_bus.h"
 #include "memory/ram.h"
 
 #include <stdint.h>
@@ -17,7 +18,6 @@ struct bus;
 struct guest_mem;
 struct kvm_stats;
 struct kvm_vm;
-struct pci_bus;
 struct pci_host;
 struct uart;
 struct vcpu;
@@ -41,9 +41,10 @@ struct board {
 	struct pci_host *host;
 	struct uart *uart;
 	struct board_arch *arch;
-	uint32_t nr_functions;
-	struct virtio_pci **functions;
+	struct virtio_pci *functions[PCI_BUS_SLOTS];	/* NULL: the slot is empty */
+	uint32_t hotplug_slots;		/* mask; known to the guest as such */
 	struct vcpu_host *host_cpu;
+	bool paused;
 	uint64_t clock_ns, ticks;	/* when it was paused */
 	uint32_t nr_vcpus;
 	struct vcpu **vcpus;
@@ -67,6 +68,11 @@ int board_arch_add_devices(struct board *board, struct err *err);
 int board_arch_boot(struct board *board, struct err *err);
 
 void board_arch_power_button(struct board *board);
+
+/* Tell the guest: a device has come, or should go.  Answers come by config.slot_changed(). */
+void board_arch_slot_filled(struct board *board, unsigned slot);
+void board_arch_slot_wanted(struct board *board, unsigned slot);
+
 void board_arch_fini(struct board *board);
 
 #endif

@@ -59,13 +59,17 @@ struct vcpu_exits board_stats_exits(const struct board *board, uint32_t vcpu)
 bool board_stats_queue(const struct board *board, unsigned i,
 		       struct machine_queue *ret_queue)
 {
-	for (uint32_t at = 0; at < board->nr_functions; at++) {
-		struct virtio_pci *vp = board->functions[at];
-		struct virtio_dev *dev = virtio_pci_device(vp);
+	for (unsigned slot = 0; slot < PCI_BUS_SLOTS; slot++) {
+		struct virtio_pci *vp = board->functions[slot];
+		struct virtio_dev *dev;
+
+		if (!vp)
+			continue;
+		dev = virtio_pci_device(vp);
 
 		if (i < dev->nr_queues) {
 			*ret_queue = (struct machine_queue){
-				.slot = virtio_pci_function(vp)->devfn >> 3,
+				.slot = slot,
 				.driver = dev->class->name,
 				.queue = i,
 				.counts = virtio_counts(dev, i),

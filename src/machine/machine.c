@@ -12,14 +12,13 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "block/disk.h"
 #include "board.h"
 #include "board_stats.h"
 #include "cpu/vcpu.h"
 #include "loop/loop.h"
 #include "machine/machine_stats.h"
 #include "machine/vm_config.h"
-#include "net/netdev.h"
+#include "machine_parts.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -31,34 +30,6 @@
 /* Instead of an enum board_event. */
 #define NO_EVENT	(-1)
 #define TAKEN		(-2)	/* what comes after it does not count */
-
-/* Of one disk: what has failed and was not told yet. */
-struct trouble {
-	struct machine *machine;
-	uint32_t disk;			/* of the configuration */
-	struct loop_task tell;
-	pthread_mutex_t lock;
-	struct disk_failure failure;	/* under lock: the last, or the last that stops */
-	int stopped_by;			/* main's: negative errno; 0 once the VM goes on */
-};
-
-struct machine {
-	struct machine_config config;
-	struct loop **loops;		/* config.vm->io_threads of them */
-	uint32_t nr_running;		/* loops that run */
-	struct disk **disks;
-	struct trouble *troubles;
-	struct netdev **nets;
-	struct board *board;
-	struct vm_action_config actions;
-	enum machine_state state;
-	bool ended;
-
-	atomic_int event;		/* enum board_event, NO_EVENT or TAKEN */
-	atomic_bool panicked;		/* which is no end yet */
-	struct loop_task on_event;
-	struct loop_timer timeout;	/* of the shutdown */
-};
 
 static void happened(struct machine *m, enum machine_event event, enum machine_cause cause)
 {
@@ -80,22 +51,22 @@ static void stop_in(struct machine *m, enum machine_state state)
 /* Disks that fail. */
 
 /* On the disk's loop. */
-static void disk_failed(void *ctx, const struct disk_failure *failure)
+void machine_parts_disk_failed(void *ctx, const struct disk_failure *failure)
 {
-	struct trouble *trouble = ctx;
-	struct disk_failure *untold = &trouble->failure;
+	struct machine_part *part = ctx;
+	struct disk_failure *untold = &part->failure;
 
-	pthread_mutex_lock(&trouble->lock);
+	pthread_mutex_lock(&part->lock);
 	if (!untold->error || untold->verdict != DISK_STOP || failure->verdict == DISK_STOP)
 		*untold = *failure;
-	pthread_mutex_unlock(&trouble->lock);
-	loop_post(trouble->machine->config.main, &trouble->tell);
+	pthread_mutex_unlock(&part->lock);
+	loop_post(part->machine->config.main, &part->tell);
 }
 
-static void say_trouble(const struct trouble *trouble, const struct disk_failure *failure)
+static void say_trouble(const struct machine_part *part, const struct disk_failure *failure)
 {
 	static struct log_limit limit;
-	const char *id = disk_id(trouble->machine->disks[trouble->disk]);
+	const char *id = part->id;
 	const char *what = failure->op == DISK_READ ? "read" : "write";
 	const char *why = strerror(-failure->error);
 
@@ -106,57 +77,28 @@ static void say_trouble(const struct trouble *trouble, const struct disk_failure
 		log_limited(&limit, LOG_WARN, "disk '%s': cannot %s: %s", id, what, why);
 }
 
-static void tell_trouble(struct loop_task *task)
+void machine_parts_tell_trouble(struct loop_task *task)
 {
-	struct trouble *trouble = container_of(task, struct trouble, tell);
-	struct machine *m = trouble->machine;
+	struct machine_part *part = container_of(task, struct machine_part, tell);
+	struct machine *m = part->machine;
 	struct disk_failure failure;
 
-	pthread_mutex_lock(&trouble->lock);
-	failure = trouble->failure;
-	trouble->failure = (struct disk_failure){ 0 };
-	pthread_mutex_unlock(&trouble->lock);
+	pthread_mutex_lock(&part->lock);
+	failure = part->failure;
+	part->failure = (struct disk_failure){ 0 };
+	pthread_mutex_unlock(&part->lock);
 	if (m->ended || !failure.error)
 		return;
-	say_trouble(trouble, &failure);
-	m->config.disk_failed(m->config.ctx, trouble->disk, &failure);
+	say_trouble(part, &failure);
+	m->config.disk_failed(m->config.ctx, machine_part_index(m, part), &failure);
 	if (failure.verdict == DISK_STOP) {
-		trouble->stopped_by = failure.error;
+		part->stopped_by = failure.error;
 		if (m->state == MACHINE_RUNNING)
 			stop_in(m, MACHINE_IO_ERROR);
 	}
 }
 
-static int make_troubles(struct machine *m, struct err *err)
-{
-	m->troubles = calloc(m->config.vm->nr_disk + 1, sizeof(*m->troubles));
-	if (!m->troubles)
-		return err_sys(err, -ENOMEM, "cannot make the disks");
-	for (uint32_t i = 0; i < m->config.vm->nr_disk; i++) {
-		struct trouble *trouble = &m->troubles[i];
-
-		*trouble = (struct trouble){ .machine = m, .disk = i };
-		trouble->tell.run = tell_trouble;
-		pthread_mutex_init(&trouble->lock, NULL);
-	}
-	return 0;
-}
-
-static void free_troubles(struct machine *m)
-{
-	for (uint32_t i = 0; m->troubles && i < m->config.vm->nr_disk; i++) {
-		loop_cancel(m->config.main, &m->troubles[i].tell);
-		pthread_mutex_destroy(&m->troubles[i].lock);
-	}
-	free(m->troubles);
-}
-
-/* I/O threads.  Disks and cards are dealt out in turn. */
-
-static struct loop *loop_for(const struct machine *m, uint32_t i)
-{
-	return m->loops[i % m->config.vm->io_threads];
-}
+/* I/O threads. */
 
 static int make_loops(struct machine *m, struct err *err)
 {
@@ -195,80 +137,6 @@ static void free_loops(struct machine *m)
 	free(m->loops);
 }
 
-/* Back ends. */
-
-static int open_disks(struct machine *m, struct err *err)
-{
-	const struct vm_config *vm = m->config.vm;
-
-	m->disks = calloc(vm->nr_disk + 1, sizeof(*m->disks));
-	if (!m->disks)
-		return err_sys(err, -ENOMEM, "cannot make the disks");
-	for (uint32_t i = 0; i < vm->nr_disk; i++) {
-		const struct vm_disk_config *d = &vm->disk[i];
-		char id[24];
-		struct disk_config config = {
-			.id = d->id,
-			.path = d->path,
-			.format = d->format,
-			.read_only = d->readonly,
-			.backing = d->backing,
-			.cache_len = d->l2_cache,
-			.cache = (enum disk_cache)d->cache,
-			.block_size = (uint32_t)d->block_size,
-			.read_error = (enum disk_on_error)d->read_error,
-			.write_error = (enum disk_on_error)d->write_error,
-			.failed = disk_failed,
-			.ctx = &m->troubles[i],
-		};
-		int r;
-
-		snprintf(id, sizeof(id), "disk%u", i);
-		if (!config.id)
-			config.id = id;
-		r = disk_open(&m->disks[i], &config, loop_for(m, i), err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int open_nets(struct machine *m, struct err *err)
-{
-	const struct vm_config *vm = m->config.vm;
-
-	m->nets = calloc(vm->nr_net + 1, sizeof(*m->nets));
-	if (!m->nets)
-		return err_sys(err, -ENOMEM, "cannot make the network cards");
-	for (uint32_t i = 0; i < vm->nr_net; i++) {
-		const struct vm_net_config *n = &vm->net[i];
-		char id[24];
-		int r;
-
-		snprintf(id, sizeof(id), "net%u", i);
-		r = n->tap ? netdev_open_tap(&m->nets[i], n->id ? n->id : id, n->tap, err) :
-			     netdev_open_fd(&m->nets[i], n->id ? n->id : id, (int)n->fd, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static void close_back_ends(struct machine *m)
-{
-	for (struct disk **d = m->disks; d && *d; d++) {
-		struct err err = { 0 };
-
-		disk_close(*d, &err);
-		if (err.code)
-			log_error("%s", err.text);
-	}
-	for (struct netdev **n = m->nets; n && *n; n++)
-		netdev_close(*n);
-	free(m->disks);
-	free(m->nets);
-}
-
 /* Events of the board. */
 
 static void board_event(void *ctx, enum board_event event, struct vcpu *vcpu,
@@ -292,11 +160,10 @@ static int new_board(struct machine *m, struct err *err)
 {
 	const struct board_config config = {
 		.vm = m->config.vm,
-		.loops = m->loops,
-		.disks = m->disks,
-		.nets = m->nets,
+		.devices = machine_parts_devices(m),
 		.console = m->config.console,
 		.event = board_event,
+		.slot_changed = machine_parts_slot_changed,
 		.ctx = m,
 	};
 
@@ -322,6 +189,7 @@ static void reset(struct machine *m, enum machine_cause cause)
 
 	log_info("reset");
 	m->board = board_free(m->board);
+	machine_parts_settle(m);
 	if (new_board(m, &err) < 0 ||
 	    board_start(m->board, m->state != MACHINE_RUNNING, &err) < 0) {
 		log_error("cannot start again after a reset: %s", err.text);
@@ -454,8 +322,8 @@ int machine_resume(struct machine *m, struct err *err)
 			       "(system_reset) makes it run again");
 	if (m->ended || m->state == MACHINE_RUNNING)
 		return 0;
-	for (uint32_t i = 0; i < m->config.vm->nr_disk; i++)
-		m->troubles[i].stopped_by = 0;
+	for (struct machine_part *part = m->parts; part; part = part->next)
+		part->stopped_by = 0;
 	board_resume(m->board);
 	m->state = MACHINE_RUNNING;
 	happened(m, MACHINE_RESUME, MACHINE_CAUSE_HOST_UI);
@@ -509,11 +377,6 @@ struct pci_bus *machine_pci(struct machine *m)
 	return m->board ? board_pci(m->board) : NULL;
 }
 
-const struct disk *machine_disk(const struct machine *m, uint32_t i)
-{
-	return i < m->config.vm->nr_disk ? m->disks[i] : NULL;
-}
-
 /* A machine that has ended has nothing to count. */
 static int gone(struct err *err)
 {
@@ -545,7 +408,7 @@ int machine_stats_ram(const struct machine *m, struct ram_use *ret_guest,
 
 int machine_disk_error(const struct machine *m, uint32_t i)
 {
-	return m->troubles[i].stopped_by;
+	return machine_part_disk(m, i)->stopped_by;
 }
 
 struct resize {
@@ -564,7 +427,8 @@ static void call_resize(void *ctx)
 
 int machine_resize_disk(struct machine *m, uint32_t i, uint64_t size, struct err *err)
 {
-	struct resize resize = { .disk = m->disks[i], .size = size, .err = err };
+	struct machine_part *part = machine_part_disk(m, i);
+	struct resize resize = { .disk = part->device.disk, .size = size, .err = err };
 
 	loop_call(disk_loop(resize.disk), call_resize, &resize);
 	return resize.result;
@@ -587,16 +451,13 @@ int machine_new(struct machine **ret_machine, const struct machine_config *confi
 		return err_sys(err, -ENOMEM, "cannot make a machine");
 	m->config = *config;
 	m->on_event.run = on_event;
+	m->on_slots.run = machine_parts_look_at_slots;
 	m->timeout.fired = timed_out;
 	m->actions = config->vm->action;
 	m->state = config->paused ? MACHINE_PRELAUNCH : MACHINE_RUNNING;
 	r = make_loops(m, err);
 	if (!r)
-		r = make_troubles(m, err);
-	if (!r)
-		r = open_disks(m, err);
-	if (!r)
-		r = open_nets(m, err);
+		r = machine_parts_open(m, err);
 	if (!r)
 		r = start_loops(m, err);
 	if (!r)
@@ -615,11 +476,11 @@ struct machine *machine_free(struct machine *m)
 		return NULL;
 	board_free(m->board);
 	loop_cancel(m->config.main, &m->on_event);
+	loop_cancel(m->config.main, &m->on_slots);
 	loop_timer_clear(m->config.main, &m->timeout);
 	for (uint32_t i = 0; i < m->nr_running; i++)
 		loop_stop(m->loops[i]);
-	free_troubles(m);
-	close_back_ends(m);
+	machine_parts_close(m);
 	free_loops(m);
 	free(m);
 	return NULL;

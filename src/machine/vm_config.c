@@ -237,10 +237,8 @@ static int check_pair(const struct vm_net_config *a, unsigned i,
 	return 0;
 }
 
-uint32_t vm_config_queues(const struct vm_config *config, uint32_t i)
+uint32_t vm_config_queues(const struct vm_config *config, const struct vm_disk_config *disk)
 {
-	const struct vm_disk_config *disk = &config->disk[i];
-
 	if (option_given(&disk_options, disk, &disk->queues))
 		return disk->queues;
 	return config->cpus < QUEUES_BY_DEFAULT_MAX ? config->cpus : QUEUES_BY_DEFAULT_MAX;

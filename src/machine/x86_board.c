@@ -12,6 +12,7 @@
 #include "boot/x86_layout.h"
 #include "bus/bus.h"
 #include "cpu/vcpu.h"
+#include "devices/acpi_hotplug.h"
 #include "devices/acpi_power.h"
 #include "devices/i8042.h"
 #include "devices/pci/pci_bus.h"
@@ -30,6 +31,7 @@ struct board_arch {
 	struct rtc *rtc;
 	struct pvpanic *pvpanic;
 	struct acpi_power *power;
+	struct acpi_hotplug *hotplug;
 	struct pci_window mmio64;
 };
 
@@ -44,6 +46,16 @@ _Static_assert(X86_ACPI_EVENTS == ACPI_POWER_EVENTS, "ACPI registers");
 _Static_assert(X86_ACPI_S5_TYPE == ACPI_POWER_S5_TYPE, "ACPI registers");
 _Static_assert(X86_ACPI_RESET_VALUE == ACPI_POWER_RESET_VALUE, "ACPI registers");
 _Static_assert(X86_ACPI_EVENT_POWER == ACPI_POWER_EVENT_BUTTON, "ACPI registers");
+
+_Static_assert(X86_HOTPLUG_COME == ACPI_HOTPLUG_COME, "hot plug registers");
+_Static_assert(X86_HOTPLUG_GO == ACPI_HOTPLUG_GO, "hot plug registers");
+_Static_assert(X86_HOTPLUG_EJECT == ACPI_HOTPLUG_EJECT, "hot plug registers");
+_Static_assert(X86_HOTPLUG_STATUS == ACPI_HOTPLUG_STATUS, "hot plug registers");
+_Static_assert(X86_HOTPLUG_REGS == ACPI_HOTPLUG_REGS, "hot plug registers");
+_Static_assert(X86_HOTPLUG_DEVICE_CHECK == ACPI_HOTPLUG_DEVICE_CHECK, "hot plug events");
+_Static_assert(X86_HOTPLUG_EJECT_REQUEST == ACPI_HOTPLUG_EJECT_REQUEST, "hot plug events");
+_Static_assert(X86_HOTPLUG_EVENT_SHIFT == ACPI_HOTPLUG_EVENT_SHIFT, "hot plug status");
+_Static_assert(X86_HOTPLUG_STATUS_SHIFT == ACPI_HOTPLUG_STATUS_SHIFT, "hot plug status");
 
 int board_arch_map_ram(struct board *board, struct err *err)
 {
@@ -95,6 +107,20 @@ static void told(void *ctx, uint8_t events)
 		board->config.event(board->config.ctx, BOARD_PANICKED, NULL, NULL);
 }
 
+static void ejected(void *ctx, unsigned slot)
+{
+	struct board *board = ctx;
+
+	board->config.slot_changed(board->config.ctx, slot, false);
+}
+
+static void refused(void *ctx, unsigned slot)
+{
+	struct board *board = ctx;
+
+	board->config.slot_changed(board->config.ctx, slot, true);
+}
+
 static int add_region(struct bus *bus, struct bus_region *region, struct err *err)
 {
 	int r = bus_add(bus, region);
@@ -128,6 +154,13 @@ static int add_legacy(struct board *board, struct err *err)
 		.reset = reset,
 		.ctx = board,
 	};
+	const struct acpi_hotplug_config hotplug = {
+		.at = X86_PORT_HOTPLUG,
+		.irq = &arch->acpi.irq,
+		.ejected = ejected,
+		.refused = refused,
+		.ctx = board,
+	};
 	int r;
 
 	board->uart = uart_new(&uart);
@@ -135,7 +168,9 @@ static int add_legacy(struct board *board, struct err *err)
 	arch->i8042 = i8042_new(&i8042);
 	arch->pvpanic = pvpanic_new(&pvpanic);
 	arch->power = acpi_power_new(&power);
-	if (!board->uart || !arch->rtc || !arch->i8042 || !arch->pvpanic || !arch->power)
+	arch->hotplug = acpi_hotplug_new(&hotplug);
+	if (!board->uart || !arch->rtc || !arch->i8042 || !arch->pvpanic || !arch->power ||
+	    !arch->hotplug)
 		return err_sys(err, -ENOMEM, "cannot make the devices");
 	r = add_region(board->pio, uart_region(board->uart), err);
 	if (!r)
@@ -146,6 +181,8 @@ static int add_legacy(struct board *board, struct err *err)
 		r = add_region(board->pio, pvpanic_region(arch->pvpanic), err);
 	if (!r)
 		r = add_region(board->pio, acpi_power_region(arch->power), err);
+	if (!r)
+		r = add_region(board->pio, acpi_hotplug_region(arch->hotplug), err);
 	return r;
 }
 
@@ -196,6 +233,7 @@ int board_arch_boot(struct board *board, struct err *err)
 		.nr_cpus = vm->cpus,
 		.pci_mmio64_at = board->arch->mmio64.at,
 		.pci_mmio64_len = board->arch->mmio64.len,
+		.hotplug_slots = board->hotplug_slots,
 	};
 	struct boot_entry entry;
 	int r = boot_load(board->mem, &config, &entry, err);
@@ -208,6 +246,16 @@ void board_arch_power_button(struct board *board)
 	acpi_power_button(board->arch->power);
 }
 
+void board_arch_slot_filled(struct board *board, unsigned slot)
+{
+	acpi_hotplug_come(board->arch->hotplug, slot);
+}
+
+void board_arch_slot_wanted(struct board *board, unsigned slot)
+{
+	acpi_hotplug_go(board->arch->hotplug, slot);
+}
+
 void board_arch_fini(struct board *board)
 {
 	struct board_arch *arch = board->arch;
@@ -216,6 +264,7 @@ void board_arch_fini(struct board *board)
 	pci_bus_free(board->pci);
 	if (!arch)
 		return;
+	acpi_hotplug_free(arch->hotplug);
 	acpi_power_free(arch->power);
 	pvpanic_free(arch->pvpanic);
 	i8042_free(arch->i8042);

@@ -10,6 +10,7 @@
 #include "control/qmp_tables.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -133,6 +134,118 @@ static int resize_disk(void *ctx, unsigned i, uint64_t size, struct err *err)
 	if (size < 1 * GiB)
 		return err_set(err, -EINVAL, "shrinking would lose data");
 	fake->disk_sizes[i] = size;
+	return 0;
+}
+
+/* Hot plug.  A guest that is asked lets go at once, but for the device "stubborn". */
+
+static struct fake_part *find_part(struct fake_machine *fake, bool net, const char *id)
+{
+	for (unsigned i = 0; i < FAKE_PARTS_MAX; i++) {
+		struct fake_part *part = &fake->parts[i];
+
+		if (part->there && part->net == net && !strcmp(part->id, id))
+			return part;
+	}
+	return NULL;
+}
+
+static struct fake_part *find_device(struct fake_machine *fake, const char *device)
+{
+	for (unsigned i = 0; i < FAKE_PARTS_MAX; i++)
+		if (fake->parts[i].there && !strcmp(fake->parts[i].device, device))
+			return &fake->parts[i];
+	return NULL;
+}
+
+static int add_part(struct fake_machine *fake, bool net, const char *id, struct err *err)
+{
+	if (find_part(fake, net, id))
+		return err_set(err, -EEXIST, "there is '%s' already", id);
+	for (unsigned i = 0; i < FAKE_PARTS_MAX; i++) {
+		struct fake_part *part = &fake->parts[i];
+
+		if (part->there)
+			continue;
+		*part = (struct fake_part){ .there = true, .net = net };
+		snprintf(part->id, sizeof(part->id), "%s", id);
+		return 0;
+	}
+	return err_set(err, -ENOSPC, "the machine is full");
+}
+
+static int remove_part(struct fake_machine *fake, bool net, const char *id, struct err *err)
+{
+	struct fake_part *part = find_part(fake, net, id);
+
+	if (!part)
+		return err_set(err, -ENOENT, "there is no '%s'", id);
+	if (*part->device)
+		return err_set(err, -EBUSY, "'%s' is in use", id);
+	part->there = false;
+	return 0;
+}
+
+static int add_disk(void *ctx, const struct qmp_machine_new_disk *disk, struct err *err)
+{
+	if (access(disk->path, R_OK))
+		return err_sys(err, -errno, "cannot open '%s'", disk->path);
+	return add_part(ctx, false, disk->id, err);
+}
+
+static int remove_disk(void *ctx, const char *id, struct err *err)
+{
+	return remove_part(ctx, false, id, err);
+}
+
+static int add_net(void *ctx, const struct qmp_machine_new_net *net, struct err *err)
+{
+	if (net->fd)
+		return err_set(err, -ENOTSUP, "a made-up tap has no descriptor");
+	return add_part(ctx, true, net->id, err);
+}
+
+static int remove_net(void *ctx, const char *id, struct err *err)
+{
+	return remove_part(ctx, true, id, err);
+}
+
+static int plug(void *ctx, const struct qmp_machine_new_device *device, struct err *err)
+{
+	struct fake_part *part = find_part(ctx, device->net, device->back_end);
+
+	if (find_device(ctx, device->id))
+		return err_set(err, -EEXIST, "there is '%s' already", device->id);
+	if (!part)
+		return err_set(err, -ENOENT, "there is no '%s'", device->back_end);
+	if (*part->device)
+		return err_set(err, -EBUSY, "'%s' is in use", part->id);
+	snprintf(part->device, sizeof(part->device), "%s", device->id);
+	return 0;
+}
+
+static int unplug(void *ctx, const char *id, struct err *err)
+{
+	struct fake_part *part = *id ? find_device(ctx, id) : NULL;
+	bool gone = strcmp(id, "stubborn");
+
+	if (!part)
+		return err_set(err, -ENOENT, "there is no '%s'", id);
+	tell(ctx, gone ? &qmp_event_device_deleted : &qmp_event_device_unplug_guest_error,
+	     json_pack("{s:s, s:o}", "device", id, "path",
+		       json_sprintf("/machine/peripheral/%s", id)));
+	if (gone)
+		*part->device = '\0';
+	return 0;
+}
+
+static int set_link(void *ctx, const char *name, bool up, struct err *err)
+{
+	struct fake_part *part = find_part(ctx, true, name);
+
+	if (!part)
+		return err_set(err, -ENOENT, "there is no '%s'", name);
+	part->link_down = !up;
 	return 0;
 }
 
@@ -262,6 +375,13 @@ static const struct qmp_machine_ops ops = {
 	.quit = do_quit,
 	.set_actions = set_actions,
 	.resize_disk = resize_disk,
+	.add_disk = add_disk,
+	.remove_disk = remove_disk,
+	.add_net = add_net,
+	.remove_net = remove_net,
+	.plug = plug,
+	.unplug = unplug,
+	.set_link = set_link,
 	.memory = get_memory,
 	.cpu = get_cpu,
 	.iothread = get_iothread,
@@ -403,5 +523,6 @@ static const struct qmp_table table = { QMP_COMMANDS(commands) };
 const struct qmp_table *const fake_machine_tables[] = {
 	&qmp_tables_basic, &qmp_tables_fds, &qmp_tables_status, &qmp_tables_power,
 	&qmp_tables_cpus, &qmp_tables_parts, &qmp_tables_block, &qmp_tables_block_change,
+	&qmp_tables_blockdev, &qmp_tables_netdev, &qmp_tables_device,
 	&qmp_tables_pci, &qmp_tables_stats, &qmp_tables_use, &qmp_tables_events, &table, NULL,
 };

@@ -19,6 +19,14 @@ struct held;
 struct qmp_event;
 struct qmp_table;
 
+#define FAKE_PARTS_MAX	4
+
+/* A disk or net that was added, and the device made of it. */
+struct fake_part {
+	bool there, net, link_down;
+	char id[32], device[32];	/* device: empty while there is none */
+};
+
 struct fake_machine {
 	struct qmp_machine machine;	/* for the server; its ctx is this struct */
 	struct loop *loop;		/* pausing takes a millisecond; NULL: no time */
@@ -37,6 +45,7 @@ struct fake_machine {
 	qmp_machine_done *done;
 	void *arg;
 	const struct qmp_machine_stat *stats;	/* last read */
+	struct fake_part parts[FAKE_PARTS_MAX];
 	struct held *held;		/* calls of x-hold */
 };
 

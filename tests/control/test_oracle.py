@@ -12,6 +12,7 @@ import os
 import random
 import re
 import sys
+import tempfile
 import unittest
 
 import qmp
@@ -110,10 +111,79 @@ BAD = [
     b'{"execute": "query-kvm"}\xff{"execute": "query-kvm"}',
 ]
 
+# FILE is a disk of 1 MiB.
+HOTPLUG = [
+    b'{"execute": "blockdev-add", "arguments": {"driver": "raw", "node-name": "a", '
+    b'"file": {"driver": "file", "filename": "FILE"}}}'
+    b'{"execute": "blockdev-add", "arguments": {"driver": "raw", "node-name": "a", '
+    b'"file": {"driver": "file", "filename": "FILE"}}}'
+    b'{"execute": "query-block"}{"execute": "query-blockstats"}'
+    b'{"execute": "blockdev-del", "arguments": {"node-name": "a"}}'
+    b'{"execute": "blockdev-del", "arguments": {"node-name": "a"}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "file", "node-name": "b", '
+    b'"filename": "FILE", "read-only": true, "cache": {"direct": false}}}'
+    b'{"execute": "blockdev-del", "arguments": {"node-name": "b"}}',
+    b'{"execute": "blockdev-add"}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "raw"}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "file", "node-name": "a"}}',
+    b'{"execute": "blockdev-add", "arguments": {"node-name": "a"}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "nope", "node-name": "a"}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": 3, "node-name": "a"}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "raw", "file": '
+    b'{"driver": "file", "filename": "FILE"}}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "raw", "node-name": "1 a", "file": '
+    b'{"driver": "file", "filename": "FILE"}}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "file", "node-name": "", '
+    b'"filename": "FILE"}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "file", "filename": "FILE", '
+    b'"node-name": "x1234567890123456789012345678901"}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "raw", "node-name": "a", '
+    b'"file": {"driver": "file"}}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "raw", "node-name": "a", '
+    b'"file": {"filename": "x"}}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "raw", "node-name": "a", '
+    b'"file": {"driver": "file", "filename": "FILE", "foo": 1}}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "file", "node-name": "a", "foo": 1, '
+    b'"filename": "FILE"}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "file", "node-name": "a", '
+    b'"cache": {"foo": 1}, "filename": "FILE"}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "file", "node-name": "a", '
+    b'"read-only": "x", "filename": "FILE"}}',
+    b'{"execute": "blockdev-add", "arguments": {"driver": "file", "node-name": "a", '
+    b'"filename": "/nonexistent/file"}}',
+    b'{"execute": "blockdev-del", "arguments": {"node-name": "zz"}}',
+    b'{"execute": "blockdev-del", "arguments": {"node-name": 1}}',
+    b'{"execute": "blockdev-del"}',
+    b'{"execute": "device_add"}',
+    b'{"execute": "device_add", "arguments": {"driver": "nope"}}',
+    b'{"execute": "device_add", "arguments": {"driver": "virtio-blk-pci", "id": "1 x", '
+    b'"drive": "a"}}',
+    b'{"execute": "device_add", "arguments": {"driver": "virtio-blk-pci", "id": "x", '
+    b'"drive": "a", "bus": "zz"}}',
+    b'{"execute": "device_del"}',
+    b'{"execute": "device_del", "arguments": {"id": 1}}',
+    b'{"execute": "device_del", "arguments": {"id": "zz"}}',
+    b'{"execute": "device_del", "arguments": {"id": "/machine/peripheral/zz"}}',
+    b'{"execute": "netdev_add"}',
+    b'{"execute": "netdev_add", "arguments": {"type": "tap"}}',
+    b'{"execute": "netdev_add", "arguments": {"type": "nope", "id": "x"}}',
+    b'{"execute": "netdev_add", "arguments": {"type": "tap", "id": "1 x", "ifname": "zz"}}',
+    b'{"execute": "netdev_add", "arguments": {"type": "tap", "id": "n", "ifname": 3}}',
+    b'{"execute": "netdev_add", "arguments": {"type": "tap", "id": "n", "foo": 3}}',
+    b'{"execute": "netdev_del"}',
+    b'{"execute": "netdev_del", "arguments": {"id": "zz"}}',
+    b'{"execute": "set_link", "arguments": {"name": "zz", "up": true}}',
+    b'{"execute": "set_link", "arguments": {"name": "zz", "up": 1}}',
+    b'{"execute": "set_link", "arguments": {"name": "zz"}}',
+    b'{"execute": "set_link", "arguments": {"up": true}}',
+]
+
 # What the texts of both may differ in, with the reason.
 SAME_ENOUGH = [
     ('JSON parse error, stray .*', 'stray: bytes other than ASCII are ? in ours'),
     ('JSON parse error, invalid escape sequence.*', 'escape: theirs has words for each'),
+    ("(Could not|cannot) open '[^']*': No such file or directory", 'a missing file: the verb'),
+    ("'nope' is not a valid device model name.*", 'a driver: ours says which there are'),
     ('JSON parse error, .* is not a valid Unicode character', 'escape: theirs has words for each'),
 ]
 
@@ -204,6 +274,13 @@ class OracleTest(unittest.TestCase):
         for conversation in SHAPES + GOOD + BAD:
             with self.subTest(conversation):
                 self.compare([conversation])
+
+    def test_hot_plug(self):
+        with tempfile.NamedTemporaryFile() as file:
+            file.truncate(1 << 20)
+            for conversation in HOTPLUG:
+                with self.subTest(conversation):
+                    self.compare([conversation.replace(b'FILE', file.name.encode())])
 
     def test_conversations_byte_by_byte(self):
         for conversation in GOOD + BAD:

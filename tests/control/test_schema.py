@@ -17,14 +17,22 @@ SERVER = sys.argv.pop(1)
 # Commands with arguments that they cannot do without, or that end things.
 ARGUMENTS = {
     'block_resize': {'device': 'disk0', 'size': 2 << 30},
+    'blockdev-add': {'driver': 'file', 'node-name': 'n', 'filename': '/dev/null'},
+    'blockdev-del': {'node-name': 'absent'},
     'closefd': {'fdname': 'absent'},
+    'device_add': {'driver': 'virtio-blk-pci', 'drive': 'absent'},
+    'device_del': {'id': 'absent'},
     'getfd': {'fdname': 'absent'},
+    'netdev_add': {'type': 'tap', 'id': 'n', 'ifname': 'tap0'},
+    'netdev_del': {'id': 'absent'},
     'query-stats': {'target': 'vcpu'},
+    'set_link': {'name': 'absent', 'up': True},
     'x-fill': {'len': 3},
 }
 FAIL = {
+    'blockdev-del': 'Failed to find', 'device_add': "can't find", 'device_del': 'not found',
+    'netdev_del': 'not found', 'set_link': 'not found',
     'closefd': 'not found', 'getfd': 'SCM_RIGHTS', 'qmp_capabilities': 'already complete',
-    'query-hotpluggable-cpus': 'hot-plugging',
 }
 JSON_TYPES = {'str': str, 'int': int, 'bool': bool, 'number': (int, float), 'any': object}
 WRONG = {'str': 7, 'int': 'x', 'bool': 'x', 'number': 'x'}

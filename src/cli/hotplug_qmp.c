@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hotplug_qmp.h"
+
+#include "block/disk.h"
+#include "control/qmp_event.h"
+#include "control/qmp_server.h"
+#include "machine/hotplug.h"
+#include "machine/vm_config.h"
+#include "machine_qmp.h"
+
+#include <jansson.h>
+#include <unistd.h>
+
+int hotplug_qmp_add_disk(void *ctx, const struct qmp_machine_new_disk *disk, struct err *err)
+{
+	const struct machine_qmp *mq = ctx;
+	enum disk_cache cached = disk->no_flush ? DISK_UNSAFE : DISK_WRITEBACK;
+	const struct vm_disk_config config = {
+		.id = (char *)disk->id,
+		.path = (char *)disk->path,
+		.format = (char *)disk->format,
+		.readonly = disk->read_only,
+		.cache = disk->direct ? DISK_DIRECT : cached,
+	};
+
+	return hotplug_add_disk(mq->machine, &config, err);
+}
+
+int hotplug_qmp_remove_disk(void *ctx, const char *id, struct err *err)
+{
+	const struct machine_qmp *mq = ctx;
+
+	return hotplug_remove_disk(mq->machine, id, err);
+}
+
+/* A descriptor that was taken from its client goes into the card, or is closed. */
+int hotplug_qmp_add_net(void *ctx, const struct qmp_machine_new_net *net, struct err *err)
+{
+	const struct machine_qmp *mq = ctx;
+	struct vm_net_config config = { .id = (char *)net->id, .tap = (char *)net->tap };
+	int r, fd = -1;
+
+	if (net->fd) {
+		fd = qmp_server_take_fd(mq->server, net->fd, err);
+		if (fd < 0)
+			return fd;
+		config.fd = (uint32_t)fd;
+	}
+	r = hotplug_add_net(mq->machine, &config, err);
+	if (r < 0 && fd >= 0)
+		close(fd);
+	return r;
+}
+
+int hotplug_qmp_remove_net(void *ctx, const char *id, struct err *err)
+{
+	const struct machine_qmp *mq = ctx;
+
+	return hotplug_remove_net(mq->machine, id, err);
+}
+
+int hotplug_qmp_plug(void *ctx, const struct qmp_machine_new_device *device, struct err *err)
+{
+	const struct machine_qmp *mq = ctx;
+	const struct machine_plug plug = {
+		.id = device->id,
+		.net = device->net,
+		.back_end = device->back_end,
+		.slot = device->slot < 0 ? MACHINE_ANY_SLOT : device->slot,
+		.serial = device->serial,
+		.mac = device->mac,
+	};
+
+	return hotplug_plug(mq->machine, &plug, err);
+}
+
+int hotplug_qmp_unplug(void *ctx, const char *id, struct err *err)
+{
+	const struct machine_qmp *mq = ctx;
+
+	return hotplug_unplug(mq->machine, id, err);
+}
+
+int hotplug_qmp_set_link(void *ctx, const char *name, bool up, struct err *err)
+{
+	const struct machine_qmp *mq = ctx;
+
+	return hotplug_set_link(mq->machine, name, up, err);
+}
+
+void hotplug_qmp_unplugged(struct machine_qmp *mq, const char *id, bool gone)
+{
+	const struct qmp_event *event = gone ? &qmp_event_device_deleted :
+				       &qmp_event_device_unplug_guest_error;
+
+	if (mq->server)
+		qmp_server_event(mq->server, event,
+				 json_pack("{s:s, s:o}", "device", id, "path",
+					   json_sprintf("/machine/peripheral/%s", id)));
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * qmp_netdev.c - taps are opened, for device_add to make cards of, and closed; and
+ * the cable of a card is pulled.
+ */
+#include "base/err.h"
+#include "config/option.h"
+#include "control/qmp_command.h"
+#include "control/qmp_machine.h"
+#include "qmp_identifier.h"
+#include "qmp_tables.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+/* Types that there are; the table then admits no other. */
+enum type { TYPE_TAP };
+
+static const char *const types[] = { [TYPE_TAP] = "tap", NULL };
+
+struct add_arguments {
+	struct option_given given;
+	char *id;
+	enum type type;
+	char *ifname;
+	char *fd;
+	char *script, *downscript;
+	bool vhost;
+};
+
+static const struct option add_rows[] = {
+	{ .key = "id", OPTION(struct add_arguments, id), .required = true },
+	{ .key = "type", OPTION_CHOICE(struct add_arguments, type, types), .required = true },
+	{ .key = "ifname", OPTION(struct add_arguments, ifname) },
+	{ .key = "fd", OPTION(struct add_arguments, fd) },
+	{ .key = "script", OPTION(struct add_arguments, script) },
+	{ .key = "downscript", OPTION(struct add_arguments, downscript) },
+	{ .key = "vhost", OPTION(struct add_arguments, vhost) },
+};
+static const struct option_object add_options = {
+	.name = "netdev", OPTION_OBJECT(struct add_arguments, add_rows),
+};
+
+static bool runs_script(const char *script)
+{
+	return script && *script && strcmp(script, "no");
+}
+
+static int check(const struct add_arguments *arguments, struct err *err)
+{
+	if (!qmp_identifier_valid(arguments->id))
+		return err_set(err, -EINVAL, "Parameter 'id' expects an identifier");
+	if (!arguments->ifname == !arguments->fd)
+		return err_set(err, -EINVAL, "a tap needs either 'ifname' or 'fd'");
+	if (runs_script(arguments->script) || runs_script(arguments->downscript))
+		return err_set(err, -ENOTSUP, "script and downscript can only be 'no': set the "
+			       "tap up before");
+	if (arguments->vhost)
+		return err_set(err, -ENOTSUP, "vhost can only be false so far");
+	return 0;
+}
+
+static int add(struct qmp_call *call, struct err *err)
+{
+	const struct add_arguments *arguments = call->arguments;
+	const struct qmp_machine_new_net net = {
+		.id = arguments->id,
+		.tap = arguments->ifname,
+		.fd = arguments->fd,
+	};
+	int r = check(arguments, err);
+
+	if (r < 0)
+		return r;
+	r = call->machine->ops->add_net(call->machine->ctx, &net, err);
+	if (r == -EEXIST)
+		return err_set(err, r, "Duplicate ID '%.64s'", net.id);
+	return r;
+}
+
+static void run_add(struct qmp_call *call)
+{
+	struct err err = { 0 };
+
+	if (add(call, &err) < 0)
+		qmp_call_fail(call, QMP_GENERIC_ERROR, "%s", err.text);
+	else
+		qmp_call_done(call);
+}
+
+static void over(struct qmp_call *call, int r, const char *name, const struct err *err)
+{
+	if (r == -ENOENT)
+		qmp_call_fail(call, QMP_DEVICE_NOT_FOUND, "Device '%.64s' not found", name);
+	else if (r < 0)
+		qmp_call_fail(call, QMP_GENERIC_ERROR, "%s", err->text);
+	else
+		qmp_call_done(call);
+}
+
+struct del_arguments {
+	struct option_given given;
+	char *id;
+};
+
+static const struct option del_rows[] = {
+	{ .key = "id", OPTION(struct del_arguments, id), .required = true },
+};
+static const struct option_object del_options = {
+	.name = "netdev", OPTION_OBJECT(struct del_arguments, del_rows),
+};
+
+static void run_del(struct qmp_call *call)
+{
+	const struct del_arguments *arguments = call->arguments;
+	struct err err = { 0 };
+
+	over(call, call->machine->ops->remove_net(call->machine->ctx, arguments->id, &err),
+	     arguments->id, &err);
+}
+
+struct link_arguments {
+	struct option_given given;
+	char *name;
+	bool up;
+};
+
+static const struct option link_rows[] = {
+	{ .key = "name", OPTION(struct link_arguments, name), .required = true },
+	{ .key = "up", OPTION(struct link_arguments, up), .required = true },
+};
+static const struct option_object link_options = {
+	.name = "link", OPTION_OBJECT(struct link_arguments, link_rows),
+};
+
+static void run_set_link(struct qmp_call *call)
+{
+	const struct link_arguments *arguments = call->arguments;
+	const struct qmp_machine *machine = call->machine;
+	struct err err = { 0 };
+
+	over(call, machine->ops->set_link(machine->ctx, arguments->name, arguments->up, &err),
+	     arguments->name, &err);
+}
+
+static const struct qmp_command commands[] = {
+	{ .name = "netdev_add", .arguments = &add_options, .run = run_add },
+	{ .name = "netdev_del", .arguments = &del_options, .run = run_del },
+	{ .name = "set_link", .arguments = &link_options, .run = run_set_link },
+};
+
+const struct qmp_table qmp_tables_netdev = { QMP_COMMANDS(commands) };

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * hotplug.c - devices are made of the machine's back ends, and go again.
+ *
+ * A device that was plugged in is there again after a reset, in the slot that it
+ * had.  What the guest says of slots comes on vCPU threads; it gathers in two
+ * masks that the main thread looks at.
+ */
+#include "machine/hotplug.h"
+
+#include "base/bits.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "devices/pci/pci_bus.h"
+#include "devices/virtio/virtio_blk.h"
+#include "machine_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* After this long without an answer, asking again may help. */
+#define ANSWER_NS	(5 * CLOCK_NS_PER_S)
+
+/* Devices. */
+
+static int check_mac(const struct machine *m, const uint8_t *mac, struct err *err)
+{
+	for (struct machine_part *part = m->parts; part; part = part->next)
+		if (part->device.kind == BOARD_NET && part->device_id &&
+		    !memcmp(part->device.mac, mac, 6))
+			return err_set(err, -EINVAL, "the device '%s' has the same mac",
+				       part->device_id);
+	return 0;
+}
+
+/* What plug says of the device; the part's own is changed last. */
+static int describe(struct machine *m, struct machine_part *part,
+		    const struct machine_plug *plug, struct err *err)
+{
+	uint8_t mac[6];
+	char *serial;
+	int r;
+
+	machine_parts_make_mac(m, plug->id, 0, mac);
+	if (plug->mac)
+		memcpy(mac, plug->mac, 6);
+	r = part->device.kind == BOARD_NET ? check_mac(m, mac, err) : 0;
+	if (r < 0)
+		return r;
+	if (plug->serial) {
+		if (strlen(plug->serial) > VIRTIO_BLK_SERIAL_MAX)
+			return err_set(err, -EINVAL, "serial '%s' is longer than %d bytes",
+				       plug->serial, VIRTIO_BLK_SERIAL_MAX);
+		serial = strdup(plug->serial);
+		if (!serial)
+			return err_sys(err, -ENOMEM, "device '%s'", plug->id);
+		free(part->disk.serial);
+		part->disk.serial = serial;
+	}
+	memcpy(part->device.mac, mac, 6);
+	part->device.slot = plug->slot;
+	return 0;
+}
+
+static int check_plug(struct machine *m, struct machine_part *part,
+		      const struct machine_plug *plug, struct err *err)
+{
+	if (m->ended)
+		return err_set(err, -ESHUTDOWN, "the VM has ended");
+	if (machine_part_of_device(m, plug->id))
+		return err_set(err, -EEXIST, "there is a device '%s' already", plug->id);
+	if (!part)
+		return err_set(err, -ENOENT, "there is no %s '%s'",
+			       plug->net ? "net" : "disk", plug->back_end);
+	if (part->device_id)
+		return err_set(err, -EBUSY, "%s '%s' is in use by the device '%s'",
+			       plug->net ? "net" : "disk", part->id, part->device_id);
+	return 0;
+}
+
+int hotplug_plug(struct machine *m, const struct machine_plug *plug, struct err *err)
+{
+	enum board_device_kind kind = plug->net ? BOARD_NET : BOARD_DISK;
+	struct machine_part *part = machine_part_find(m, kind, plug->back_end);
+	char *id;
+	int r = check_plug(m, part, plug, err);
+
+	if (!r)
+		r = describe(m, part, plug, err);
+	if (r < 0)
+		return r;
+	id = strdup(plug->id);
+	if (!id)
+		return err_sys(err, -ENOMEM, "device '%s'", plug->id);
+	r = board_plug(m->board, &part->device, err);
+	if (r < 0) {
+		free(id);
+		return r;
+	}
+	part->device_id = id;
+	return 0;
+}
+
+int hotplug_unplug(struct machine *m, const char *id, struct err *err)
+{
+	struct machine_part *part = machine_part_of_device(m, id);
+	uint64_t now = clock_ns();
+
+	if (!part)
+		return err_set(err, -ENOENT, "there is no device '%s'", id);
+	if (m->ended)
+		return err_set(err, -ESHUTDOWN, "the VM has ended");
+	if (part->asked_ns && now - part->asked_ns < ANSWER_NS)
+		return err_set(err, -EALREADY, "the guest has been asked to let go of '%s'", id);
+	part->asked_ns = now;
+	board_ask_to_let_go(m->board, &part->device);
+	return 0;
+}
+
+int hotplug_set_link(struct machine *m, const char *name, bool up, struct err *err)
+{
+	struct machine_part *part = machine_part_find(m, BOARD_NET, name);
+
+	if (!part)
+		part = machine_part_of_device(m, name);
+	if (!part || part->device.kind != BOARD_NET)
+		return err_set(err, -ENOENT, "there is no net '%s'", name);
+	part->device.link_down = !up;
+	if (part->device_id && !m->ended)
+		board_update_link(m->board, &part->device);
+	return 0;
+}
+
+/* From the guest. */
+
+void machine_parts_slot_changed(void *ctx, unsigned slot, bool refused)
+{
+	struct machine *m = ctx;
+
+	atomic_fetch_or(refused ? &m->refused : &m->ejected, BIT32(slot));
+	loop_post(m->config.main, &m->on_slots);
+}
+
+/* The board has it no more. */
+static void gone(struct machine *m, struct machine_part *part)
+{
+	char *id = part->device_id;
+
+	/* Said twice is said of this device, not of the next. */
+	atomic_fetch_and(&m->ejected, ~BIT32((unsigned)part->device.slot));
+	part->device_id = NULL;
+	part->asked_ns = 0;
+	if (part->given)
+		machine_part_remove(m, part);
+	m->config.unplugged(m->config.ctx, id, true);
+	free(id);
+}
+
+void machine_parts_look_at_slots(struct loop_task *task)
+{
+	struct machine *m = container_of(task, struct machine, on_slots);
+	uint32_t ejected = atomic_exchange(&m->ejected, 0);
+	uint32_t refused = atomic_exchange(&m->refused, 0);
+
+	for (unsigned slot = 0; slot < PCI_BUS_SLOTS && !m->ended; slot++) {
+		struct machine_part *part = machine_part_in_slot(m, slot);
+
+		if (part && ejected & BIT32(slot)) {
+			board_unplug(m->board, &part->device);
+			gone(m, part);
+		} else if (part && refused & BIT32(slot) && part->asked_ns) {
+			part->asked_ns = 0;
+			m->config.unplugged(m->config.ctx, part->device_id, false);
+		}
+	}
+}
+
+void machine_parts_settle(struct machine *m)
+{
+	uint32_t ejected = atomic_exchange(&m->ejected, 0);
+
+	m->refused = 0;
+	for (unsigned slot = 0; slot < PCI_BUS_SLOTS; slot++) {
+		struct machine_part *part = machine_part_in_slot(m, slot);
+
+		if (part && (part->asked_ns || ejected & BIT32(slot)))
+			gone(m, part);
+	}
+}

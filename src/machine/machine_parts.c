@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * machine_parts.c - the machine's back ends: open disks and taps.
+ *
+ * They outlive boards, and so does what is known of the devices made of them.
+ */
+#include "machine_parts.h"
+
+#include "base/err.h"
+#include "base/log.h"
+#include "block/disk.h"
+#include "devices/pci/pci_bus.h"
+#include "machine/hotplug.h"
+#include "net/netdev.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint8_t no_mac[6];
+
+/* The list. */
+
+static const char *word_for(enum board_device_kind kind)
+{
+	return kind == BOARD_NET ? "net" : "disk";
+}
+
+struct machine_part *machine_part_find(const struct machine *m, enum board_device_kind kind,
+				 const char *id)
+{
+	struct machine_part *part = m->parts;
+
+	while (part && (part->device.kind != kind || strcmp(part->id, id)))
+		part = part->next;
+	return part;
+}
+
+struct machine_part *machine_part_of_device(const struct machine *m, const char *id)
+{
+	struct machine_part *part = m->parts;
+
+	while (part && (!part->device_id || strcmp(part->device_id, id)))
+		part = part->next;
+	return part;
+}
+
+struct machine_part *machine_part_in_slot(const struct machine *m, unsigned slot)
+{
+	struct machine_part *part = m->parts;
+
+	while (part && (!part->device_id || part->device.slot != (int)slot))
+		part = part->next;
+	return part;
+}
+
+static void free_part(struct machine_part *part)
+{
+	struct err err = { 0 };
+
+	loop_cancel(part->machine->config.main, &part->tell);
+	pthread_mutex_destroy(&part->lock);
+	disk_close(part->device.disk, &err);
+	if (err.code)
+		log_error("%s", err.text);
+	netdev_close(part->device.netdev);
+	free(part->disk.path);
+	free(part->disk.format);
+	free(part->disk.serial);
+	free(part->device_id);
+	free(part->id);
+	free(part);
+}
+
+void machine_part_remove(struct machine *m, struct machine_part *part)
+{
+	struct machine_part **p = &m->parts;
+
+	while (*p != part)
+		p = &(*p)->next;
+	*p = part->next;
+	free_part(part);
+}
+
+/* At the end, where a board places it last. */
+static void append(struct machine *m, struct machine_part *part)
+{
+	struct machine_part **p = &m->parts;
+
+	while (*p)
+		p = &(*p)->next;
+	*p = part;
+}
+
+/* Disks and cards are dealt out in turn. */
+static struct loop *next_loop(const struct machine *m)
+{
+	uint32_t nr = 0;
+
+	for (const struct machine_part *part = m->parts; part; part = part->next)
+		nr++;
+	return m->loops[nr % m->config.vm->io_threads];
+}
+
+static int new_part(struct machine_part **ret_part, struct machine *m,
+		    enum board_device_kind kind, const char *id, struct err *err)
+{
+	struct machine_part *part;
+
+	if (machine_part_find(m, kind, id))
+		return err_set(err, -EEXIST, "%s '%s': there is one of that id already",
+			       word_for(kind), id);
+	part = calloc(1, sizeof(*part));
+	if (part)
+		part->id = strdup(id);
+	if (!part || !part->id) {
+		free(part);
+		return err_sys(err, -ENOMEM, "%s '%s'", word_for(kind), id);
+	}
+	part->machine = m;
+	part->tell.run = machine_parts_tell_trouble;
+	pthread_mutex_init(&part->lock, NULL);
+	part->device.kind = kind;
+	part->device.loop = next_loop(m);
+	part->device.slot = PCI_BUS_ANY_SLOT;
+	*ret_part = part;
+	return 0;
+}
+
+/* Back ends. */
+
+static bool copy_text(char **ret_copy, const char *text)
+{
+	*ret_copy = text ? strdup(text) : NULL;
+	return !text == !*ret_copy;
+}
+
+static int copy_config(struct machine_part *part, const struct vm_disk_config *config)
+{
+	bool copied;
+
+	part->disk = *config;
+	part->disk.id = part->id;
+	copied = copy_text(&part->disk.path, config->path);
+	copied &= copy_text(&part->disk.format, config->format);
+	copied &= copy_text(&part->disk.serial, config->serial);
+	part->device.disk_config = &part->disk;
+	return copied ? 0 : -ENOMEM;
+}
+
+static int add_disk(struct machine *m, const char *id, const struct vm_disk_config *config,
+		    struct machine_part **ret_part, struct err *err)
+{
+	struct machine_part *part;
+	struct disk_config disk;
+	int r = new_part(&part, m, BOARD_DISK, id, err);
+
+	if (r < 0)
+		return r;
+	disk = (struct disk_config){
+		.id = id,
+		.path = config->path,
+		.format = config->format,
+		.read_only = config->readonly,
+		.backing = config->backing,
+		.cache_len = config->l2_cache,
+		.cache = (enum disk_cache)config->cache,
+		.block_size = (uint32_t)config->block_size,
+		.read_error = (enum disk_on_error)config->read_error,
+		.write_error = (enum disk_on_error)config->write_error,
+		.failed = machine_parts_disk_failed,
+		.ctx = part,
+	};
+	r = copy_config(part, config);
+	if (r < 0)
+		err_sys(err, r, "disk '%s'", id);
+	else
+		r = disk_open(&part->device.disk, &disk, part->device.loop, err);
+	if (r < 0) {
+		free_part(part);
+		return r;
+	}
+	append(m, part);
+	*ret_part = part;
+	return 0;
+}
+
+static int add_net(struct machine *m, const char *id, const struct vm_net_config *config,
+		   struct machine_part **ret_part, struct err *err)
+{
+	struct machine_part *part;
+	int r = new_part(&part, m, BOARD_NET, id, err);
+
+	if (r < 0)
+		return r;
+	r = config->tap ? netdev_open_tap(&part->device.netdev, id, config->tap, err) :
+			  netdev_open_fd(&part->device.netdev, id, (int)config->fd, err);
+	if (r < 0) {
+		free_part(part);
+		return r;
+	}
+	memcpy(part->device.mac, config->mac, 6);
+	append(m, part);
+	*ret_part = part;
+	return 0;
+}
+
+int hotplug_add_disk(struct machine *m, const struct vm_disk_config *config, struct err *err)
+{
+	struct machine_part *part;
+
+	return add_disk(m, config->id, config, &part, err);
+}
+
+int hotplug_add_net(struct machine *m, const struct vm_net_config *config, struct err *err)
+{
+	struct machine_part *part;
+
+	return add_net(m, config->id, config, &part, err);
+}
+
+static int remove_back_end(struct machine *m, enum board_device_kind kind, const char *id,
+			   struct err *err)
+{
+	struct machine_part *part = machine_part_find(m, kind, id);
+
+	if (!part)
+		return err_set(err, -ENOENT, "there is no %s '%s'", word_for(kind), id);
+	if (part->device_id)
+		return err_set(err, -EBUSY, "%s '%s' is in use by the device '%s': remove that "
+			       "first", word_for(kind), id, part->device_id);
+	machine_part_remove(m, part);
+	return 0;
+}
+
+int hotplug_remove_disk(struct machine *m, const char *id, struct err *err)
+{
+	return remove_back_end(m, BOARD_DISK, id, err);
+}
+
+int hotplug_remove_net(struct machine *m, const char *id, struct err *err)
+{
+	return remove_back_end(m, BOARD_NET, id, err);
+}
+
+/* FNV-1a. */
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+	for (; *text; text++)
+		hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+void machine_parts_make_mac(const struct machine *m, const char *id, uint32_t i, uint8_t mac[6])
+{
+	uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325), m->config.vm->name);
+
+	hash = hash_text(hash, id) + i;
+	mac[0] = 0x52;
+	mac[1] = 0x54;
+	mac[2] = (uint8_t)(hash >> 24);
+	mac[3] = (uint8_t)(hash >> 16);
+	mac[4] = (uint8_t)(hash >> 8);
+	mac[5] = (uint8_t)hash;
+}
+
+/* What the configuration names. */
+
+static int give_device(struct machine_part *part, struct err *err)
+{
+	part->given = true;
+	part->device_id = strdup(part->id);
+	return part->device_id ? 0 : err_sys(err, -ENOMEM, "cannot make the devices");
+}
+
+static int open_disks(struct machine *m, struct err *err)
+{
+	const struct vm_config *vm = m->config.vm;
+
+	for (uint32_t i = 0; i < vm->nr_disk; i++) {
+		struct machine_part *part;
+		char id[24];
+		int r;
+
+		snprintf(id, sizeof(id), "disk%u", i);
+		r = add_disk(m, vm->disk[i].id ? vm->disk[i].id : id, &vm->disk[i], &part, err);
+		if (!r)
+			r = give_device(part, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int open_nets(struct machine *m, struct err *err)
+{
+	const struct vm_config *vm = m->config.vm;
+
+	for (uint32_t i = 0; i < vm->nr_net; i++) {
+		struct machine_part *part;
+		char id[24];
+		int r;
+
+		snprintf(id, sizeof(id), "net%u", i);
+		r = add_net(m, vm->net[i].id ? vm->net[i].id : id, &vm->net[i], &part, err);
+		if (!r)
+			r = give_device(part, err);
+		if (r < 0)
+			return r;
+		if (!memcmp(part->device.mac, no_mac, 6))
+			machine_parts_make_mac(m, "", i, part->device.mac);
+	}
+	return 0;
+}
+
+int machine_parts_open(struct machine *m, struct err *err)
+{
+	int r = open_disks(m, err);
+
+	if (!r)
+		r = open_nets(m, err);
+	m->rng = (struct board_device){
+		.kind = BOARD_RNG,
+		.loop = m->loops[0],
+		.slot = PCI_BUS_ANY_SLOT,
+	};
+	return r;
+}
+
+void machine_parts_close(struct machine *m)
+{
+	while (m->parts)
+		machine_part_remove(m, m->parts);
+}
+
+struct board_device *machine_parts_devices(struct machine *m)
+{
+	struct board_device *first, **tail = &first;
+
+	for (struct machine_part *part = m->parts; part; part = part->next) {
+		if (!part->device_id)
+			continue;
+		*tail = &part->device;
+		tail = &part->device.next;
+	}
+	*tail = &m->rng;
+	return first;
+}
+
+/* Questions. */
+
+struct machine_part *machine_part_disk(const struct machine *m, uint32_t i)
+{
+	struct machine_part *part = m->parts;
+
+	while (part && (part->device.kind != BOARD_DISK || i-- > 0))
+		part = part->next;
+	return part;
+}
+
+uint32_t machine_part_index(const struct machine *m, const struct machine_part *part)
+{
+	uint32_t i = 0;
+
+	while (machine_part_disk(m, i) != part)
+		i++;
+	return i;
+}
+
+bool hotplug_disk(const struct machine *m, uint32_t i, struct machine_disk *ret_disk)
+{
+	const struct machine_part *part = machine_part_disk(m, i);
+
+	if (!part)
+		return false;
+	*ret_disk = (struct machine_disk){
+		.id = part->id,
+		.device = part->device_id,
+		.config = &part->disk,
+		.disk = part->device.disk,
+	};
+	return true;
+}
+
+const char *hotplug_device_id(const struct machine *m, unsigned slot)
+{
+	const struct machine_part *part = machine_part_in_slot(m, slot);
+
+	return part ? part->device_id : NULL;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine_parts.h - a machine from the inside, for the files that it is made of.
+ */
+#ifndef MACHINE_MACHINE_PARTS_H
+#define MACHINE_MACHINE_PARTS_H
+
+#include "block/disk.h"
+#include "board.h"
+#include "loop/loop.h"
+#include "machine/machine.h"
+#include "machine/vm_config.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* A back end and, while device_id is set, the device that is made of it. */
+struct machine_part {
+	struct machine_part *next;
+	struct board_device device;
+	char *id, *device_id;
+	bool given;			/* by the configuration: goes with its device */
+	uint64_t asked_ns;		/* when the guest was asked to let go; 0: it was not */
+	struct vm_disk_config disk;	/* of a disk; path, format and serial are our own */
+
+	/* Of a disk: what has failed and was not told yet. */
+	struct machine *machine;
+	struct loop_task tell;
+	pthread_mutex_t lock;
+	struct disk_failure failure;	/* under lock: the last, or the last that stops */
+	int stopped_by;			/* main's: negative errno; 0 once the VM goes on */
+};
+
+struct machine {
+	struct machine_config config;
+	struct loop **loops;		/* config.vm->io_threads of them */
+	uint32_t nr_running;		/* loops that run */
+	struct machine_part *parts;
+	struct board_device rng;
+	struct board *board;
+	struct vm_action_config actions;
+	enum machine_state state;
+	bool ended;
+
+	atomic_int event;		/* enum board_event, NO_EVENT or TAKEN */
+	atomic_bool panicked;		/* which is no end yet */
+	struct loop_task on_event;
+	struct loop_timer timeout;	/* of the shutdown */
+
+	_Atomic(uint32_t) ejected, refused;	/* masks of slots, by the guest */
+	struct loop_task on_slots;
+};
+
+/* NULL: there is none. */
+struct machine_part *machine_part_find(const struct machine *m, enum board_device_kind kind,
+				       const char *id);
+struct machine_part *machine_part_of_device(const struct machine *m, const char *device_id);
+struct machine_part *machine_part_in_slot(const struct machine *m, unsigned slot);
+
+/* Its number among the disks. */
+uint32_t machine_part_index(const struct machine *m, const struct machine_part *part);
+
+/* The i-th disk; NULL: there are fewer. */
+struct machine_part *machine_part_disk(const struct machine *m, uint32_t i);
+
+/* Of the disk that is ctx, on its loop, and what is made of it on the main thread. */
+void machine_parts_disk_failed(void *ctx, const struct disk_failure *failure);
+void machine_parts_tell_trouble(struct loop_task *task);
+
+/* Close and forget it; no board uses it. */
+void machine_part_remove(struct machine *m, struct machine_part *part);
+
+/*
+ * A MAC that stays the same from run to run, so that the guest's network
+ * configuration does: locally administered, from the VM's name and these two.
+ */
+void machine_parts_make_mac(const struct machine *m, const char *id, uint32_t i, uint8_t mac[6]);
+
+/* Open what the configuration names, with a device of each.  Main, like all here. */
+int machine_parts_open(struct machine *m, struct err *err);
+
+/* No board uses them any more. */
+void machine_parts_close(struct machine *m);
+
+/* All devices, for a board to be built of. */
+struct board_device *machine_parts_devices(struct machine *m);
+
+/* The board is gone: what the guest was asked to let go, it has. */
+void machine_parts_settle(struct machine *m);
+
+/* The board's word of slots, on vCPU threads, and what is made of it on the main thread. */
+void machine_parts_slot_changed(void *ctx, unsigned slot, bool refused);
+void machine_parts_look_at_slots(struct loop_task *task);
+
+#endif

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * hotplug.c - says which devices come and are to go, lets go of them, and checks
+ * that they answer in between and no longer.
+ *
+ * With refuse=1 on the command line it refuses first; with slots=MASK those have
+ * a device at the start.  It never ends by itself.
+ */
+#include "interrupt.h"
+#include "io.h"
+#include "payload.h"
+#include "pci.h"
+
+#define PIN		9
+#define VECTOR		0x29
+#define COME		0x610
+#define GO		0x614
+#define EJECT		0x618
+#define STATUS		0x61c
+
+#define EJECT_REQUEST	3
+#define DEVICE_BUSY	0x82
+
+#define BAR		0xc8000000
+#define NUM_QUEUES	0x12		/* in the BAR's common configuration */
+
+static bool refuses;
+
+static uint64_t bar_of(unsigned slot)
+{
+	return BAR + slot * UINT64_C(0x10000);
+}
+
+static bool there(unsigned slot)
+{
+	return read32(pci_at(slot, 0)) != PCI_ABSENT;
+}
+
+static void say(const char *what, unsigned slot)
+{
+	print(what);
+	print_number(slot);
+	print("\n");
+}
+
+static void come(unsigned slot)
+{
+	expect(there(slot), "a device that has come is there");
+	write32(pci_at(slot, PCI_BAR0), (uint32_t)bar_of(slot));
+	write16(pci_at(slot, PCI_COMMAND), PCI_COMMAND_MEMORY);
+	expect(read16(bar_of(slot) + NUM_QUEUES) - 1U < 8, "its registers answer");
+	say("COME ", slot);
+}
+
+static void go(unsigned slot)
+{
+	expect(there(slot), "a device that should go is there until it is let go");
+	if (refuses) {
+		refuses = false;
+		out32(STATUS, slot | EJECT_REQUEST << 8 | DEVICE_BUSY << 16);
+		say("REFUSED ", slot);
+		return;
+	}
+	out32(EJECT, slot);
+	while (there(slot))
+		;
+	expect_eq(read16(bar_of(slot) + NUM_QUEUES), 0xffff, "its registers are gone");
+	say("GONE ", slot);
+}
+
+static void each(uint32_t slots, void (*handle)(unsigned slot))
+{
+	for (unsigned slot = 0; slot < PCI_SLOTS; slot++)
+		if (slots & UINT32_C(1) << slot)
+			handle(slot);
+}
+
+void payload(void)
+{
+	refuses = cmdline_number("refuse");
+	interrupt_route_pin(PIN, VECTOR);
+	print("READY\n");
+	each((uint32_t)cmdline_number("slots"), come);
+	for (uint32_t times = 0;;) {
+		each(in32(COME), come);
+		each(in32(GO), go);
+		interrupt_wait(VECTOR, ++times);
+	}
+}
