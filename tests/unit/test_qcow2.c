@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "block/qcow2_check.h"
+#include "block/qcow2_create.h"
 #include "disk_fixture.h"
 
 #include <stdarg.h>
@@ -76,6 +77,82 @@ static uint8_t byte_at(uint64_t at)
 	ck_assert_int_eq(transfer(DISK_READ, at, bytes, sizeof(bytes)), 0);
 	return bytes[0];
 }
+
+/* Creating. */
+
+static int create(const char *name, const struct qcow2_create *what)
+{
+	int fd = open(in_folder(name), O_CREAT | O_EXCL | O_RDWR, 0644);
+	int r = qcow2_create(fd, in_folder(name), what, &err);
+
+	close(fd);
+	return r;
+}
+
+static const struct qcow2_create creations[] = {
+	{ .size = 1 * MiB },
+	{ .size = 0 },
+	{ .size = 3 * MiB + 512, .cluster_bits = 9 },
+	{ .size = 64 * MiB, .cluster_bits = 21, .lazy_refcounts = true },
+	{ .size = 3 * MiB + 512, .cluster_bits = 12, .preallocate = true },
+	{ .size = 8 * MiB, .cluster_bits = 9, .preallocate = true },
+	{ .size = 20 * MiB + 1024, .extended = true, .preallocate = true },
+	{ .size = 1 * TiB, .cluster_bits = 14, .extended = true },
+};
+
+START_TEST(created_image_is_sound_and_can_be_used)
+{
+	uint8_t bytes[512] = { 5 };
+	uint64_t size = creations[_i].size;
+
+	ck_assert_int_eq(create("a.qcow2", &creations[_i]), 0);
+	run("qemu-img check a.qcow2");
+	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
+	ck_assert_uint_eq(disk_size(disk), size);
+	ck_assert_int_eq(transfer(DISK_WRITE, size / 1024 * 512, bytes, size ? 512 : 0), 0);
+	disk = disk_close(disk, &err);
+
+	ck_assert_int_eq(err.code, 0);
+	run("qemu-img check a.qcow2");
+}
+END_TEST
+
+START_TEST(created_image_shows_its_backing_file)
+{
+	const struct qcow2_create what = {
+		.size = 1 * MiB, .cluster_bits = 12, .backing = "base.raw", .backing_format = "raw",
+	};
+
+	run("qemu-img create -f raw base.raw 1M && "
+	    "qemu-io -f raw -c 'write -P 3 0 1M' base.raw");
+	ck_assert_int_eq(create("a.qcow2", &what), 0);
+
+	run("qemu-io -r -c 'read -P 3 0 1M' a.qcow2 | grep -v failed");
+	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
+	ck_assert_uint_eq(byte_at(0), 3);
+}
+END_TEST
+
+static const struct {
+	struct qcow2_create what;
+	int code;
+	const char *says;
+} bad_creations[] = {
+	{ { .size = 1000 }, -EINVAL, "no multiple of 512" },
+	{ { .size = 1 * MiB, .cluster_bits = 8 }, -EINVAL, "512 to 2M" },
+	{ { .size = 1 * MiB, .cluster_bits = 22 }, -EINVAL, "512 to 2M" },
+	{ { .size = 1 * MiB, .cluster_bits = 12, .extended = true }, -EINVAL, "subclusters" },
+	{ { .size = 1 * TiB, .cluster_bits = 9 }, -EFBIG, "larger clusters" },
+	{ { .size = 1 * MiB, .backing = "b", .backing_format = "raw", .preallocate = true },
+	  -EINVAL, "hide its backing file" },
+};
+
+START_TEST(image_that_cannot_be_is_not_created)
+{
+	ck_assert_int_eq(create("a.qcow2", &bad_creations[_i].what), bad_creations[_i].code);
+	ck_assert_ptr_nonnull(strstr(err.text, bad_creations[_i].says));
+}
+END_TEST
 
 /* Headers. */
 
@@ -474,6 +551,11 @@ int main(void)
 	}
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, created_image_is_sound_and_can_be_used, 0,
+			    ARRAY_LEN(creations));
+	tcase_add_test(tc, created_image_shows_its_backing_file);
+	tcase_add_loop_test(tc, image_that_cannot_be_is_not_created, 0,
+			    ARRAY_LEN(bad_creations));
 	tcase_add_loop_test(tc, header_that_makes_no_sense_is_refused_and_left_alone, 0,
 			    ARRAY_LEN(bad_headers));
 	tcase_add_test(tc, unknown_feature_is_called_by_its_name);
