@@ -52,7 +52,7 @@ struct engine_ops {
 	void (*free)(struct engine *engine);
 };
 
-/* 0 or a negative errno. */
+/* 0 or a negative errno; -ENOMEM is our own want of memory. */
 int engine_uring_new(struct engine **ret_engine);
 int engine_threads_new(struct engine **ret_engine);
 

@@ -289,7 +289,8 @@ int engine_uring_new(struct engine **ret_engine)
 	r = make_ring(&uring->ring);
 	if (r < 0) {
 		free(uring);
-		return r;
+		/* Kernels before 5.12 count rings against the limit of locked memory. */
+		return r == -ENOMEM ? -ENOSYS : r;
 	}
 	*ret_engine = &uring->engine;
 	return 0;

@@ -462,7 +462,7 @@ int loop_new(struct loop **ret_loop, struct err *err)
 
 	/* Whatever io_uring is refused for: what stands in the way of both is told. */
 	r = engine_uring_new(&loop->engine);
-	if (r < 0)
+	if (r < 0 && r != -ENOMEM)
 		r = engine_threads_new(&loop->engine);
 	if (r < 0) {
 		err_sys(err, r, "cannot make an event loop (vmm doctor tells more)");
