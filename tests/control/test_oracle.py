@@ -182,7 +182,8 @@ HOTPLUG = [
 SAME_ENOUGH = [
     ('JSON parse error, stray .*', 'stray: bytes other than ASCII are ? in ours'),
     ('JSON parse error, invalid escape sequence.*', 'escape: theirs has words for each'),
-    ("(Could not|cannot) open '[^']*': No such file or directory", 'a missing file: the verb'),
+    ("(disk '[^']*': cannot|cannot|Could not) open '[^']*': No such file or directory",
+     'a missing file: the verb, and which disk'),
     ("'nope' is not a valid device model name.*", 'a driver: ours says which there are'),
     ('JSON parse error, .* is not a valid Unicode character', 'escape: theirs has words for each'),
 ]

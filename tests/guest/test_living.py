@@ -261,7 +261,7 @@ class Living(VmTest):
         self.assertRegex(text, r'\Aweb: running, in all\n')
         firsts = [line.split()[0] for line in text.splitlines()[1:]]
         self.assertEqual(firsts, ['THREAD', 'vcpu0', 'vcpu1', 'io0', 'monitor', 'DISK', 'root',
-                                  'QUEUE', '01.0', '02.0', 'MEMORY', 'guest', 'monitor'])
+                                  'QUEUE', '01.0', '01.1', '02.0', 'MEMORY', 'guest', 'monitor'])
         self.assertRegex(text, r'\nvcpu0 +\d+\.\d{3}s +[1-9]')
 
     def test_stats_as_json_is_what_was_asked(self):

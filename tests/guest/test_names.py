@@ -61,7 +61,7 @@ class Names(VmTest):
         run.kill(signal.SIGKILL)
         run.finish()
         self.assertEqual(sorted(os.listdir(os.path.join(self.runtime, 'vmm', 'web'))),
-                         ['lock', 'qmp'])
+                         ['console', 'lock', 'qmp'])
 
         self.begin('--name', 'web')
 
