@@ -90,8 +90,9 @@ class Living(VmTest):
 
         self.assert_done('pause', 'one', 'two')
 
-        one.read(0.3)
-        two.read(0.3)
+        for run in (one, two):
+            while run.read(0.3):
+                pass                # what was under way
         before = len(one.out), len(two.out)
         one.read(0.3)
         two.read(0.3)
