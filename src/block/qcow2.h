@@ -275,6 +275,9 @@ int qcow2_write_anew(struct qcow2_op *op, const struct qcow2_slice *slice,
 /* Give up what an entry refers to. */
 void qcow2_write_release(struct qcow2 *q, uint64_t entry, bool punch);
 
+/* qcow2_resize.c: only ever larger */
+int qcow2_resize(struct disk *disk, uint64_t size, struct err *err);
+
 /* qcow2_zero.c: discard and write zeros */
 int qcow2_zero_step(struct qcow2_op *op);
 

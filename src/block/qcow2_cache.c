@@ -12,6 +12,7 @@
 
 #include "base/bits.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -154,7 +155,9 @@ void qcow2_cache_drop(struct qcow2 *q, uint64_t at, uint64_t len)
 	for (uint64_t end = at + len; at < end; at += q->cache.slice_len) {
 		struct qcow2_slice *slice = qcow2_cache_find(q, at);
 
-		if (slice)
-			forget(slice);
+		if (!slice)
+			continue;
+		assert(!slice->loading && !slice->dirty && !slice->writing);
+		forget(slice);
 	}
 }

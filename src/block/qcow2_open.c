@@ -302,6 +302,10 @@ static void qcow2_close(struct disk *disk, struct err *err)
 		r = set_direct(q->file, false);
 		if (!r)
 			r = qcow2_writeback_all(q);
+		if (q->corrupt && q->header.version > 2) {
+			q->header.incompatible |= QCOW2_INCOMPATIBLE_CORRUPT;
+			qcow2_header_write_features(&q->header, q->file->fd);
+		}
 	}
 	if (r < 0)
 		err_sys(err, r, "what was written last cannot be saved");
@@ -317,5 +321,6 @@ const struct disk_format disk_format_qcow2 = {
 	.name = "qcow2",
 	.open = qcow2_open,
 	.close = qcow2_close,
+	.resize = qcow2_resize,
 	.submit = qcow2_submit,
 };

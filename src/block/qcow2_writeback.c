@@ -134,6 +134,15 @@ static void tables_synced(struct file_io *io, int res)
 
 /* Slices. */
 
+/* A table is written to where a table of its kind is known to be, or not at all. */
+static bool is_in_place(struct qcow2 *q, uint64_t at, enum qcow2_meta kind)
+{
+	if (qcow2_meta_kind(q, at) == kind)
+		return true;
+	q->corrupt = true;	/* closing marks it */
+	return false;
+}
+
 static void slice_written(struct file_io *io, int res)
 {
 	struct qcow2_slice *slice = container_of(io, struct qcow2_slice, io);
@@ -152,6 +161,10 @@ static void write_slices(struct qcow2 *q, enum qcow2_meta kind,
 
 		if (!slice->writing || slice->kind != kind)
 			continue;
+		if (!is_in_place(q, slice->at, kind)) {
+			note(&q->writeback, -EIO);
+			continue;
+		}
 		q->writeback.nr_pending++;
 		q->writeback.wrote = true;
 		slice->seg = (struct iovec){ shadow_of(slice), q->cache.slice_len };
@@ -306,6 +319,8 @@ static int put_slices(struct qcow2 *q, enum qcow2_meta kind)
 
 		if (!slice->dirty || slice->kind != kind)
 			continue;
+		if (!is_in_place(q, slice->at, kind))
+			return -EIO;
 		r = qcow2_bytes_write(q->file->fd, slice->bytes, q->cache.slice_len,
 				      slice->at);
 		slice->dirty = false;

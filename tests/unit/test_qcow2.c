@@ -485,6 +485,48 @@ START_TEST(writer_locks_the_files_behind_its_image_against_writers)
 }
 END_TEST
 
+/* Resizing. */
+
+START_TEST(image_grows_while_it_is_used)
+{
+	uint8_t bytes[512] = { 4 };
+
+	make_qcow2("a.qcow2", "");
+	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
+	ck_assert_int_eq(disk_resize(disk, 2 * GiB, &err), 0);
+	ck_assert_uint_eq(disk_size(disk), 2 * GiB);
+
+	ck_assert_int_eq(transfer(DISK_WRITE, 2 * GiB - 512, bytes, sizeof(bytes)), 0);
+	disk = disk_close(disk, &err);
+	run("qemu-img check a.qcow2 && qemu-io -r -c 'read -P 4 -s 0 -l 1 2147483136 512' a.qcow2");
+	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
+	ck_assert_uint_eq(disk_size(disk), 2 * GiB);
+	ck_assert_uint_eq(byte_at(2 * GiB - 512), 4);
+}
+END_TEST
+
+START_TEST(image_smaller_than_its_backing_file_does_not_grow)
+{
+	run("qemu-img create -f raw base.raw 2M");
+	make_qcow2("a.qcow2", "-b base.raw -F raw");
+	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
+
+	ck_assert_int_eq(disk_resize(disk, 2 * MiB, &err), -ENOTSUP);
+	ck_assert_ptr_nonnull(strstr(err.text, "would show"));
+}
+END_TEST
+
+START_TEST(image_whose_l1_table_is_full_does_not_grow)
+{
+	make_qcow2("a.qcow2", "-o cluster_size=512");
+	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
+
+	ck_assert_int_eq(disk_resize(disk, 1 * GiB, &err), -ENOTSUP);
+	ck_assert_ptr_nonnull(strstr(err.text, "has no room"));
+	ck_assert_uint_eq(disk_size(disk), 1 * MiB);
+}
+END_TEST
+
 /* Odds and ends. */
 
 START_TEST(autoclear_bits_are_cleared_by_a_writer_only)
@@ -577,6 +619,9 @@ int main(void)
 	tcase_add_test(tc, image_that_is_its_own_backing_file_is_refused);
 	tcase_add_test(tc, chain_that_is_too_long_is_refused);
 	tcase_add_test(tc, writer_locks_the_files_behind_its_image_against_writers);
+	tcase_add_test(tc, image_grows_while_it_is_used);
+	tcase_add_test(tc, image_smaller_than_its_backing_file_does_not_grow);
+	tcase_add_test(tc, image_whose_l1_table_is_full_does_not_grow);
 	tcase_add_test(tc, autoclear_bits_are_cleared_by_a_writer_only);
 	tcase_add_test(tc, image_works_with_direct_io);
 	tcase_add_test(tc, bad_compressed_data_are_an_error);
