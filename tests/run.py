@@ -24,7 +24,8 @@ STEP_SECONDS = 900
 # All fuzzers together, after their corpora were replayed; scripts/fuzz runs longer.
 FUZZ_SECONDS = 120
 
-SUITES = ('lint', 'unit', 'device', 'control', 'fault', 'fuzz', 'guest', 'lab', 'boot')
+SUITES = ('lint', 'unit', 'device', 'control', 'fault', 'block', 'fuzz', 'guest', 'lab',
+          'boot')
 
 # What a suite needs that is no package: it does nothing when that is there.
 PREPARE = {
@@ -48,10 +49,10 @@ CROWD = (('VMM_TEST_SECONDS', '60'),)
 
 # -Db_lundef: sanitizers leave symbols open in libraries.
 STEPS = (
-    Step('build', CC, (), ('lint', 'unit', 'device', 'control', 'fault', 'guest', 'lab',
-                          'boot'), quick=True),
+    Step('build', CC, (), ('lint', 'unit', 'device', 'control', 'fault', 'block', 'guest',
+                          'lab', 'boot'), quick=True),
     Step('build-asan', CC, ('-Db_sanitize=address,undefined', '-Db_lundef=false'),
-         ('unit', 'device', 'control', 'fault'), environment=CROWD),
+         ('unit', 'device', 'control', 'fault', 'block'), environment=CROWD),
     Step('build-tsan', CC, ('-Db_sanitize=thread', '-Db_lundef=false'),
          ('unit', 'device', 'control'), environment=CROWD),
     Step('build-clang', 'clang', ('-Db_sanitize=address,undefined', '-Db_lundef=false'),
