@@ -69,7 +69,7 @@ struct disk_failure {
 };
 
 struct disk_config {
-	const char *id;		/* name in messages */
+	const char *id;		/* name in messages; NULL: path will do */
 	const char *path;	/* regular file or block device */
 	const char *format;	/* NULL: by the ending of path, else raw */
 	bool read_only;

@@ -67,8 +67,8 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 	int r;
 
 	if (!disk)
-		return err_sys(err, -ENOMEM, "disk '%s'", config->id);
-	disk->id = strdup(config->id);
+		return err_sys(err, -ENOMEM, "cannot open '%s'", config->path);
+	disk->id = strdup(config->id ? config->id : config->path);
 	if (!disk->id) {
 		r = err_sys(err, -ENOMEM, "cannot open '%s'", config->path);
 		goto no_id;
@@ -95,7 +95,7 @@ no_file:
 	free(disk->id);
 no_id:
 	free(disk);
-	return config->overlay ? r : err_at(err, r, "disk '%s'", config->id);
+	return config->overlay || !config->id ? r : err_at(err, r, "disk '%s'", config->id);
 }
 
 struct disk *disk_close(struct disk *disk, struct err *err)

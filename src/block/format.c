@@ -64,21 +64,46 @@ static bool begins_like(const struct row *row, const char *head, size_t head_len
 	return false;
 }
 
-static int choose_by_word(const struct disk_format **ret_format,
-			  const struct disk_config *config, struct err *err)
+static int find_by_name(const struct disk_format **ret_format, const char *name,
+			const char *path, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (strcmp(rows[i].name, config->format))
+		if (strcmp(rows[i].name, name))
 			continue;
 		if (!rows[i].format)
 			return err_set(err, -ENOTSUP, "format %s is not supported: convert "
-				       "'%s' to raw with qemu-img", rows[i].name,
-				       config->path);
+				       "'%s' to raw with qemu-img", rows[i].name, path);
 		*ret_format = rows[i].format;
 		return 0;
 	}
-	return err_set(err, -EINVAL, "format '%s' is unknown; there "
-		       "are raw, qcow2 and vmdk", config->format);
+	return err_set(err, -EINVAL, "format '%s' is unknown; there are raw, qcow2 and "
+		       "vmdk", name);
+}
+
+static int find_by_ending(const struct disk_format **ret_format, const char *path,
+			  struct err *err)
+{
+	const struct disk_format *format = &disk_format_raw;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (!has_ending(&rows[i], path))
+			continue;
+		format = rows[i].format;
+		if (!format)
+			return err_set(err, -ENOTSUP, "'%s' is a %s image by its name, which "
+				       "is not supported: convert it to raw, or add "
+				       "format=raw if it is that", path, rows[i].name);
+	}
+	*ret_format = format;
+	return 0;
+}
+
+int disk_format_find(const struct disk_format **ret_format, const char *name,
+		     const char *path, struct err *err)
+{
+	if (name)
+		return find_by_name(ret_format, name, path, err);
+	return find_by_ending(ret_format, path, err);
 }
 
 /* Is what was taken for raw, without being called so, something else? */
@@ -99,37 +124,13 @@ static int doubt_raw(const struct disk_config *config, const struct file *file,
 	return 0;
 }
 
-static int choose_by_name(const struct disk_format **ret_format,
-			  const struct disk_config *config, const struct file *file,
-			  struct err *err)
-{
-	const struct disk_format *format = &disk_format_raw;
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (!has_ending(&rows[i], config->path))
-			continue;
-		format = rows[i].format;
-		if (!format)
-			return err_set(err, -ENOTSUP, "'%s' is a %s image by its name, which "
-				       "is not supported: convert it to raw, or add "
-				       "format=raw if it is that", config->path,
-				       rows[i].name);
-	}
-	if (format == &disk_format_raw) {
-		int r = doubt_raw(config, file, err);
-
-		if (r < 0)
-			return r;
-	}
-	*ret_format = format;
-	return 0;
-}
-
 int disk_format_choose(const struct disk_format **ret_format,
 		       const struct disk_config *config, const struct file *file,
 		       struct err *err)
 {
-	if (config->format)
-		return choose_by_word(ret_format, config, err);
-	return choose_by_name(ret_format, config, file, err);
+	int r = disk_format_find(ret_format, config->format, config->path, err);
+
+	if (!r && !config->format && *ret_format == &disk_format_raw)
+		r = doubt_raw(config, file, err);
+	return r;
 }

@@ -10,6 +10,9 @@
 #define BLOCK_FORMAT_H
 
 #include "block/disk.h"
+#include "block/disk_check.h"
+#include "block/disk_create.h"
+#include "block/disk_map.h"
 #include "block/file.h"
 
 #include <stdbool.h>
@@ -68,6 +71,24 @@ struct disk_format {
 	 * discard_unit is not 0.  Owner.
 	 */
 	void (*submit)(struct disk *disk, struct disk_request *request);
+
+	/*
+	 * Fill in all but at of the extent; len is how much of the disk there is.  As
+	 * disk_map().
+	 */
+	int (*map)(struct disk *disk, struct disk_extent *extent);
+
+	/* NULL, or as disk_create() and disk_create_resize(); the size has been judged. */
+	int (*create)(int fd, const char *path, const struct disk_create *create,
+		      struct err *err);
+	int (*set_size)(struct disk *disk, uint64_t size, struct err *err);
+
+	/* NULL, or as disk_check(), of a file that is open. */
+	int (*check)(struct disk_check *check, const struct file *file, const char *path,
+		     bool repair, struct err *err);
+
+	/* NULL, or as disk_map_facts(). */
+	void (*facts)(const struct disk *disk, disk_fact *fact, void *ctx);
 };
 
 extern const struct disk_format disk_format_qcow2, disk_format_raw, disk_format_vmdk;
@@ -79,5 +100,9 @@ void disk_format_done(struct disk_request *request, int res);
 int disk_format_choose(const struct disk_format **ret_format,
 		       const struct disk_config *config, const struct file *file,
 		       struct err *err);
+
+/* As that, of an image that is yet to be made; name may be NULL. */
+int disk_format_find(const struct disk_format **ret_format, const char *name,
+		     const char *path, struct err *err);
 
 #endif

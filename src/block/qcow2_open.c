@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "block/qcow2_bytes.h"
 #include "block/qcow2_check.h"
+#include "block/qcow2_tool.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -323,4 +324,9 @@ const struct disk_format disk_format_qcow2 = {
 	.close = qcow2_close,
 	.resize = qcow2_resize,
 	.submit = qcow2_submit,
+	.map = qcow2_tool_map,
+	.facts = qcow2_tool_facts,
+	.create = qcow2_tool_create,
+	.set_size = qcow2_tool_set_size,
+	.check = qcow2_tool_check,
 };

@@ -8,6 +8,7 @@
 #include "base/err.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #define SECTOR 512
 
@@ -57,9 +58,47 @@ static void raw_submit(struct disk *disk, struct disk_request *request)
 	file_submit(&disk->file, disk->loop, io);
 }
 
+/* What the file system does not tell is taken for data. */
+static int raw_map(struct disk *disk, struct disk_extent *extent)
+{
+	off_t at = (off_t)extent->at, data = lseek(disk->file.fd, at, SEEK_DATA), end;
+
+	if (data < 0 && errno == ENXIO)
+		return 0;
+	if (data > at) {
+		extent->len = min_u64(extent->len, (uint64_t)(data - at));
+		return 0;
+	}
+	extent->stored = DISK_STORED_DATA;
+	extent->host = extent->at;
+	end = data < 0 ? -1 : lseek(disk->file.fd, at, SEEK_HOLE);
+	if (end > at)
+		extent->len = min_u64(extent->len, (uint64_t)(end - at));
+	return 0;
+}
+
+static int raw_create(int fd, const char *path, const struct disk_create *create,
+		      struct err *err)
+{
+	if (ftruncate(fd, (off_t)create->size) < 0)
+		return err_sys(err, -errno, "cannot create '%s'", path);
+	return 0;
+}
+
+static int raw_set_size(struct disk *disk, uint64_t size, struct err *err)
+{
+	if (ftruncate(disk->file.fd, (off_t)size) < 0 || fsync(disk->file.fd) < 0)
+		return err_sys(err, -errno, "cannot resize '%s'", disk->id);
+	disk->file.size = size;
+	return 0;
+}
+
 const struct disk_format disk_format_raw = {
 	.name = "raw",
 	.open = raw_open,
 	.resize = raw_resize,
 	.submit = raw_submit,
+	.map = raw_map,
+	.create = raw_create,
+	.set_size = raw_set_size,
 };

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TABLES_MEMORY	(512 * KiB)	/* the tables of 8 GiB in grains of 64 KiB */
 #define GRAINS_MEMORY	(4 * MiB)
@@ -338,6 +339,59 @@ static int vmdk_open(struct disk *disk, const struct disk_config *config, struct
 	return r;
 }
 
+/* The table is read each time: for a tool it is in the page cache. */
+static int map_sparse(const struct vmdk_extent *x, uint64_t off, struct disk_extent *extent)
+{
+	uint64_t cover = table_cover(&x->sparse);
+	uint64_t at = (uint64_t)x->sparse.tables[off / cover] * VMDK_SECTOR;
+	uint8_t table[VMDK_TABLE_LEN];
+	struct vmdk_run run;
+	int r;
+
+	extent->len = min_u64(extent->len, cover - off % cover);
+	if (!at)
+		return 0;
+	if (pread(x->file->fd, table, sizeof(table), (off_t)at) != sizeof(table))
+		return -EIO;
+	r = vmdk_run_find(&run, x, table, off, extent->len);
+	if (r < 0)
+		return r;
+	extent->len = run.len;
+	if (run.zeros)
+		return 0;
+	extent->stored = run.packed ? DISK_STORED_COMPRESSED : DISK_STORED_DATA;
+	extent->host = run.packed ? 0 : run.at;
+	return 0;
+}
+
+static int vmdk_map(struct disk *disk, struct disk_extent *extent)
+{
+	const struct vmdk_extent *x = extent_at(disk->state, extent->at);
+	uint64_t off = extent->at - x->start;
+
+	extent->len = min_u64(extent->len, x->len - off);
+	if (x->kind == VMDK_EXTENT_SPARSE)
+		return map_sparse(x, off, extent);
+	if (x->kind == VMDK_EXTENT_FLAT) {
+		extent->stored = DISK_STORED_DATA;
+		extent->host = x->at + off;
+	}
+	return 0;
+}
+
+static void vmdk_facts(const struct disk *disk, disk_fact *fact, void *ctx)
+{
+	const struct vmdk *v = disk->state;
+	const struct vmdk_sparse *first = &v->extents[0].sparse;
+
+	fact(ctx, "type", vmdk_text_type_name(v->type), 0);
+	fact(ctx, "extents", NULL, v->nr_extents);
+	if (first->grain_len)
+		fact(ctx, "cluster-size", NULL, first->grain_len);
+	if (first->compressed)
+		fact(ctx, "compression", "zlib", 0);
+}
+
 static void vmdk_close(struct disk *disk, struct err *err)
 {
 	(void)err;
@@ -349,4 +403,6 @@ const struct disk_format disk_format_vmdk = {
 	.open = vmdk_open,
 	.close = vmdk_close,
 	.submit = vmdk_submit,
+	.map = vmdk_map,
+	.facts = vmdk_facts,
 };

@@ -18,15 +18,12 @@
 #define WORDS_MAX	5	/* access, sectors, kind, name, place */
 #define LINE_MAX_BYTES	512
 
-static const struct {
-	const char *name;
-	enum vmdk_type type;
-} types[] = {
-	{ "monolithicSparse", VMDK_MONOLITHIC_SPARSE },
-	{ "monolithicFlat", VMDK_MONOLITHIC_FLAT },
-	{ "twoGbMaxExtentSparse", VMDK_SPLIT_SPARSE },
-	{ "twoGbMaxExtentFlat", VMDK_SPLIT_FLAT },
-	{ "streamOptimized", VMDK_STREAM_OPTIMIZED },
+static const char *const type_names[] = {
+	[VMDK_MONOLITHIC_SPARSE] = "monolithicSparse",
+	[VMDK_MONOLITHIC_FLAT] = "monolithicFlat",
+	[VMDK_SPLIT_SPARSE] = "twoGbMaxExtentSparse",
+	[VMDK_SPLIT_FLAT] = "twoGbMaxExtentFlat",
+	[VMDK_STREAM_OPTIMIZED] = "streamOptimized",
 };
 
 struct parser {
@@ -137,10 +134,10 @@ static int parse_extent(struct parser *p, char *words[WORDS_MAX], int nr)
 
 static int parse_type(struct parser *p, const char *value)
 {
-	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-		if (strcmp(types[i].name, value))
+	for (size_t i = 0; i < ARRAY_LEN(type_names); i++) {
+		if (strcmp(type_names[i], value))
 			continue;
-		p->text->type = types[i].type;
+		p->text->type = (enum vmdk_type)i;
 		p->has_type = true;
 		return 0;
 	}
@@ -265,4 +262,9 @@ void vmdk_text_fini(struct vmdk_text *text)
 {
 	free(text->lines);
 	*text = (struct vmdk_text){ 0 };
+}
+
+const char *vmdk_text_type_name(enum vmdk_type type)
+{
+	return type_names[type];
 }

@@ -55,4 +55,7 @@ int vmdk_text_parse(struct vmdk_text *text, const char *path, const char *bytes,
 		    struct err *err);
 void vmdk_text_fini(struct vmdk_text *text);
 
+/* As the descriptor calls it. */
+const char *vmdk_text_type_name(enum vmdk_type type);
+
 #endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * disk_create.h - makes new images, and changes the size of those there are.
+ */
+#ifndef BLOCK_DISK_CREATE_H
+#define BLOCK_DISK_CREATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct disk;
+struct err;
+
+struct disk_create {
+	const char *format;	/* NULL: by the ending of the path, else raw */
+	uint64_t size;		/* bytes that a guest sees */
+	uint32_t cluster_size;	/* qcow2: bytes; 0: the usual one */
+
+	/* qcow2: what it does not hold is there; NULL: zeros.  As the image is to say it. */
+	const char *backing, *backing_format;
+};
+
+/*
+ * Make an image in the file fd, which is empty and open for writing.  path is the
+ * name that it is going to have.  *ret_format is what to open it as.  Main.
+ */
+int disk_create(int fd, const char *path, const struct disk_create *create,
+		const char **ret_format, struct err *err);
+
+/*
+ * Have disk hold size bytes, a multiple of its block size, and this durable.  What is
+ * cut off is lost.  No request is in flight, and the loop does not run.  Afterwards
+ * disk is only to be closed.  Main.
+ */
+int disk_create_resize(struct disk *disk, uint64_t size, struct err *err);
+
+#endif
