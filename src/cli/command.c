@@ -6,6 +6,7 @@
 #include "config/help.h"
 #include "config/manual.h"
 #include "config/nearest.h"
+#include "disk.h"
 #include "doctor.h"
 #include "machine/vm_config.h"
 
@@ -15,11 +16,13 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+static int run_group(const struct command *command, int argc, char **argv);
 static int run_help(const struct command *command, int argc, char **argv);
 static int run_completion(const struct command *command, int argc, char **argv);
 static int run_manual(const struct command *command, int argc, char **argv);
 
 #define ONE_NAME	.arguments = "NAME", .nr_least = 1, .nr_most = 1
+#define ONE_IMAGE	.arguments = "IMAGE", .nr_least = 1, .nr_most = 1
 #define NAMES		.arguments = "NAME...", .nr_least = 1, .nr_most = COMMAND_ANY
 
 static const struct command commands[] = {
@@ -48,6 +51,24 @@ static const struct command commands[] = {
 	  .options = &command_qmp_options, .run = command_qmp },
 	{ .name = "console", .summary = "show the console of a running VM, and type", ONE_NAME,
 	  .options = &command_console_options, .run = command_console },
+	{ .name = "disk", .summary = "make, convert and look at disk images",
+	  .arguments = "COMMAND", .run = run_group },
+	{ .name = "disk create", .summary = "make an empty image", ONE_IMAGE,
+	  .options = &disk_create_options, .run = disk_create_command },
+	{ .name = "disk info", .summary = "tell what an image is like", ONE_IMAGE,
+	  .options = &disk_info_options, .run = disk_info_command },
+	{ .name = "disk check", .summary = "look for errors in an image, and repair them",
+	  ONE_IMAGE, .options = &disk_check_options, .run = disk_check_command },
+	{ .name = "disk convert", .summary = "copy an image into one of another format",
+	  .arguments = "SOURCE TARGET", .nr_least = 2, .nr_most = 2,
+	  .options = &disk_convert_options, .run = disk_convert_command },
+	{ .name = "disk resize", .summary = "change the size of a disk", ONE_IMAGE,
+	  .options = &disk_resize_options, .run = disk_resize_command },
+	{ .name = "disk map", .summary = "tell which parts of a disk are stored, and where",
+	  ONE_IMAGE, .options = &disk_map_options, .run = disk_map_command },
+	{ .name = "disk compare", .summary = "tell whether two disks hold the same bytes",
+	  .arguments = "IMAGE IMAGE", .nr_least = 2, .nr_most = 2,
+	  .options = &disk_compare_options, .run = disk_compare_command },
 	{ .name = "doctor", .summary = "check what this host offers to VMs", .arguments = "",
 	  .options = &doctor_options, .run = command_doctor },
 	{ .name = "help", .summary = "explain a command", .arguments = "[COMMAND]",
@@ -73,26 +94,57 @@ int command_fail(const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
-static const struct command *find(const char *name)
+/* By the first two words, or the first; *ret_nr is how many of them it took. */
+static const struct command *find(int argc, char **argv, int *ret_nr)
 {
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (!strcmp(commands[i].name, name))
+	const struct command *found = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		const char *name = commands[i].name;
+		size_t len = strlen(argv[0]);
+
+		if (strncmp(name, argv[0], len))
+			continue;
+		if (!name[len]) {
+			found = &commands[i];
+			*ret_nr = 1;
+		} else if (name[len] == ' ' && argc > 1 && !strcmp(name + len + 1, argv[1])) {
+			*ret_nr = 2;
 			return &commands[i];
-	return NULL;
+		}
+	}
+	return found;
 }
 
-static int unknown(const char *name)
+/* The name within its group, which is NULL for the first words; NULL: not of it. */
+static const char *name_within(const struct command *command, const char *group)
 {
-	const char *names[ARRAY_LEN(commands)], *nearest;
+	size_t len = group ? strlen(group) : 0;
+
+	if (command->hidden)
+		return NULL;
+	if (!group)
+		return strchr(command->name, ' ') ? NULL : command->name;
+	if (strncmp(command->name, group, len) || command->name[len] != ' ')
+		return NULL;
+	return command->name + len + 1;
+}
+
+static int unknown(const char *group, const char *name)
+{
+	const char *names[ARRAY_LEN(commands)], *nearest, *first = group ? group : "";
+	const char *space = group ? " " : "";
 	size_t nr = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (!commands[i].hidden)
-			names[nr++] = commands[i].name;
+		if (name_within(&commands[i], group))
+			names[nr++] = name_within(&commands[i], group);
 	nearest = nearest_word(names, nr, name);
 	if (nearest)
-		return command_fail("unknown command '%s': did you mean '%s'?", name, nearest);
-	return command_fail("unknown command '%s': 'vmm help' lists them", name);
+		return command_fail("unknown command '%s%s%s': did you mean '%s%s%s'?", first,
+				    space, name, first, space, nearest);
+	return command_fail("unknown command '%s%s%s': 'vmm help%s%s' lists them", first,
+			    space, name, space, first);
 }
 
 static unsigned columns(void)
@@ -115,27 +167,64 @@ void command_usage(const struct command *command)
 	}
 }
 
+static void list(const char *group)
+{
+	printf("Commands:\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (name_within(&commands[i], group))
+			printf("  %-12s%s\n", name_within(&commands[i], group),
+			       commands[i].summary);
+	printf("\n'vmm help %s%sCOMMAND' tells more about one of them.\n", group ? group : "",
+	       group ? " " : "");
+}
+
 static void overview(void)
 {
 	printf("Usage: vmm COMMAND [OPTION]...\n\n"
-	       "Runs virtual machines on Linux/KVM.\n\nCommands:\n");
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (!commands[i].hidden)
-			printf("  %-12s%s\n", commands[i].name, commands[i].summary);
-	printf("\n'vmm help COMMAND' tells more about one of them.\n");
+	       "Runs virtual machines on Linux/KVM.\n\n");
+	list(NULL);
+}
+
+static void group_usage(const struct command *command)
+{
+	command_usage(command);
+	printf("\n");
+	list(command->name);
+}
+
+static bool is_help(const char *arg)
+{
+	return !strcmp(arg, "--help") || !strcmp(arg, "-h");
+}
+
+/* What comes here is not a command of the group. */
+static int run_group(const struct command *command, int argc, char **argv)
+{
+	if (argc > 1 && !is_help(argv[1]))
+		return unknown(command->name, argv[1]);
+	group_usage(command);
+	return argc > 1 ? EXIT_OK : EXIT_USAGE;
 }
 
 static int run_help(const struct command *command, int argc, char **argv)
 {
+	int nr;
+
 	(void)command;
 	if (argc < 2) {
 		overview();
 		return EXIT_OK;
 	}
-	command = find(argv[1]);
+	command = find(argc - 1, argv + 1, &nr);
 	if (!command)
-		return unknown(argv[1]);
-	command_usage(command);
+		return unknown(NULL, argv[1]);
+	if (command->run != run_group) {
+		command_usage(command);
+		return EXIT_OK;
+	}
+	if (argc > 2)
+		return unknown(command->name, argv[2]);
+	group_usage(command);
 	return EXIT_OK;
 }
 
@@ -149,7 +238,7 @@ static const char *words_from(const struct command *command)
 
 static int run_completion(const struct command *command, int argc, char **argv)
 {
-	struct completion_command list[ARRAY_LEN(commands)];
+	struct completion_command names[ARRAY_LEN(commands)];
 	enum completion_shell shell = COMPLETION_BASH;
 	size_t nr = 0;
 
@@ -161,35 +250,33 @@ static int run_completion(const struct command *command, int argc, char **argv)
 		return command_fail("completion: there is none for '%s': %s", argv[1],
 				    command->arguments);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (!commands[i].hidden)
-			list[nr++] = (struct completion_command){
+		if (!commands[i].hidden && commands[i].run != run_group)
+			names[nr++] = (struct completion_command){
 				commands[i].name, commands[i].options,
 				words_from(&commands[i]),
 			};
-	completion_print(shell, "vmm", list, nr, stdout);
+	completion_print(shell, "vmm", names, nr, stdout);
 	return EXIT_OK;
 }
 
 static int run_manual(const struct command *command, int argc, char **argv)
 {
+	int nr;
+
 	if (argc < 2)
 		return command_fail("manual: of which command?");
-	command = find(argv[1]);
+	command = find(argc - 1, argv + 1, &nr);
 	if (!command)
-		return unknown(argv[1]);
+		return unknown(NULL, argv[1]);
 	if (command->options)
 		manual_print(command->options, stdout);
 	return EXIT_OK;
 }
 
-static bool is_help(const char *arg)
-{
-	return !strcmp(arg, "--help") || !strcmp(arg, "-h");
-}
-
 int command_main(int argc, char **argv)
 {
 	const struct command *command;
+	int nr;
 
 	if (argc < 2) {
 		overview();
@@ -203,13 +290,13 @@ int command_main(int argc, char **argv)
 		overview();
 		return EXIT_OK;
 	}
-	command = find(argv[1]);
+	command = find(argc - 1, argv + 1, &nr);
 	if (!command)
-		return unknown(argv[1]);
-	/* One with options has this among them. */
-	if (!command->options && argc > 2 && is_help(argv[2])) {
+		return unknown(NULL, argv[1]);
+	/* One with options has this among them, and a group answers itself. */
+	if (!command->options && command->run != run_group && argc > 2 && is_help(argv[2])) {
 		command_usage(command);
 		return EXIT_OK;
 	}
-	return command->run(command, argc - 1, argv + 1);
+	return command->run(command, argc - nr, argv + nr);
 }

@@ -19,12 +19,20 @@ def vmm(*arguments):
     return subprocess.run([VMM, *arguments], check=True, capture_output=True, text=True).stdout
 
 
+def listed(*group):
+    return re.findall(r'^  (\w+) +\w', vmm('help', *group), re.MULTILINE)
+
+
 def commands():
-    return re.findall(r'^  (\w+) +\w', vmm('help'), re.MULTILINE)
+    return listed() + ['disk ' + name for name in listed('disk')]
+
+
+def page_of(command):
+    return 'vmm-' + command.replace(' ', '-')
 
 
 def options(command):
-    return re.findall(r'^ +(?:-\w, )?(--[\w-]+)', vmm('help', command), re.MULTILINE)
+    return re.findall(r'^ +(?:-\w, )?(--[\w-]+)', vmm('help', *command.split()), re.MULTILINE)
 
 
 def keys(command):
@@ -54,23 +62,25 @@ class ManualPages(unittest.TestCase):
         self.assertIn('run', commands())
         self.assertNotIn('manual', commands())
         self.assertEqual(sorted(self.sources),
-                         sorted(['vmm'] + ['vmm-' + name for name in commands()]))
+                         sorted(['vmm'] + [page_of(name) for name in commands()]))
 
     def test_every_command_is_in_the_overview(self):
-        for name in commands():
+        for name in listed():
             self.assertRegex(self.sources['vmm'], rf'(?m)^\*{name}\*')
             self.assertIn(f'*vmm-{name}*(1)', self.sources['vmm'])
+        for name in listed('disk'):
+            self.assertIn(f'*vmm-disk-{name}*(1)', self.sources['vmm-disk'])
 
     def test_synopsis_is_what_help_says(self):
         for name in commands():
-            usage = vmm('help', name).splitlines()[0].removeprefix('Usage: ')
-            page = self.sources['vmm-' + name].split('# SYNOPSIS')[1].split('# DESCRIPTION')[0]
+            usage = vmm('help', *name.split()).splitlines()[0].removeprefix('Usage: ')
+            page = self.sources[page_of(name)].split('# SYNOPSIS')[1].split('# DESCRIPTION')[0]
             self.assertEqual(re.sub(r'[*_]', '', page).strip(), usage)
 
     def test_every_option_has_its_paragraph(self):
         for name in commands():
             for option in options(name):
-                self.assertRegex(self.sources['vmm-' + name], rf'(?m)^(\*-\w\*, )?\*{option}\*')
+                self.assertRegex(self.sources[page_of(name)], rf'(?m)^(\*-\w\*, )?\*{option}\*')
         self.assertTrue(options('run'))
 
     def test_every_key_of_a_list_has_its_paragraph(self):
@@ -80,7 +90,7 @@ class ManualPages(unittest.TestCase):
 
     def test_exit_statuses_are_told(self):
         for name in commands():
-            self.assertRegex(self.sources['vmm-' + name], r'(?m)^# EXIT STATUS\n\n\*0\*\n\t\w')
+            self.assertRegex(self.sources[page_of(name)], r'(?m)^# EXIT STATUS\n\n\*0\*\n\t\w')
 
 
 unittest.main(argv=sys.argv[:1])

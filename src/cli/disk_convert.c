@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "arguments.h"
+#include "base/bits.h"
+#include "base/err.h"
+#include "cli/command.h"
+#include "config/option.h"
+#include "disk.h"
+#include "disk_copy.h"
+#include "disk_target.h"
+#include "disk_tool.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+#define ZEROS_UNIT	(4 * KiB)	/* what file systems have holes of */
+
+struct convert {
+	struct option_given given;
+	char *from_format, *to_format;
+	uint64_t cluster_size;
+	bool force, json, help;
+};
+
+static const struct option rows[] = {
+	{ .key = "from-format", .letter = 'f', OPTION(struct convert, from_format),
+	  .metavar = "FORMAT",
+	  .help = "how SOURCE is laid out; by default what the ending of its name says" },
+	{ .key = "to-format", .letter = 'O', OPTION(struct convert, to_format),
+	  .metavar = "FORMAT",
+	  .help = "how TARGET is to be laid out; by default what the ending of its name "
+		  "says" },
+	{ .key = "cluster-size", .letter = 'c', OPTION_SIZE(struct convert, cluster_size),
+	  .min = 512, .max = 2 * MiB,
+	  .help = "of a qcow2 TARGET: how much is stored in one piece; 64K by default" },
+	{ .key = "force", OPTION(struct convert, force),
+	  .help = "replace TARGET if it exists" },
+	{ .key = "json", .letter = 'j', OPTION(struct convert, json),
+	  .help = "tell the result as one JSON object" },
+	{ .key = "help", .letter = 'h', OPTION(struct convert, help),
+	  .help = "print this and exit" },
+};
+
+const struct option_object disk_convert_options = {
+	.name = "disk convert", OPTION_OBJECT(struct convert, rows),
+};
+
+struct work {
+	struct disk_tool tool;
+	struct disk *from, *to;
+	struct disk_target target;
+};
+
+static int check_same(const char *from, const char *to, struct err *err)
+{
+	struct stat a, b;
+
+	if (!stat(from, &a) && !stat(to, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+		return err_set(err, -EINVAL, "'%s' is the source itself", to);
+	return 0;
+}
+
+static int open_both(struct work *w, const struct convert *convert, const char *from,
+		     const char *to, struct err *err)
+{
+	struct disk_create image = {
+		.format = convert->to_format,
+		.cluster_size = (uint32_t)convert->cluster_size,
+	};
+	int r = check_same(from, to, err);
+
+	if (!r)
+		r = disk_tool_open(&w->tool, &w->from, from, convert->from_format, true, err);
+	if (r < 0)
+		return r;
+	image.size = disk_size(w->from);
+	r = disk_target_create(&w->target, to, convert->force, &image, err);
+	if (r < 0)
+		return r;
+	return disk_tool_open(&w->tool, &w->to, w->target.temporary, w->target.format, false,
+			      err);
+}
+
+static int copy(struct work *w, const char *from, const char *to, struct err *err)
+{
+	const struct disk_copy copy = {
+		.from = w->from, .to = w->to, .from_path = from, .to_path = to,
+		.what = "converting", .to_is_new = true,
+		.unit = (uint32_t)max_u64(ZEROS_UNIT, disk_discard_unit(w->to)),
+		.depth_max = UINT_MAX,
+	};
+	struct err why = { 0 };
+	int r = disk_copy_run(&w->tool, &copy, err);
+
+	if (r < 0)
+		return r;
+	w->to = disk_close(w->to, &why);
+	if (why.code)
+		return err_set(err, why.code, "%s", why.text);
+	r = disk_tool_check(&w->tool, err);
+	return r < 0 ? r : disk_target_publish(&w->target, err);
+}
+
+static int convert_image(struct work *w, const struct convert *convert, const char *from,
+			 const char *to, struct err *err)
+{
+	int r = disk_tool_init(&w->tool, err);
+
+	if (!r)
+		r = open_both(w, convert, from, to, err);
+	if (!r)
+		r = copy(w, from, to, err);
+	return r;
+}
+
+static void clean_up(struct work *w)
+{
+	disk_close(w->to, NULL);
+	disk_close(w->from, NULL);
+	disk_target_remove(&w->target);
+	disk_tool_fini(&w->tool);
+}
+
+int disk_convert_command(const struct command *command, int argc, char **argv)
+{
+	struct work w = { 0 };
+	struct convert convert;
+	struct arguments args;
+	struct err err = { 0 };
+	int status = EXIT_OK;
+
+	if (!arguments_read(&args, command, &convert, argc, argv))
+		return args.status;
+	if (convert_image(&w, &convert, args.words[0], args.words[1], &err) < 0)
+		status = command_fail("%s", err.text);
+	else if (convert.json)
+		status = disk_tool_print_json(json_pack("{s:s,s:I}", "target", args.words[1],
+							"virtual-size",
+							(json_int_t)disk_size(w.from)));
+	clean_up(&w);
+	option_fini(&disk_convert_options, &convert);
+	return status;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * disk_copy.h - one disk's bytes to another.
+ *
+ * What the first disk does not store is not read.  Several requests are in flight,
+ * each with a buffer; buffers are all the memory that it takes.
+ */
+#ifndef CLI_DISK_COPY_H
+#define CLI_DISK_COPY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct disk;
+struct disk_tool;
+struct err;
+
+struct disk_copy {
+	struct disk *from, *to;		/* to is at least as large */
+	const char *from_path, *to_path;	/* for messages */
+	const char *what;		/* "converting" */
+
+	/* to is new: what is not written reads as zeros; so zeros need not be. */
+	bool to_is_new;
+	uint32_t unit;			/* bytes of zeros that are worth leaving out */
+
+	unsigned depth_max;		/* of extents; what is deeper is left out */
+};
+
+/* If 0, all of it is durable. */
+int disk_copy_run(struct disk_tool *tool, const struct disk_copy *copy, struct err *err);
+
+/* Does it hold nothing but zeros? */
+bool disk_copy_is_zero(const uint8_t *bytes, uint64_t len);
+
+#endif

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "arguments.h"
+#include "base/bits.h"
+#include "base/err.h"
+#include "block/disk_create.h"
+#include "cli/command.h"
+#include "config/option.h"
+#include "disk.h"
+#include "disk_tool.h"
+
+#include <errno.h>
+#include <jansson.h>
+
+struct resize {
+	struct option_given given;
+	char *format;
+	uint64_t size;
+	bool shrink, json, help;
+};
+
+static const struct option rows[] = {
+	{ .key = "size", .letter = 's', OPTION_SIZE(struct resize, size), .required = true,
+	  .min = 512, .help = "what a guest is going to see; a multiple of 512" },
+	{ .key = "format", .letter = 'f', OPTION(struct resize, format), .metavar = "FORMAT",
+	  .help = "how the image is laid out; by default what the ending of its name says" },
+	{ .key = "shrink", OPTION(struct resize, shrink),
+	  .help = "let the disk become smaller: what is beyond the new end is lost" },
+	{ .key = "json", .letter = 'j', OPTION(struct resize, json),
+	  .help = "tell the result as one JSON object" },
+	{ .key = "help", .letter = 'h', OPTION(struct resize, help),
+	  .help = "print this and exit" },
+};
+
+const struct option_object disk_resize_options = {
+	.name = "disk resize", OPTION_OBJECT(struct resize, rows),
+};
+
+/* What is cut off must not be seen again should the disk once grow. */
+static int clear_tail(struct disk_tool *tool, struct disk *disk, uint64_t from)
+{
+	struct disk_request zero = {
+		.op = DISK_ZERO, .unmap = true, .at = from, .len = disk_size(disk) - from,
+	};
+
+	return disk_tool_do(tool, disk, &zero);
+}
+
+static int resize_disk(struct disk_tool *tool, struct disk *disk,
+		       const struct resize *resize, const char *path, struct err *err)
+{
+	int r;
+
+	if (resize->size < disk_size(disk) && !resize->shrink)
+		return err_set(err, -EINVAL, "'%s' has %llu bytes: what is beyond the new end "
+			       "would be lost; add --shrink if it may", path,
+			       (unsigned long long)disk_size(disk));
+	if (resize->size % disk_block_size(disk))
+		return err_set(err, -EINVAL, "'%s' cannot have %llu bytes: the size of a disk "
+			       "is a multiple of %u", path, (unsigned long long)resize->size,
+			       disk_block_size(disk));
+	if (resize->size < disk_size(disk)) {
+		r = clear_tail(tool, disk, resize->size);
+		if (r < 0)
+			return err_sys(err, r, "cannot resize '%s'", path);
+	}
+	return disk_create_resize(disk, resize->size, err);
+}
+
+static int resize_image(struct disk_tool *tool, const struct resize *resize,
+			const char *path, struct err *err)
+{
+	struct err why = { 0 };
+	struct disk *disk;
+	int r = disk_tool_open(tool, &disk, path, resize->format, false, err);
+
+	if (r < 0)
+		return r;
+	r = resize_disk(tool, disk, resize, path, err);
+	disk_close(disk, &why);
+	if (!r && why.code)
+		r = err_set(err, why.code, "%s", why.text);
+	return r;
+}
+
+int disk_resize_command(const struct command *command, int argc, char **argv)
+{
+	struct disk_tool tool;
+	struct resize resize;
+	struct arguments args;
+	struct err err = { 0 };
+	int r, status = EXIT_OK;
+
+	if (!arguments_read(&args, command, &resize, argc, argv))
+		return args.status;
+	r = disk_tool_init(&tool, &err);
+	if (!r)
+		r = resize_image(&tool, &resize, args.words[0], &err);
+	if (r < 0)
+		status = command_fail("%s", err.text);
+	else if (resize.json)
+		status = disk_tool_print_json(json_pack("{s:s,s:I}", "path", args.words[0],
+							"virtual-size",
+							(json_int_t)resize.size));
+	disk_tool_fini(&tool);
+	option_fini(&disk_resize_options, &resize);
+	return status;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * disk_tool.h - what the subcommands of 'vmm disk' share.
+ *
+ * They work with disks as a VM does, by requests to a loop; the loop runs on the
+ * main thread whenever there is something to wait for.
+ */
+#ifndef CLI_DISK_TOOL_H
+#define CLI_DISK_TOOL_H
+
+#include "block/disk.h"
+#include "loop/loop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct disk;
+struct err;
+
+struct disk_tool {
+	struct loop *loop;
+	int signals;			/* a signalfd of SIGINT, SIGTERM and SIGHUP */
+	struct loop_watch watch;
+	bool interrupted;		/* one of them came; the loop has been told to end */
+};
+
+/* From here on those signals end the loop, not the process. */
+int disk_tool_init(struct disk_tool *tool, struct err *err);
+void disk_tool_fini(struct disk_tool *tool);
+
+/* format may be NULL. */
+int disk_tool_open(struct disk_tool *tool, struct disk **ret_disk, const char *path,
+		   const char *format, bool read_only, struct err *err);
+
+/* -EINTR, told by err, when one of the signals has come. */
+int disk_tool_check(struct disk_tool *tool, struct err *err);
+
+/* Have one request done, and wait for it, whatever signal comes; 0 or a negative errno. */
+int disk_tool_do(struct disk_tool *tool, struct disk *disk, struct disk_request *request);
+
+/* "1.5 GiB (1610612736 bytes)" */
+#define DISK_TOOL_SIZE_MAX	64
+const char *disk_tool_size(uint64_t bytes, char text[DISK_TOOL_SIZE_MAX]);
+
+/* Print and free; the command's exit status. */
+struct json_t;
+int disk_tool_print_json(struct json_t *json);
+
+#endif

@@ -1,0 +1,531 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Usage: vmm_disk.py VMM
+
+The subcommands of vmm disk, beside qemu-img, which knows the same formats.
+"""
+
+import fcntl
+import json
+import os
+import pty
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+VMM = sys.argv[1]
+MIB = 1 << 20
+VMDK_TYPES = ('monolithicSparse', 'monolithicFlat', 'twoGbMaxExtentSparse',
+              'twoGbMaxExtentFlat', 'streamOptimized')
+
+
+def disk(*arguments, **options):
+    run = subprocess.run([VMM, 'disk', *arguments], capture_output=True, text=True,
+                         check=False, **options)
+    return run.returncode, run.stdout, run.stderr
+
+
+def qemu_img(*arguments):
+    return subprocess.run(['qemu-img', *arguments], check=True, capture_output=True,
+                          text=True).stdout
+
+
+def content(path):
+    with open(path, 'rb') as file:
+        return file.read()
+
+
+def make_raw(path, size, seed):
+    """Data, bytes that are easily compressed, and holes."""
+    rng = random.Random(seed)
+    with open(path, 'wb') as file:
+        file.truncate(size)
+        for i in range(60):
+            at = rng.randrange(size // 4096) * 4096
+            len_ = min(rng.randrange(1, 200) * 512, size - at)
+            file.seek(at)
+            file.write(rng.randbytes(len_) if i % 2 else bytes([i]) * len_)
+
+
+class InFolder(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix='vmm-test-disk-', dir='/var/tmp')
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.raw = self.path('a.raw')
+        make_raw(self.raw, 8 * MIB, self.id())
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def make(self, name, data):
+        with open(self.path(name), 'wb') as file:
+            file.write(data)
+        return self.path(name)
+
+    def assert_done(self, *arguments):
+        status, text, errors = disk(*arguments)
+        self.assertEqual((status, errors), (0, ''))
+        return text
+
+    def assert_refused(self, pattern, *arguments, **options):
+        """One line, status 1, and no file has come, gone or changed."""
+        before = {name: content(self.path(name)) for name in os.listdir(self.folder)}
+        status, text, errors = disk(*arguments, **options)
+        self.assertEqual((status, text), (1, ''), errors)
+        self.assertRegex(errors, rf'\Avmm: .*{pattern}.*\n\Z')
+        self.assertEqual({name: content(self.path(name))
+                          for name in os.listdir(self.folder)}, before)
+
+
+class Convert(InFolder):
+    def test_every_kind_of_vmdk_is_read_as_qemu_wrote_it(self):
+        for kind in VMDK_TYPES:
+            with self.subTest(kind):
+                source = self.path(kind + '.vmdk')
+                target = self.path(kind + '.raw')
+                qemu_img('convert', '-f', 'raw', '-O', 'vmdk', '-o', f'subformat={kind}',
+                         self.raw, source)
+                self.assert_done('convert', source, target)
+                self.assertEqual(content(target), content(self.raw))
+                self.assert_done('compare', source, self.raw)
+
+    def test_disk_of_several_extents_is_read(self):
+        source, target = self.path('a.vmdk'), self.path('b.raw')
+        with open(self.raw, 'r+b') as file:
+            file.truncate(5 << 30)
+            file.seek((2 << 30) - 512)
+            file.write(b'across the end of an extent' * 40)
+            file.seek((5 << 30) - 512)
+            file.write(b'the end' * 73)
+        qemu_img('convert', '-f', 'raw', '-O', 'vmdk', '-o', 'subformat=twoGbMaxExtentSparse',
+                 self.raw, source)
+        self.assert_done('convert', source, target)
+        qemu_img('compare', '-f', 'raw', '-F', 'raw', self.raw, target)
+        self.assert_done('compare', source, target)
+
+    def test_zeros_take_no_space_whether_holes_or_written(self):
+        source = self.make('zeros.raw', bytes(4 * MIB) + b'x' * 4096 + bytes(4 * MIB))
+        self.assert_done('convert', source, self.path('b.raw'))
+        self.assertEqual(content(self.path('b.raw')), content(source))
+        self.assertLessEqual(os.stat(self.path('b.raw')).st_blocks * 512, 64 * 1024)
+
+    def test_size_that_is_no_multiple_of_a_block_of_the_host_is_kept(self):
+        source = self.make('odd.raw', b'x' * (4096 * 3 + 512))
+        self.assert_done('convert', source, self.path('b.raw'))
+        self.assertEqual(content(self.path('b.raw')), content(source))
+
+    def test_target_has_the_mode_of_any_new_file(self):
+        self.assert_done('convert', self.raw, self.path('b.raw'))
+        self.make('other', b'')
+        self.assertEqual(os.stat(self.path('b.raw')).st_mode,
+                         os.stat(self.path('other')).st_mode)
+
+    def test_result_is_told_as_json(self):
+        text = self.assert_done('convert', '--json', self.raw, self.path('b.raw'))
+        self.assertEqual(json.loads(text),
+                         {'target': self.path('b.raw'), 'virtual-size': 8 * MIB})
+
+    def test_existing_target_is_replaced_only_by_force(self):
+        target = self.make('b.raw', b'precious')
+        self.assert_refused('b.raw.* exists: add --force', 'convert', self.raw, target)
+        self.assert_done('convert', '--force', self.raw, target)
+        self.assertEqual(content(target), content(self.raw))
+
+    def test_target_that_is_no_file_is_not_replaced(self):
+        os.symlink(self.raw, self.path('link.raw'))
+        self.assert_refused('not a regular file', 'convert', '--force',
+                            self.make('s.raw', bytes(512)), self.path('link.raw'))
+        self.assert_refused('no name of a file', 'convert', self.raw, self.folder + '/')
+
+    def test_source_is_not_its_own_target(self):
+        self.assert_refused('is the source itself', 'convert', '--force', self.raw, self.raw)
+
+    def test_missing_source_is_named(self):
+        self.assert_refused('none.raw.*No such file', 'convert', self.path('none.raw'),
+                            self.path('b.raw'))
+
+    def test_missing_folder_of_the_target_is_an_error(self):
+        self.assert_refused('cannot create.*No such file', 'convert', self.raw,
+                            self.path('none/b.raw'))
+
+    def test_content_of_another_format_is_not_taken_for_raw(self):
+        source = self.make('b.raw', b'QFI\xfb'.ljust(MIB, b'\0'))
+        self.assert_refused('begins like a qcow2 image', 'convert', source,
+                            self.path('c.raw'))
+        self.assert_done('convert', '--from-format', 'raw', source, self.path('c.raw'))
+
+    def test_format_that_cannot_be_written_is_refused(self):
+        self.assert_refused('vmdk images can only be read', 'convert', self.raw,
+                            self.path('b.vmdk'))
+
+    def test_truncated_source_leaves_no_target(self):
+        source = self.path('a.vmdk')
+        qemu_img('convert', '-f', 'raw', '-O', 'vmdk', self.raw, source)
+        os.truncate(source, os.stat(source).st_size - 256 * 1024)
+        self.assert_refused('a.vmdk.*Input/output error', 'convert', source,
+                            self.path('b.raw'))
+
+    def test_source_that_is_being_written_is_refused(self):
+        lock = struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 0, 0)
+        with open(self.raw, 'r+b') as file:
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)
+            self.assert_refused('being written by another', 'convert', self.raw,
+                                self.path('b.raw'))
+
+    def test_interrupted_conversion_leaves_no_target(self):
+        def raise_blocked():
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            os.kill(os.getpid(), signal.SIGINT)
+
+        self.assert_refused('interrupted', 'convert', self.raw, self.path('b.raw'),
+                            preexec_fn=raise_blocked)
+
+    def test_target_without_space_is_removed(self):
+        small = self.path('small')
+        os.mkdir(small)
+        unshare = ['unshare', '-m' if os.geteuid() == 0 else '-rm']
+        if subprocess.run([*unshare, 'true'], check=False).returncode:
+            self.skipTest('no mount namespaces here')
+        run = subprocess.run([*unshare, 'sh', '-c', 'mount -t tmpfs -o size=256k none "$1"; '
+                              '"$3" disk convert "$2" "$1/b.raw"; echo $?; ls -A "$1"',
+                              'sh', small, self.raw, VMM],
+                             capture_output=True, text=True, check=False)
+        self.assertEqual(run.stdout, '1\n')
+        self.assertRegex(run.stderr,
+                         r"\Avmm: cannot write '.*b.raw': No space left on device\n\Z")
+
+    def test_progress_is_shown_on_a_terminal_only(self):
+        self.make('big.raw', b'x' * (300 * MIB))
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, 0x5414, struct.pack('HHHH', 24, 80, 0, 0))	# TIOCSWINSZ
+        subprocess.run([VMM, 'disk', 'convert', self.path('big.raw'), self.path('b.raw')],
+                       check=True, stderr=slave)
+        os.close(slave)
+        shown = b''
+        try:
+            while piece := os.read(master, 4096):
+                shown += piece
+        except OSError:
+            os.close(master)
+        self.assertRegex(shown, rb'\A(\rconverting +\d+ % \[#*\.*\][^\r\n]*\x1b\[K)+\r\x1b\[K\Z')
+
+
+class Compare(InFolder):
+    def test_first_difference_is_told_to_the_byte(self):
+        for at in (0, 1, 5000, 3 * MIB + 77, 8 * MIB - 1):
+            data = bytearray(content(self.raw))
+            data[at] ^= 1
+            data[-1] ^= 1 if at < len(data) - 1 else 0
+            other = self.make('b.raw', data)
+            status, text, _ = disk('compare', self.raw, other)
+            self.assertEqual((status, text), (2, f'The disks differ from byte {at} on.\n'))
+            status, text, _ = disk('compare', '--json', self.raw, other)
+            self.assertEqual((status, json.loads(text)),
+                             (2, {'identical': False, 'first-difference': at}))
+
+    def test_zeros_beyond_the_end_count_only_if_strict(self):
+        other = self.make('b.raw', content(self.raw) + bytes(MIB))
+        self.assertEqual(disk('compare', self.raw, other),
+                         (0, 'The disks are identical.\n', ''))
+        self.assertEqual(disk('compare', '--strict', other, self.raw),
+                         (2, f'The disks differ from byte {8 * MIB} on.\n', ''))
+        os.truncate(other, 9 * MIB - 512)
+        with open(other, 'ab') as file:
+            file.write(b'x' * 512)
+        self.assertEqual(disk('compare', self.raw, other)[:2],
+                         (2, f'The disks differ from byte {9 * MIB - 512} on.\n'))
+
+    def test_what_cannot_be_read_is_an_error_not_a_difference(self):
+        self.assert_refused('No such file', 'compare', self.raw, self.path('none'))
+        self.assert_refused("'IMAGE IMAGE' is missing", 'compare', self.raw)
+
+
+class Map(InFolder):
+    def covers(self, image):
+        """What is stored, by our map and by qemu-img's, as bytes' ranges."""
+        ours = [(e['start'], e['length']) for e in json.loads(
+            self.assert_done('map', '--json', image)) if e['stored'] in ('data', 'compressed')]
+        theirs = [(e['start'], e['length']) for e in json.loads(
+            qemu_img('map', '--output=json', image)) if e['data']]
+        return self.join(ours), self.join(theirs)
+
+    @staticmethod
+    def join(ranges):
+        joined = []
+        for start, length in ranges:
+            if joined and joined[-1][1] == start:
+                joined[-1][1] = start + length
+            else:
+                joined.append([start, start + length])
+        return joined
+
+    def test_map_covers_the_disk_without_gaps(self):
+        extents = json.loads(self.assert_done('map', '--json', self.raw))
+        self.assertEqual(self.join([(e['start'], e['length']) for e in extents]),
+                         [[0, 8 * MIB]])
+
+    def test_raw_image_is_stored_where_qemu_says(self):
+        ours, theirs = self.covers(self.raw)
+        self.assertEqual(ours, theirs)
+
+    def test_vmdk_image_is_stored_where_qemu_says(self):
+        for kind in ('monolithicSparse', 'streamOptimized', 'twoGbMaxExtentSparse'):
+            image = self.path(kind + '.vmdk')
+            qemu_img('convert', '-f', 'raw', '-O', 'vmdk', '-o', f'subformat={kind}',
+                     self.raw, image)
+            ours, theirs = self.covers(image)
+            self.assertEqual(ours, theirs)
+
+    def test_offset_is_where_the_bytes_are_in_the_file(self):
+        image = self.path('a.vmdk')
+        qemu_img('convert', '-f', 'raw', '-O', 'vmdk', self.raw, image)
+        stored, disk_bytes = content(image), content(self.raw)
+        for e in json.loads(self.assert_done('map', '--json', image)):
+            if e['stored'] == 'data':
+                at, length = e['start'], min(e['length'], 8 * MIB - e['start'])
+                self.assertEqual(stored[e['offset']:e['offset'] + length],
+                                 disk_bytes[at:at + length])
+
+    def test_text_has_a_line_for_each_extent(self):
+        extents = json.loads(self.assert_done('map', '--json', self.raw))
+        lines = self.assert_done('map', self.raw).splitlines()
+        self.assertEqual(len(lines), len(extents) + 1)
+        self.assertEqual(lines[0].split(), ['start', 'length', 'stored', 'depth', 'offset'])
+        self.assertEqual(lines[1].split()[:3], [str(extents[0]['start']),
+                                                str(extents[0]['length']),
+                                                extents[0]['stored']])
+
+
+class Info(InFolder):
+    def test_facts_are_those_that_qemu_finds(self):
+        image = self.path('a.vmdk')
+        qemu_img('convert', '-f', 'raw', '-O', 'vmdk', '-o', 'subformat=streamOptimized',
+                 self.raw, image)
+        ours = json.loads(self.assert_done('info', '--json', image))
+        theirs = json.loads(qemu_img('info', '--output=json', image))
+        self.assertEqual(ours['format'], theirs['format'])
+        self.assertEqual(ours['virtual-size'], theirs['virtual-size'])
+        self.assertEqual(ours['allocated'], theirs['actual-size'])
+        self.assertEqual(ours['details'], {'type': 'streamOptimized', 'extents': 1,
+                                           'cluster-size': 65536, 'compression': 'zlib'})
+
+    def test_text_says_the_same(self):
+        self.assertRegex(self.assert_done('info', self.raw),
+                         r'(?m)^virtual size +8 MiB \(8388608 bytes\)$')
+
+
+class CreateAndResize(InFolder):
+    def test_new_image_reads_as_zeros_and_takes_no_space(self):
+        self.assert_done('create', '--size', '10M', self.path('b.raw'))
+        self.assertEqual(content(self.path('b.raw')), bytes(10 * MIB))
+        self.assertEqual(os.stat(self.path('b.raw')).st_blocks, 0)
+
+    def test_existing_image_is_replaced_only_by_force(self):
+        self.assert_refused('exists: add --force', 'create', '-s', '1M', self.raw)
+        self.assert_done('create', '-s', '1M', '--force', self.raw)
+        self.assertEqual(content(self.raw), bytes(MIB))
+
+    def test_size_that_cannot_be_is_refused(self):
+        image = self.path('b.raw')
+        self.assert_refused('multiple of 512', 'create', '-s', '1000', image)
+        self.assert_refused('size', 'create', '-s', '0', image)
+        self.assert_refused('--size is missing', 'create', image)
+        self.assert_refused('multiple of 512', 'resize', '-s', '8388609', self.raw)
+
+    def test_format_that_cannot_be_made_is_refused(self):
+        self.assert_refused('can only be read', 'create', '-s', '1M', self.path('b.vmdk'))
+        self.assert_refused("format 'cooked' is unknown", 'create', '-s', '1M', '-f', 'cooked',
+                            self.path('b'))
+
+    def test_disk_grows_by_zeros(self):
+        before = content(self.raw)
+        text = self.assert_done('resize', '--size', '9M', '--json', self.raw)
+        self.assertEqual(json.loads(text), {'path': self.raw, 'virtual-size': 9 * MIB})
+        self.assertEqual(content(self.raw), before + bytes(MIB))
+
+    def test_disk_shrinks_only_if_asked_to(self):
+        before = content(self.raw)
+        self.assert_refused('add --shrink', 'resize', '--size', '7M', self.raw)
+        self.assert_done('resize', '--size', '7M', '--shrink', self.raw)
+        self.assertEqual(content(self.raw), before[:7 * MIB])
+
+    def test_image_in_use_is_not_resized(self):
+        lock = struct.pack('hhqqi4x', fcntl.F_RDLCK, 0, 0, 0, 0)
+        with open(self.raw, 'rb') as file:
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)
+            self.assert_refused('in use by another', 'resize', '-s', '9M', self.raw)
+
+
+class Qcow2(InFolder):
+    def assert_good(self, image):
+        self.assert_done('check', image)
+        qemu_img('check', image)
+
+    def convert(self, name='a.qcow2', *options):
+        self.assert_done('convert', *options, self.raw, self.path(name))
+        return self.path(name)
+
+    def test_image_that_is_converted_to_is_what_qemu_reads(self):
+        for size in ('512', '4K', '64K', '2M'):
+            with self.subTest(size):
+                image = self.convert(f'a{size}.qcow2', '--cluster-size', size)
+                self.assert_good(image)
+                qemu_img('compare', self.raw, image)
+                self.assert_done('convert', image, self.path(f'{size}.raw'))
+                self.assertEqual(content(self.path(f'{size}.raw')), content(self.raw))
+
+    def test_image_of_qemu_is_converted_whatever_it_uses(self):
+        for options in (['-c'], ['-c', '-o', 'compression_type=zstd'], ['-o', 'compat=0.10'],
+                        ['-o', 'extended_l2=on'], ['-o', 'refcount_bits=1']):
+            with self.subTest(options):
+                image, target = self.path('q.qcow2'), self.path('q.raw')
+                qemu_img('convert', '-f', 'raw', '-O', 'qcow2', *options, self.raw, image)
+                self.assert_done('convert', '--force', image, target)
+                self.assertEqual(content(target), content(self.raw))
+
+    def test_map_is_that_of_qemu_through_a_chain(self):
+        base = self.convert('base.qcow2')
+        top = self.path('top.qcow2')
+        self.assert_done('create', '--backing', 'base.qcow2', top)
+        subprocess.run(['qemu-io', '-c', 'write 1M 128k', '-c', 'write -z 3M 1M', top],
+                       check=True, stdout=subprocess.DEVNULL)
+        ours = json.loads(self.assert_done('map', '--json', top))
+        theirs = json.loads(qemu_img('map', '--output=json', top))
+        data = {(e['start'] + i, e['depth']) for e in ours if e['stored'] == 'data'
+                for i in range(0, e['length'], 4096)}
+        self.assertEqual(data, {(e['start'] + i, e['depth']) for e in theirs if e['data']
+                                for i in range(0, e['length'], 4096)})
+        zeros = [(e['start'], e['length'], e['depth']) for e in ours if e['stored'] == 'zero']
+        self.assertEqual(zeros, [(3 * MIB, MIB, 0)])
+        self.assertGreater(os.stat(base).st_size, MIB)
+
+    def test_disk_is_mapped_through_all_of_its_tables(self):
+        with open(self.raw, 'r+b') as file:
+            file.truncate(1 << 30)
+            for at in range(0, 1024, 31):
+                file.seek(at * MIB)
+                file.write(b'x' * 4096)
+        for size in ('4k', '64k'):
+            image = self.path(f'{size}.qcow2')
+            qemu_img('convert', '-f', 'raw', '-O', 'qcow2', '-o', f'cluster_size={size}',
+                     self.raw, image)
+            self.assert_done('compare', image, self.raw)
+            self.assert_done('convert', image, self.path(f'{size}.raw'))
+            qemu_img('compare', '-f', 'raw', '-F', 'raw', self.raw, self.path(f'{size}.raw'))
+
+    def test_overlay_takes_size_and_format_from_its_backing_file(self):
+        top = self.path('top.qcow2')
+        self.assert_done('create', '--backing', 'a.raw', top)
+        info = json.loads(qemu_img('info', '--output=json', top))
+        self.assertEqual((info['virtual-size'], info['backing-filename'],
+                          info['backing-filename-format']), (8 * MIB, 'a.raw', 'raw'))
+        self.assert_done('compare', top, self.raw)
+        self.assert_good(top)
+
+    def test_backing_file_that_cannot_be_is_refused(self):
+        image = self.path('b.qcow2')
+        self.assert_refused('none.raw.*No such file', 'create', '-b', 'none.raw', image)
+        self.assert_refused('not qcow2', 'create', '-b', 'a.raw', self.path('b.raw'))
+        self.assert_refused('not qcow2', 'create', '-c', '64K', '-s', '1M',
+                            self.path('b.raw'))
+        self.assert_refused('powers of two', 'create', '-c', '65537', '-s', '1M', image)
+        self.assert_refused('larger clusters', 'create', '-c', '512', '-s', '1T', image)
+
+    def test_disk_grows_within_and_beyond_its_first_level_table(self):
+        image = self.convert()
+        for size in ('9M', '600M', '3T'):
+            self.assert_done('resize', '--size', size, image)
+            self.assert_good(image)
+            self.assert_done('compare', image, self.raw)
+
+    def test_disk_grows_although_it_has_snapshots(self):
+        image = self.convert()
+        qemu_img('snapshot', '-c', 'first', image)
+        self.assert_done('resize', '--size', '3T', image)
+        self.assert_good(image)
+        self.assertIn('first', qemu_img('snapshot', '-l', image))
+        qemu_img('snapshot', '-a', 'first', image)
+        qemu_img('compare', self.raw, image)
+
+    def test_what_is_cut_off_does_not_come_back(self):
+        image = self.convert()
+        self.assert_done('resize', '--shrink', '--size', str(4 * MIB + 512), image)
+        self.assert_done('resize', '--size', '8M', image)
+        self.assert_good(image)
+        self.make('b.raw', content(self.raw)[:4 * MIB + 512] + bytes(4 * MIB - 512))
+        self.assert_done('compare', image, self.path('b.raw'))
+
+    def test_growth_that_would_show_the_backing_file_is_refused(self):
+        top = self.path('top.qcow2')
+        self.assert_done('create', '--backing', 'a.raw', '--size', '4M', top)
+        self.assert_refused('would show through', 'resize', '--size', '8M', top)
+
+    def test_growth_that_an_old_version_cannot_have_is_refused(self):
+        image = self.path('old.qcow2')
+        qemu_img('create', '-f', 'qcow2', '-o', 'compat=0.10', image, '1M')
+        self.assert_done('resize', '--size', '2M', image)
+        self.assert_refused('version 2', 'resize', '--size', '3T', image)
+
+    def test_info_is_that_of_qemu(self):
+        image = self.path('a.qcow2')
+        qemu_img('create', '-f', 'qcow2', '-o', 'cluster_size=4k,lazy_refcounts=on,'
+                 'compression_type=zstd', image, '1G')
+        qemu_img('snapshot', '-c', 'first', image)
+        self.assertEqual(json.loads(self.assert_done('info', '--json', image))['details'],
+                         {'version': 3, 'cluster-size': 4096, 'refcount-bits': 16,
+                          'compression': 'zstd', 'snapshots': 1, 'bitmaps': 0,
+                          'extended-l2': 0, 'lazy-refcounts': 1, 'dirty': 0, 'corrupt': 0})
+
+    def test_damage_is_found_and_repaired(self):
+        image = self.convert()
+        with open(image, 'r+b') as file:
+            file.seek(2 * 65536)
+            file.write(b'\0\0')	# the header's cluster is not counted any more
+        self.assertEqual(disk('check', image)[0], 2)
+        status, text, _ = disk('check', '--json', image)
+        self.assertEqual((status, json.loads(text)['corruptions']), (2, 1))
+        self.assertRegex(self.assert_done('check', '--repair', image), 'put right')
+        self.assert_good(image)
+        self.assert_done('compare', image, self.raw)
+
+    def test_leaks_are_told_by_a_status_of_their_own(self):
+        image = self.convert()
+        with open(image, 'r+b') as file:
+            nr = -(-os.stat(image).st_size // 65536)
+            file.truncate((nr + 1) * 65536)
+            file.seek(2 * 65536 + 2 * nr)
+            file.write(b'\0\1')
+        self.assertEqual(disk('check', image)[0], 3)
+        self.assert_done('check', '--repair', image)
+        self.assert_good(image)
+
+    def test_what_has_nothing_to_check_is_an_error(self):
+        self.assert_refused('is a raw image', 'check', self.raw)
+        self.assert_refused('No such file', 'check', self.path('none'))
+
+
+class Commands(unittest.TestCase):
+    def test_disk_alone_lists_what_there_is(self):
+        status, text, errors = disk()
+        self.assertEqual((status, errors), (1, ''))
+        self.assertRegex(text, r'(?m)^  convert +\w')
+        self.assertEqual(disk('--help'), (0, text, ''))
+
+    def test_misspelt_subcommand_names_the_nearest(self):
+        self.assertEqual(disk('convret'), (1, '', "vmm: unknown command 'disk convret': "
+                                           "did you mean 'disk convert'?\n"))
+
+    def test_help_of_a_subcommand_is_had_in_both_orders(self):
+        text = disk('convert', '--help')[1]
+        self.assertTrue(text.startswith('Usage: vmm disk convert [OPTION]... SOURCE TARGET'))
+        run = subprocess.run([VMM, 'help', 'disk', 'convert'], capture_output=True, text=True,
+                             check=True)
+        self.assertEqual(run.stdout, text)
+
+
+unittest.main(argv=sys.argv[:1])
