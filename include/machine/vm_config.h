@@ -25,6 +25,7 @@ struct vm_disk_config {
 	char *format;			/* NULL: by the file's name */
 	char *serial;
 	bool readonly;
+	char *overlay;			/* file, or DISK_OVERLAY_TEMPORARY */
 	unsigned backing;		/* enum disk_backing */
 	uint64_t l2_cache;		/* bytes for tables; 0: a default */
 	unsigned cache;			/* enum disk_cache */

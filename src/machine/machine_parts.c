@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "block/disk.h"
+#include "block/disk_overlay.h"
 #include "devices/pci/pci_bus.h"
 #include "machine/hotplug.h"
 #include "net/netdev.h"
@@ -68,6 +69,7 @@ static void free_part(struct machine_part *part)
 	free(part->disk.path);
 	free(part->disk.format);
 	free(part->disk.serial);
+	free(part->disk.overlay);
 	free(part->device_id);
 	free(part->id);
 	free(part);
@@ -145,6 +147,7 @@ static int copy_config(struct machine_part *part, const struct vm_disk_config *c
 	copied = copy_text(&part->disk.path, config->path);
 	copied &= copy_text(&part->disk.format, config->format);
 	copied &= copy_text(&part->disk.serial, config->serial);
+	copied &= copy_text(&part->disk.overlay, config->overlay);
 	part->device.disk_config = &part->disk;
 	return copied ? 0 : -ENOMEM;
 }
@@ -175,6 +178,9 @@ static int add_disk(struct machine *m, const char *id, const struct vm_disk_conf
 	r = copy_config(part, config);
 	if (r < 0)
 		err_sys(err, r, "disk '%s'", id);
+	else if (config->overlay)
+		r = disk_overlay_open(&part->device.disk, &disk, config->overlay,
+				      part->device.loop, err);
 	else
 		r = disk_open(&part->device.disk, &disk, part->device.loop, err);
 	if (r < 0) {

@@ -37,6 +37,10 @@ static const struct option disk_rows[] = {
 		  "read; by default what the ending of its name says" },
 	{ .key = "readonly", OPTION(struct vm_disk_config, readonly), .preset = "off",
 	  .help = "the guest cannot write, and several VMs may share the image" },
+	{ .key = "overlay", OPTION_PATH(struct vm_disk_config, overlay),
+	  .metavar = "FILE",
+	  .help = "write to this qcow2 image, which is made if it does not exist, and only "
+		  "read the other; 'temporary': to a file that is gone when the VM ends" },
 	{ .key = "serial", OPTION(struct vm_disk_config, serial),
 	  .max = VIRTIO_BLK_SERIAL_MAX,
 	  .help = "serial number, as in /dev/disk/by-id/virtio-SERIAL" },
@@ -263,6 +267,10 @@ int vm_config_check(const struct vm_config *config, struct err *err)
 	if (config->nr_disk + config->nr_net > DEVICES_MAX)
 		return err_set(err, -EINVAL, "%u disks and %u network cards: the bus has room "
 			       "for %u devices", config->nr_disk, config->nr_net, DEVICES_MAX);
+	for (uint32_t i = 0; i < config->nr_disk; i++)
+		if (config->disk[i].overlay && config->disk[i].readonly)
+			return err_set(err, -EINVAL, "disk %u: give overlay= or readonly, not "
+				       "both", i);
 	if (config->detach && config->daemon)
 		return err_set(err, -EINVAL, "give detach or daemon, not both");
 	r = vm_serial_get(&serial, config, err);
