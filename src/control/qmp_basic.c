@@ -3,6 +3,7 @@
  * qmp_basic.c - the commands that ask about the monitor, not about its VM.
  */
 #include "control/qmp_command.h"
+#include "qmp_build.h"
 #include "qmp_schema.h"
 #include "qmp_session.h"
 #include "qmp_tables.h"
@@ -80,8 +81,8 @@ static void run_commands(struct qmp_call *call)
 
 	for (; *table; table++)
 		for (unsigned i = 0; i < (*table)->nr_commands; i++)
-			json_array_append_new(list, json_pack("{s:s}", "name",
-							      (*table)->commands[i].name));
+			qmp_build_item(&list, json_pack("{s:s}", "name",
+							(*table)->commands[i].name));
 	qmp_call_return(call, list);
 }
 

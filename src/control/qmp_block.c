@@ -5,6 +5,7 @@
 #include "config/option.h"
 #include "control/qmp_command.h"
 #include "control/qmp_machine.h"
+#include "qmp_build.h"
 #include "qmp_tables.h"
 
 #include <errno.h>
@@ -79,10 +80,9 @@ static json_t *describe_medium(const struct qmp_machine_disk *disk)
 		"write_threshold", NULL,
 	};
 	json_t *medium = json_pack(
-		"{s:s, s:s, s:b, s:s, s:b, s:s, s:s*, s:{s:b, s:b, s:b}, s:{s:s, s:s, s:I, s:I}}",
+		"{s:s, s:s, s:b, s:s, s:b, s:s, s:{s:b, s:b, s:b}, s:{s:s, s:s, s:I, s:I}}",
 		"file", disk->path, "node-name", disk->id, "ro", disk->read_only,
 		"drv", disk->format, "encrypted", false, "detect_zeroes", "off",
-		"aio", disk->engine,
 		"cache", "writeback", disk->writeback, "direct", disk->direct,
 		"no-flush", disk->no_flush,
 		"image", "filename", disk->path, "format", disk->format,
@@ -90,6 +90,7 @@ static json_t *describe_medium(const struct qmp_machine_disk *disk)
 		"virtual-size", (json_int_t)disk->size);
 
 	set_zeroes(medium, none);
+	qmp_build_text(&medium, "aio", disk->engine);
 	return medium;
 }
 
@@ -102,10 +103,13 @@ static const char *io_state(int error)
 
 static json_t *describe(const struct qmp_machine_disk *disk)
 {
-	return json_pack("{s:s, s:s*, s:s, s:b, s:b, s:o, s:s}", "device", disk->id,
-			 "qdev", disk->device, "type", "unknown", "removable", false,
-			 "locked", false, "inserted", describe_medium(disk), "io-status",
-			 io_state(disk->stopped_by));
+	json_t *info = json_pack("{s:s, s:s, s:b, s:b, s:o, s:s}", "device", disk->id,
+				 "type", "unknown", "removable", false, "locked", false,
+				 "inserted", describe_medium(disk), "io-status",
+				 io_state(disk->stopped_by));
+
+	qmp_build_text(&info, "qdev", disk->device);
+	return info;
 }
 
 static void run_block(struct qmp_call *call)
@@ -119,7 +123,7 @@ static void run_block(struct qmp_call *call)
 		if (!machine->ops->disk(machine->ctx, i, &disk))
 			break;
 		if (disk.device)
-			json_array_append_new(list, describe(&disk));
+			qmp_build_item(&list, describe(&disk));
 	}
 	qmp_call_return(call, list);
 }
@@ -208,9 +212,12 @@ static json_t *describe_counters(const struct qmp_machine_disk *disk)
 /* Each disk is one node; without query-nodes only those are told that the guest has. */
 static json_t *describe_stats(const struct qmp_machine_disk *disk, bool by_node)
 {
-	return json_pack("{s:s*, s:s*, s:s, s:o}", "device", by_node ? NULL : disk->id,
-			 "qdev", by_node ? NULL : disk->device, "node-name", disk->id,
-			 "stats", describe_counters(disk));
+	json_t *info = json_pack("{s:s, s:o}", "node-name", disk->id, "stats",
+				 describe_counters(disk));
+
+	qmp_build_text(&info, "device", by_node ? NULL : disk->id);
+	qmp_build_text(&info, "qdev", by_node ? NULL : disk->device);
+	return info;
 }
 
 static void run_blockstats(struct qmp_call *call)
@@ -225,8 +232,8 @@ static void run_blockstats(struct qmp_call *call)
 		if (!machine->ops->disk(machine->ctx, i, &disk))
 			break;
 		if (disk.device || arguments->query_nodes)
-			json_array_append_new(list, describe_stats(&disk,
-							   arguments->query_nodes));
+			qmp_build_item(&list, describe_stats(&disk,
+							     arguments->query_nodes));
 	}
 	qmp_call_return(call, list);
 }

@@ -4,6 +4,7 @@
  */
 #include "control/qmp_command.h"
 #include "control/qmp_machine.h"
+#include "qmp_build.h"
 #include "qmp_cpus.h"
 #include "qmp_tables.h"
 #include "qmp_target.h"
@@ -54,7 +55,7 @@ static void list_cpus(struct qmp_call *call,
 
 		if (!machine->ops->cpu(machine->ctx, i, &cpu))
 			break;
-		json_array_append_new(list, describe_one(i, &cpu));
+		qmp_build_item(&list, describe_one(i, &cpu));
 	}
 	qmp_call_return(call, list);
 }

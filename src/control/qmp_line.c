@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "qmp_line.h"
 
+#include "qmp_build.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,12 +37,7 @@ json_t *qmp_line_text(const char *fmt, va_list args)
 
 	if (vasprintf(&text, fmt, args) < 0)
 		return NULL;
-	json = json_string(text);
-	for (char *c = text; !json && *c; c++)
-		if ((unsigned char)*c >= 0x80)
-			*c = '?';
-	if (!json)
-		json = json_string(text);
+	json = qmp_build_string(text);
 	free(text);
 	return json;
 }

@@ -4,6 +4,7 @@
  */
 #include "control/qmp_command.h"
 #include "control/qmp_machine.h"
+#include "qmp_build.h"
 #include "qmp_tables.h"
 
 #include <stddef.h>
@@ -47,11 +48,10 @@ static void run_iothreads(struct qmp_call *call)
 
 		if (!machine->ops->iothread(machine->ctx, i, &thread))
 			break;
-		json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:i, s:i, s:i}",
-						      "id", thread.id,
-						      "thread-id", thread.thread_id,
-						      "poll-max-ns", 0, "poll-grow", 0,
-						      "poll-shrink", 0, "aio-max-batch", 0));
+		qmp_build_item(&list, json_pack("{s:s, s:i, s:i, s:i, s:i, s:i}", "id",
+						thread.id, "thread-id", thread.thread_id,
+						"poll-max-ns", 0, "poll-grow", 0,
+						"poll-shrink", 0, "aio-max-batch", 0));
 	}
 	qmp_call_return(call, list);
 }
@@ -75,10 +75,9 @@ static void run_chardevs(struct qmp_call *call)
 
 		if (!machine->ops->chardev(machine->ctx, i, &chardev))
 			break;
-		json_array_append_new(list, json_pack("{s:s, s:s, s:b}",
-						      "label", chardev.label,
-						      "filename", chardev.filename,
-						      "frontend-open", chardev.open));
+		qmp_build_item(&list, json_pack("{s:s, s:s, s:b}", "label", chardev.label,
+						"filename", chardev.filename,
+						"frontend-open", chardev.open));
 	}
 	qmp_call_return(call, list);
 }

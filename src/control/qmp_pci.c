@@ -4,6 +4,7 @@
  */
 #include "control/qmp_command.h"
 #include "control/qmp_machine.h"
+#include "qmp_build.h"
 #include "qmp_tables.h"
 
 #include <stddef.h>
@@ -62,8 +63,8 @@ static json_t *describe_bar(const struct qmp_machine_bar *bar)
 				   "size", (json_int_t)bar->size);
 
 	if (!bar->io) {
-		json_object_set_new(region, "prefetch", json_boolean(bar->prefetch));
-		json_object_set_new(region, "mem_type_64", json_boolean(bar->is_64));
+		qmp_build_member(&region, "prefetch", json_boolean(bar->prefetch));
+		qmp_build_member(&region, "mem_type_64", json_boolean(bar->is_64));
 	}
 	return region;
 }
@@ -73,7 +74,7 @@ static json_t *describe(const struct qmp_machine_function *f)
 	json_t *regions = json_array();
 
 	for (unsigned i = 0; i < f->nr_bars; i++)
-		json_array_append_new(regions, describe_bar(&f->bars[i]));
+		qmp_build_item(&regions, describe_bar(&f->bars[i]));
 	return json_pack("{s:i, s:i, s:i, s:{s:i}, s:{s:i, s:i, s:i, s:i}, s:i, s:s, s:o}",
 			 "bus", (int)f->bus, "slot", (int)f->slot, "function", (int)f->function,
 			 "class_info", "class", (int)f->class,
@@ -84,7 +85,7 @@ static json_t *describe(const struct qmp_machine_function *f)
 			 "regions", regions);
 }
 
-/* The bus of this number in list, added when it is new. */
+/* The bus of this number in list, added when it is new; NULL without memory. */
 static json_t *devices_of(json_t *list, unsigned number)
 {
 	json_t *bus;
@@ -95,7 +96,8 @@ static json_t *devices_of(json_t *list, unsigned number)
 			return json_object_get(bus, "devices");
 	}
 	bus = json_pack("{s:i, s:[]}", "bus", (int)number, "devices");
-	json_array_append_new(list, bus);
+	if (json_array_append_new(list, bus))
+		return NULL;
 	return json_object_get(bus, "devices");
 }
 
@@ -109,7 +111,11 @@ static void run_pci(struct qmp_call *call)
 
 		if (!machine->ops->function(machine->ctx, i, &function))
 			break;
-		json_array_append_new(devices_of(list, function.bus), describe(&function));
+		if (!json_array_append_new(devices_of(list, function.bus), describe(&function)))
+			continue;
+		json_decref(list);
+		list = NULL;
+		break;
 	}
 	qmp_call_return(call, list);
 }

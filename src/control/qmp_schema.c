@@ -10,6 +10,7 @@
 #include "config/option.h"
 #include "control/qmp_command.h"
 #include "control/qmp_event.h"
+#include "qmp_build.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,8 +100,8 @@ static struct name name_enum(struct schema *schema, const char *const *words)
 	values = json_array();
 	members = json_array();
 	for (; *words; words++) {
-		json_array_append_new(values, json_string(*words));
-		json_array_append_new(members, json_pack("{s:s}", "name", *words));
+		qmp_build_item(&values, json_string(*words));
+		qmp_build_item(&members, json_pack("{s:s}", "name", *words));
 	}
 	add(schema, json_pack("{s:s, s:s, s:o, s:o}", "name", name.text, "meta-type", "enum",
 			      "members", members, "values", values));
@@ -119,13 +120,13 @@ static struct name name_array(struct schema *schema, struct name element)
 }
 
 /* That there is a default says that the member is optional; null, that it is none. */
-static void add_member(json_t *members, const char *key, struct name type, bool optional)
+static void add_member(json_t **members, const char *key, struct name type, bool optional)
 {
 	json_t *member = json_pack("{s:s, s:s}", "name", key, "type", type.text);
 
 	if (member && optional)
-		json_object_set_new(member, "default", json_null());
-	json_array_append_new(members, member);
+		qmp_build_member(&member, "default", json_null());
+	qmp_build_item(members, member);
 }
 
 static const struct qmp_type *variant_type(const struct qmp_type *type, const char *value)
@@ -148,8 +149,8 @@ static json_t *variants_of(struct schema *schema, const struct qmp_type *type)
 	for (; value && *value; value++) {
 		struct name name = name_type(schema, variant_type(type, *value));
 
-		json_array_append_new(variants, json_pack("{s:s, s:s}", "case", *value,
-							  "type", name.text));
+		qmp_build_item(&variants, json_pack("{s:s, s:s}", "case", *value, "type",
+						    name.text));
 	}
 	return variants;
 }
@@ -163,13 +164,13 @@ static struct name name_object(struct schema *schema, const struct qmp_type *typ
 		return name;
 	members = json_array();
 	for (unsigned i = 0; i < type->nr_members; i++)
-		add_member(members, type->members[i].name,
+		add_member(&members, type->members[i].name,
 			   name_type(schema, type->members[i].type), type->members[i].optional);
 	info = json_pack("{s:s, s:s, s:o}", "name", name.text, "meta-type", "object",
 			 "members", members);
 	if (info && type->tag) {
-		json_object_set_new(info, "tag", json_string(type->tag));
-		json_object_set_new(info, "variants", variants_of(schema, type));
+		qmp_build_member(&info, "tag", json_string(type->tag));
+		qmp_build_member(&info, "variants", variants_of(schema, type));
 	}
 	add(schema, info);
 	return name;
@@ -185,7 +186,7 @@ static struct name name_alternate(struct schema *schema, const struct qmp_type *
 	members = json_array();
 	for (unsigned i = 0; i < type->nr_members; i++) {
 		one = name_type(schema, type->members[i].type);
-		json_array_append_new(members, json_pack("{s:s}", "type", one.text));
+		qmp_build_item(&members, json_pack("{s:s}", "type", one.text));
 	}
 	add(schema, json_pack("{s:s, s:s, s:o}", "name", name.text, "meta-type", "alternate",
 			      "members", members));
@@ -250,7 +251,7 @@ static struct name name_options(struct schema *schema, const struct option_objec
 		return name;
 	members = json_array();
 	for (uint32_t i = 0; i < object->nr_rows; i++)
-		add_member(members, object->rows[i].key, name_row(schema, &object->rows[i]),
+		add_member(&members, object->rows[i].key, name_row(schema, &object->rows[i]),
 			   !object->rows[i].required);
 	add(schema, json_pack("{s:s, s:s, s:o}", "name", name.text, "meta-type", "object",
 			      "members", members));

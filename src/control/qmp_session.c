@@ -12,6 +12,7 @@
 #include "config/option.h"
 #include "config/option_json.h"
 #include "control/qmp_command.h"
+#include "qmp_build.h"
 #include "qmp_line.h"
 #include "qmp_reader.h"
 #include "qmp_version.h"
@@ -62,8 +63,8 @@ static void send_reply(struct qmp_session *session, const json_t *request, const
 	json_t *reply = json_pack("{s:o}", key, value);
 	json_t *id = json_object_get(request, "id");
 
-	if (reply && id)
-		json_object_set(reply, "id", id);
+	if (id)
+		qmp_build_member(&reply, "id", json_incref(id));
 	send_json(session, reply);
 	json_decref(reply);
 }

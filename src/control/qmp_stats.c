@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "control/qmp_command.h"
 #include "control/qmp_machine.h"
+#include "qmp_build.h"
 #include "qmp_cpus.h"
 #include "qmp_tables.h"
 
@@ -55,18 +56,19 @@ static const struct qmp_type which = { .kind = QMP_OBJECT, QMP_MEMBERS(which_mem
 
 static json_t *mean(const struct qmp_machine_stat *stat)
 {
-	json_t *object = json_pack("{s:s, s:s, s:s*, s:i}", "name", stat->name, "type",
-				   stat->type, "unit", stat->unit, "exponent", stat->exponent);
+	json_t *object = json_pack("{s:s, s:s, s:i}", "name", stat->name, "type", stat->type,
+				   "exponent", stat->exponent);
 
+	qmp_build_text(&object, "unit", stat->unit);
 	if (stat->exponent)
-		json_object_set_new(object, "base", json_integer(stat->base));
+		qmp_build_member(&object, "base", json_integer(stat->base));
 	if (!strcmp(stat->type, "linear-histogram"))
-		json_object_set_new(object, "bucket-size", json_integer(stat->bucket_size));
+		qmp_build_member(&object, "bucket-size", json_integer(stat->bucket_size));
 	return object;
 }
 
 /* A kernel without these statistics is no error, but has nothing to tell. */
-static int add_schema(const struct qmp_machine *machine, int vcpu, json_t *list,
+static int add_schema(const struct qmp_machine *machine, int vcpu, json_t **list,
 		      struct err *err)
 {
 	json_t *stats;
@@ -79,10 +81,10 @@ static int add_schema(const struct qmp_machine *machine, int vcpu, json_t *list,
 		struct qmp_machine_stat stat = { 0 };
 
 		machine->ops->stat(machine->ctx, (unsigned)i, &stat);
-		json_array_append_new(stats, mean(&stat));
+		qmp_build_item(&stats, mean(&stat));
 	}
-	json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "provider", "kvm", "target",
-					      vcpu == VM ? "vm" : "vcpu", "stats", stats));
+	qmp_build_item(list, json_pack("{s:s, s:s, s:o}", "provider", "kvm", "target",
+				       vcpu == VM ? "vm" : "vcpu", "stats", stats));
 	return 0;
 }
 
@@ -100,10 +102,10 @@ static void run_schemas(struct qmp_call *call)
 {
 	json_t *list = json_array();
 	struct err err = { 0 };
-	int r = add_schema(call->machine, 0, list, &err);
+	int r = add_schema(call->machine, 0, &list, &err);
 
 	if (!r)
-		r = add_schema(call->machine, VM, list, &err);
+		r = add_schema(call->machine, VM, &list, &err);
 	give(call, list, r, &err);
 }
 
@@ -173,15 +175,15 @@ static json_t *values_of(const struct qmp_machine_stat *stat)
 		return json_integer((json_int_t)stat->values[0]);
 	list = json_array();
 	for (unsigned i = 0; i < stat->nr_values; i++)
-		json_array_append_new(list, json_integer((json_int_t)stat->values[i]));
+		qmp_build_item(&list, json_integer((json_int_t)stat->values[i]));
 	return list;
 }
 
 static int add_result(const struct qmp_machine *machine, int vcpu, const json_t *names,
-		      json_t *list, struct err *err)
+		      json_t **list, struct err *err)
 {
 	char path[QMP_CPUS_PATH_BYTES];
-	json_t *stats;
+	json_t *stats, *found;
 	int nr = machine->ops->read_stats(machine->ctx, vcpu, err);
 
 	if (nr < 0)
@@ -192,20 +194,21 @@ static int add_result(const struct qmp_machine *machine, int vcpu, const json_t 
 
 		machine->ops->stat(machine->ctx, (unsigned)i, &stat);
 		if (is_wanted(names, stat.name))
-			json_array_append_new(stats, json_pack("{s:s, s:o}", "name", stat.name,
-							       "value", values_of(&stat)));
+			qmp_build_item(&stats, json_pack("{s:s, s:o}", "name", stat.name,
+							 "value", values_of(&stat)));
 	}
-	if (!json_array_size(stats)) {
+	if (stats && !json_array_size(stats)) {
 		json_decref(stats);
 		return 0;
 	}
 	qmp_cpus_path(path, (unsigned)vcpu);
-	json_array_append_new(list, json_pack("{s:s, s:s*, s:o}", "provider", "kvm", "qom-path",
-					      vcpu == VM ? NULL : path, "stats", stats));
+	found = json_pack("{s:s, s:o}", "provider", "kvm", "stats", stats);
+	qmp_build_text(&found, "qom-path", vcpu == VM ? NULL : path);
+	qmp_build_item(list, found);
 	return 0;
 }
 
-static int add_results(const struct qmp_call *call, const json_t *names, json_t *list,
+static int add_results(const struct qmp_call *call, const json_t *names, json_t **list,
 		       struct err *err)
 {
 	const struct qmp_machine *machine = call->machine;
@@ -237,9 +240,9 @@ static void run_stats(struct qmp_call *call)
 	size_t i;
 
 	if (!requests)
-		r = add_results(call, NULL, list, &err);
+		r = add_results(call, NULL, &list, &err);
 	json_array_foreach(requests, i, one) {
-		r = add_results(call, json_object_get(one, "names"), list, &err);
+		r = add_results(call, json_object_get(one, "names"), &list, &err);
 		if (r < 0)
 			break;
 	}

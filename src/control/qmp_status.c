@@ -4,6 +4,7 @@
  */
 #include "control/qmp_command.h"
 #include "control/qmp_machine.h"
+#include "qmp_build.h"
 #include "qmp_tables.h"
 
 #include <stddef.h>
@@ -57,9 +58,10 @@ static const struct qmp_type name_info = { .kind = QMP_OBJECT, QMP_MEMBERS(name_
 
 static void run_name(struct qmp_call *call)
 {
-	const char *name = call->machine->ops->name(call->machine->ctx);
+	json_t *info = json_object();
 
-	qmp_call_return(call, json_pack("{s:s*}", "name", name));
+	qmp_build_text(&info, "name", call->machine->ops->name(call->machine->ctx));
+	qmp_call_return(call, info);
 }
 
 static const struct qmp_member uuid_members[] = {

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "control/qmp_command.h"
 #include "control/qmp_machine.h"
+#include "qmp_build.h"
 #include "qmp_tables.h"
 
 #include <unistd.h>
@@ -61,7 +62,7 @@ static json_t *vcpus_of(const struct qmp_machine *machine)
 
 		if (!machine->ops->cpu(machine->ctx, i, &cpu))
 			return list;
-		json_array_append_new(list, json_pack(
+		qmp_build_item(&list, json_pack(
 			"{s:i, s:i, s:I, s:{s:I, s:I, s:I, s:I}}", "cpu-index", (int)i,
 			"thread-id", cpu.thread_id,
 			"cpu-time-ns", (json_int_t)clock_thread_ns(cpu.thread_id),
@@ -81,7 +82,7 @@ static json_t *iothreads_of(const struct qmp_machine *machine)
 
 		if (!machine->ops->iothread(machine->ctx, i, &thread))
 			return list;
-		json_array_append_new(list, json_pack(
+		qmp_build_item(&list, json_pack(
 			"{s:s, s:i, s:I}", "id", thread.id, "thread-id", thread.thread_id,
 			"cpu-time-ns", (json_int_t)clock_thread_ns(thread.thread_id)));
 	}
@@ -96,9 +97,9 @@ static json_t *describe_queue(const struct qmp_machine_queue *q)
 				   "requests", (json_int_t)q->requests);
 
 	if (q->has_packets) {
-		json_object_set_new(object, "packets", json_integer((json_int_t)q->packets));
-		json_object_set_new(object, "bytes", json_integer((json_int_t)q->bytes));
-		json_object_set_new(object, "drops", json_integer((json_int_t)q->drops));
+		qmp_build_member(&object, "packets", json_integer((json_int_t)q->packets));
+		qmp_build_member(&object, "bytes", json_integer((json_int_t)q->bytes));
+		qmp_build_member(&object, "drops", json_integer((json_int_t)q->drops));
 	}
 	return object;
 }
@@ -112,7 +113,7 @@ static json_t *queues_of(const struct qmp_machine *machine)
 
 		if (!machine->ops->queue(machine->ctx, i, &q))
 			return list;
-		json_array_append_new(list, describe_queue(&q));
+		qmp_build_item(&list, describe_queue(&q));
 	}
 }
 
