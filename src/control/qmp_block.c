@@ -80,12 +80,13 @@ static json_t *describe_medium(const struct qmp_machine_disk *disk)
 		"write_threshold", NULL,
 	};
 	json_t *medium = json_pack(
-		"{s:s, s:s, s:b, s:s, s:b, s:s, s:{s:b, s:b, s:b}, s:{s:s, s:s, s:I, s:I}}",
-		"file", disk->path, "node-name", disk->id, "ro", disk->read_only,
-		"drv", disk->format, "encrypted", false, "detect_zeroes", "off",
+		"{s:o, s:s, s:b, s:s, s:b, s:s, s:{s:b, s:b, s:b}, s:{s:o, s:s, s:I, s:I}}",
+		"file", qmp_build_string(disk->path), "node-name", disk->id,
+		"ro", disk->read_only, "drv", disk->format, "encrypted", false,
+		"detect_zeroes", "off",
 		"cache", "writeback", disk->writeback, "direct", disk->direct,
 		"no-flush", disk->no_flush,
-		"image", "filename", disk->path, "format", disk->format,
+		"image", "filename", qmp_build_string(disk->path), "format", disk->format,
 		"actual-size", (json_int_t)disk->allocated,
 		"virtual-size", (json_int_t)disk->size);
 

@@ -75,8 +75,9 @@ static void run_chardevs(struct qmp_call *call)
 
 		if (!machine->ops->chardev(machine->ctx, i, &chardev))
 			break;
-		qmp_build_item(&list, json_pack("{s:s, s:s, s:b}", "label", chardev.label,
-						"filename", chardev.filename,
+		qmp_build_item(&list, json_pack("{s:s, s:o, s:b}", "label", chardev.label,
+						"filename",
+						qmp_build_string(chardev.filename),
 						"frontend-open", chardev.open));
 	}
 	qmp_call_return(call, list);

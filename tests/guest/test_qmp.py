@@ -127,6 +127,17 @@ class Qmp(VmTest):
         client.command('quit')
         self.assertEqual(run.finish(), FORCED)
 
+    def test_path_that_is_no_utf8_is_told_with_question_marks(self):
+        disk = self.file('disk\udcff', bytes(1 << 20))
+        serial = os.path.join(self.folder, 'serial\udcff')
+        _, client = self.begin('echo', '--disk', disk, '--serial', f'file:{serial}')
+
+        [block] = client.command('query-block')
+        [chardev] = client.command('query-chardev')
+
+        self.assertEqual(block['inserted']['file'], os.path.join(self.folder, 'disk?'))
+        self.assertEqual(chardev['filename'], 'file:' + os.path.join(self.folder, 'serial?'))
+
     def test_death_of_the_guest_is_told(self):
         run, client = self.begin('triple_fault', '--paused')
         client.send(b'{"execute": "cont"}')
