@@ -80,6 +80,7 @@ struct vm_config {
 	uint32_t nr_qmp;
 	uint32_t shutdown_timeout;	/* seconds */
 	unsigned log;			/* enum log_level */
+	char *log_file;			/* NULL: standard error */
 
 	/* Command line only. */
 	char *config;

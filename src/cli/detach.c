@@ -88,18 +88,12 @@ int detach_fork(struct detach *detach, struct err *err)
 	return r < 0 ? err_sys(err, r, "cannot go into the background") : 0;
 }
 
-int detach_done(struct detach *detach, const char *what, const char *log, struct err *err)
+int detach_done(struct detach *detach, const char *what, struct err *err)
 {
-	int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int r = 0;
 
-	if (fd < 0)
-		return err_sys(err, -errno, "cannot open log '%s'", log);
 	if (dprintf(detach->pipe, "%s\n", what) < 0)
 		r = err_sys(err, -errno, "nobody waits for the VM any more");
-	else if (dup2(fd, STDERR_FILENO) < 0)
-		r = err_sys(err, -errno, "cannot write to log '%s'", log);
-	close(fd);
 	close(detach->pipe);
 	return r;
 }

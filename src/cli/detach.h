@@ -6,7 +6,7 @@
  *	if (r > 0)
  *		return background.status;		the command's, in front
  *	...						behind: begin the work
- *	r = detach_done(&background, "web", log, &err);	the one in front ends
+ *	r = detach_done(&background, "web", &err);	the one in front ends
  *
  * Until then whoever is behind has the standard error of the one in front and
  * says there why it cannot begin; the one in front ends with its exit status.
@@ -28,10 +28,7 @@ struct detach {
  */
 int detach_fork(struct detach *detach, struct err *err);
 
-/*
- * It has begun.  What is to be said from here on goes to the file log, which is
- * made.  -EPIPE: nobody waits for it any more.
- */
-int detach_done(struct detach *detach, const char *what, const char *log, struct err *err);
+/* It has begun.  -EPIPE: nobody waits for it any more. */
+int detach_done(struct detach *detach, const char *what, struct err *err);
 
 #endif

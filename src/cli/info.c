@@ -11,8 +11,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #define QUERY	"query-"
@@ -83,6 +86,19 @@ static uint64_t number_of(const json_t *object, const char *key)
 	return (uint64_t)json_integer_value(json_object_get(object, key));
 }
 
+/* Standard error, where that is a file. */
+static void print_log(pid_t pid)
+{
+	char link[32], path[PATH_MAX];
+	struct stat st;
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/%d/fd/2", pid);
+	len = stat(link, &st) || !S_ISREG(st.st_mode) ? 0 : readlink(link, path, sizeof(path));
+	if (len > 0)
+		printf("  log       %.*s\n", (int)len, path);
+}
+
 static void print_head(const struct facts *facts, const json_t *all)
 {
 	struct runtime_path path;
@@ -94,8 +110,7 @@ static void print_head(const struct facts *facts, const json_t *all)
 	printf("  memory    %s\n", facts_size(facts->memory).text);
 	if (!runtime_path(&path, facts->vm.name, RUNTIME_QMP, NULL))
 		printf("  QMP       %s\n", path.text);
-	if (!runtime_path(&path, facts->vm.name, RUNTIME_LOG, NULL) && !access(path.text, F_OK))
-		printf("  log       %s\n", path.text);
+	print_log(facts->vm.pid);
 }
 
 /* Of each the thread, which one may want to bind to a processor. */

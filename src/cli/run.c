@@ -43,6 +43,7 @@ struct run {
 	struct machine_qmp qmp;
 	struct qmp_machine qmp_machine;
 	struct detach background;	/* with --detach */
+	int log_fd;			/* what standard error is not now; -1: none */
 	int signal_fd;
 	struct loop_watch signals;
 	int status;
@@ -268,18 +269,47 @@ static int listen_console(struct run *run, struct err *err)
 	return r < 0 ? r : serial_listen(run->serial, path.text, err);
 }
 
+/* The log becomes standard error, or the other way round. */
+static int swap_log(struct run *run)
+{
+	int other = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	if (other < 0 || dup2(run->log_fd, STDERR_FILENO) < 0)
+		return -errno;
+	close(run->log_fd);
+	run->log_fd = other;
+	return 0;
+}
+
+/* Before the guest runs: it may have much to say at once, and a bad path must not end it. */
+static int open_log(struct run *run, struct err *err)
+{
+	const char *log = run->vm.log_file;
+	struct runtime_path path;
+	int r = 0;
+
+	if (!log && !run->vm.detach)
+		return 0;
+	if (!log) {
+		r = runtime_path(&path, run->vm.name, RUNTIME_LOG, err);
+		log = path.text;
+	}
+	if (r < 0)
+		return r;
+	run->log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC, 0600);
+	r = run->log_fd < 0 ? -errno : swap_log(run);
+	return r < 0 ? err_sys(err, r, "cannot open log '%s'", log) : 0;
+}
+
 /* Whoever waits for the VM to run need wait no longer. */
 static int tell_started(struct run *run, struct err *err)
 {
-	struct runtime_path path;
-	int r;
-
+	if (run->log_fd >= 0)
+		close(run->log_fd);
+	run->log_fd = -1;
 	tell_systemd(run, run->vm.paused ? "READY=1\nSTATUS=paused" :
 					   "READY=1\nSTATUS=running");
-	if (!run->vm.detach)
-		return 0;
-	r = runtime_path(&path, run->vm.name, RUNTIME_LOG, err);
-	return r < 0 ? r : detach_done(&run->background, run->vm.name, path.text, err);
+	return run->vm.detach ? detach_done(&run->background, run->vm.name, err) : 0;
 }
 
 static int start(struct run *run, struct err *err)
@@ -320,10 +350,16 @@ static int start(struct run *run, struct err *err)
 	if (!r)
 		r = listen_console(run, err);
 	if (!r)
+		r = open_log(run, err);
+	if (!r)
 		r = serial_start(run->serial, err);
 	if (!r)
 		r = machine_start(run->machine, err);
-	return r < 0 ? r : tell_started(run, err);
+	if (!r)
+		return tell_started(run, err);
+	if (run->log_fd >= 0)
+		swap_log(run);
+	return r;
 }
 
 static void stop(struct run *run)
@@ -336,6 +372,8 @@ static void stop(struct run *run)
 	run->runtime = runtime_release(run->runtime);
 	if (run->signal_fd >= 0)
 		close(run->signal_fd);
+	if (run->log_fd >= 0)
+		close(run->log_fd);
 }
 
 /* What we open must not be taken for a standard stream that was closed. */
@@ -378,7 +416,7 @@ static int run_behind(struct run *run)
 
 int command_run(const struct command *command, int argc, char **argv)
 {
-	struct run run = { .signal_fd = -1 };
+	struct run run = { .signal_fd = -1, .log_fd = -1 };
 	struct err err = { 0 };
 	int status;
 

@@ -174,6 +174,8 @@ static const struct option rows[] = {
 	{ .key = "log", OPTION_CHOICE(struct vm_config, log, log_levels),
 	  .preset = "warning",
 	  .help = "how much to say on standard error" },
+	{ .key = "log-file", OPTION_PATH(struct vm_config, log_file), .metavar = "FILE",
+	  .help = "once the VM runs, add what there is to say to this file instead" },
 	{ .key = "config", .letter = 'f', OPTION_PATH(struct vm_config, config),
 	  .cmdline_only = true, .metavar = "FILE",
 	  .help = "read options from a YAML file first" },

@@ -16,7 +16,7 @@ import sys
 import time
 
 import vm
-from vm import FORCED, OK, SECONDS, USAGE, Vm, VmTest
+from vm import DIED, FORCED, OK, SECONDS, USAGE, Vm, VmTest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'control'))
 
@@ -100,6 +100,32 @@ class Detached(VmTest):
         os.kill(self.pid, signal.SIGTERM)
         self.wait_for_end()
         self.assertFalse(os.path.exists(self.file_of(name, 'log')))
+
+    def test_log_file_outlives_the_vm_and_says_why_it_ended(self):
+        path = self.file('log', b'before\n')
+        _, name = self.detach('triple_fault', '--paused', '--log-file', path)
+        info = subprocess.run([self.vmm, 'info', name], capture_output=True, text=True,
+                              timeout=SECONDS, check=False)
+        subprocess.run([self.vmm, 'resume', name], timeout=SECONDS, check=True)
+
+        self.wait_for_end()
+
+        self.assertIn(f'  log       {path}\n', info.stdout)
+        with open(path, encoding='utf-8') as log:
+            self.assertRegex(log.read(), r'\Abefore\nvmm: error: vCPU 0: triple fault')
+
+    def test_log_file_that_cannot_be_opened_is_told_before_the_guest_runs(self):
+        log = os.path.join(self.folder, 'none', 'log')
+        self.refuse('cannot open log .*none/log', 'echo', '--log-file', log)
+        self.assert_refused(['run', '--kernel', os.path.join(self.payloads, 'pio.elf'),
+                             '--log-file', log], 'cannot open log')
+
+    def test_log_file_is_for_a_vm_in_the_foreground_too(self):
+        path = os.path.join(self.folder, 'log')
+        run = self.start('triple_fault', '--log-file', path)
+        self.assertEqual(run.finish(), DIED)
+        self.assertEqual(run.err, b'')
+        self.assertGreater(os.path.getsize(path), 0)
 
     def refuse(self, pattern, payload='echo', *arguments, **more):
         done, _ = self.detach(payload, *arguments, **more)
