@@ -365,7 +365,8 @@ static int start(struct run *run, struct err *err)
 static void stop(struct run *run)
 {
 	run->qmp.server = qmp_server_free(run->qmp.server);
-	machine_free(run->machine);
+	/* The console asks for its port to the last. */
+	run->machine = machine_free(run->machine);
 	serial_free(run->serial);
 	loop_free(run->loop);
 	/* Last: who takes the name finds the disks free, too. */
