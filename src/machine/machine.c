@@ -318,8 +318,8 @@ void machine_pause(struct machine *m)
 int machine_resume(struct machine *m, struct err *err)
 {
 	if (m->state == MACHINE_SHUT_DOWN)
-		return err_set(err, -EPERM, "the VM is in state 'shutdown': only a reset "
-			       "(system_reset) makes it run again");
+		return err_set(err, -EPERM, "the VM is in state 'shutdown': reset "
+			       "(system_reset) and then cont make it run again");
 	if (m->ended || m->state == MACHINE_RUNNING)
 		return 0;
 	for (struct machine_part *part = m->parts; part; part = part->next)
