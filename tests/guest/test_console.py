@@ -259,6 +259,7 @@ class Viewers(ConsoleTest):
     def test_end_of_input_does_not_end_the_viewer(self):
         run = self.begin('echo')
         viewer = self.attach()
+        viewer.wait_for(b'READY')
         viewer.type(b'a')
         viewer.hang_up()
         viewer.wait_for(b'<97>')
@@ -297,7 +298,8 @@ class Viewers(ConsoleTest):
 
     def test_death_of_the_guest_is_the_end(self):
         run = self.begin('triple_fault', '--paused')
-        viewer = self.attach()
+        viewer = self.attach(terminal=True, messages_too=True)
+        viewer.wait_for(b'Ctrl-A d detaches')
         client = qmp.Client(self.runtime(self.name, 'qmp'))
         self.addCleanup(client.close)
         client.send(b'{"execute": "cont"}')
