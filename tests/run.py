@@ -52,7 +52,7 @@ STEPS = (
     Step('build', CC, (), ('lint', 'unit', 'device', 'control', 'fault', 'block', 'guest',
                           'lab', 'boot'), quick=True),
     Step('build-asan', CC, ('-Db_sanitize=address,undefined', '-Db_lundef=false'),
-         ('unit', 'device', 'control', 'fault', 'block'), environment=CROWD),
+         ('unit', 'device', 'control', 'fault', 'block', 'guest'), environment=CROWD),
     Step('build-tsan', CC, ('-Db_sanitize=thread', '-Db_lundef=false'),
          ('unit', 'device', 'control'), environment=CROWD),
     Step('build-clang', 'clang', ('-Db_sanitize=address,undefined', '-Db_lundef=false'),
