@@ -11,14 +11,14 @@
 
 content()
 {
-	seq "$1" $(($1 + 9000))
+	seq "$1" $(($1 + 5000))
 }
 
 # The files of all numbers that were safe are whole, and the counter no less.
 check_files()
 {
 	for n in $(seq "$safe"); do
-		[ "$(checksum "/mnt/$n")" = "$(content "$n" | checksum)" ] ||
+		content "$n" | cmp -s - "/mnt/$n" ||
 			fail "file $n of $safe is not what was synced"
 	done
 	[ "$safe" -eq 0 ] || [ "$(sed 's/^0*//' /mnt/counter)" -ge "$safe" ] ||
