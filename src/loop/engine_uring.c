@@ -22,6 +22,9 @@
 #define SQ_ENTRIES	512
 #define CQ_ENTRIES	2048
 
+/* What read(2) and write(2) move at most. */
+#define MOVED_MAX	0x7ffff000U
+
 /* Came with Linux 5.13, as did multishot poll, which nothing tells of. */
 #define FEATURES_NEEDED	(IORING_FEAT_EXT_ARG | IORING_FEAT_RSRC_TAGS)
 
@@ -147,17 +150,29 @@ static void slot_done(struct uring *uring, struct loop_slot *slot, int res, bool
 
 /* I/O. */
 
+/* A single segment is told by value: a vector the kernel would have to fetch. */
+static void prep_move(struct io_uring_sqe *sqe, const struct loop_io *io, bool writes)
+{
+	const struct iovec *seg = io->segs;
+	uint64_t at = (uint64_t)io->at;
+
+	if (io->nr_segs == 1)
+		io_uring_prep_rw(writes ? IORING_OP_WRITE : IORING_OP_READ, sqe, io->fd,
+				 seg->iov_base, (unsigned)min_u64(seg->iov_len, MOVED_MAX), at);
+	else
+		io_uring_prep_rw(writes ? IORING_OP_WRITEV : IORING_OP_READV, sqe, io->fd,
+				 seg, io->nr_segs, at);
+	sqe->rw_flags = writes ? io->flags : 0;
+}
+
 static void submit(struct engine *engine, struct loop_io *io)
 {
 	struct io_uring_sqe *sqe = get_sqe(uring_of(engine));
 
 	switch (io->op) {
 	case LOOP_READV:
-		io_uring_prep_readv(sqe, io->fd, io->segs, io->nr_segs, (uint64_t)io->at);
-		break;
 	case LOOP_WRITEV:
-		io_uring_prep_writev2(sqe, io->fd, io->segs, io->nr_segs, (uint64_t)io->at,
-				      io->flags);
+		prep_move(sqe, io, io->op == LOOP_WRITEV);
 		break;
 	case LOOP_FDATASYNC:
 		io_uring_prep_fsync(sqe, io->fd, IORING_FSYNC_DATASYNC);

@@ -88,6 +88,26 @@ START_TEST(read_at_the_end_is_short)
 }
 END_TEST
 
+START_TEST(segment_of_4_gib_takes_what_the_file_has)
+{
+	struct iovec seg = { .iov_len = 4 * GiB };
+	struct transfer t = begin(1);
+	int fd = temp_file();
+
+	seg.iov_base = mmap(NULL, seg.iov_len, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ck_assert_ptr_ne(seg.iov_base, MAP_FAILED);
+	ck_assert_int_eq(write(fd, "abcd", 4), 4);
+	loop_readv(loop, &t.io, fd, &seg, 1, 1);
+	run();
+
+	ck_assert_int_eq(t.res, 3);
+	ck_assert_str_eq(seg.iov_base, "bcd");
+	munmap(seg.iov_base, seg.iov_len);
+	close(fd);
+}
+END_TEST
+
 START_TEST(io_on_a_bad_descriptor_fails)
 {
 	char buf[16];
@@ -219,6 +239,7 @@ static TCase *io_tests(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, write_and_read_move_scattered_bytes);
 	tcase_add_test(tc, read_at_the_end_is_short);
+	tcase_add_test(tc, segment_of_4_gib_takes_what_the_file_has);
 	tcase_add_test(tc, io_on_a_bad_descriptor_fails);
 	tcase_add_test(tc, durable_write_lands);
 	tcase_add_test(tc, flags_of_a_write_reach_the_kernel);
