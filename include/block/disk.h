@@ -85,6 +85,13 @@ struct disk_config {
 	void *ctx;
 };
 
+/* What of a disk is up to the device that shows it; see disk_set_use(). */
+struct disk_use {
+	uint32_t block_size;	/* bytes, at least; 0: as the file has it */
+	bool write_through;	/* DISK_WRITETHROUGH, where it was opened as DISK_WRITEBACK */
+	enum disk_on_error read_error, write_error;
+};
+
 /* The device that shows the disk to a guest. */
 struct disk_user {
 	void (*resized)(struct disk_user *user);	/* owner */
@@ -161,6 +168,13 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 struct disk *disk_close(struct disk *disk, struct err *err);
 
 /*
+ * What the next device makes of the disk, instead of what the one before it or
+ * disk_open() did.  -EINVAL, and nothing has changed, where it cannot have such blocks
+ * or is not open for such writes.  While it has no user; main.
+ */
+int disk_set_use(struct disk *disk, const struct disk_use *use, struct err *err);
+
+/*
  * Start request; done() is called later, never from within.  Requests in flight
  * are not ordered.  Refused, without touching the file, are a range beyond the
  * end or not in whole blocks (-EINVAL), and what changes a read-only disk (-EROFS).
@@ -185,7 +199,7 @@ int disk_resize(struct disk *disk, uint64_t size, struct err *err);
 
 uint64_t disk_size(const struct disk *disk);		/* bytes; any thread */
 
-/* Fixed from open on; any thread. */
+/* Fixed from open or disk_set_use() on; any thread. */
 const char *disk_id(const struct disk *disk);
 struct loop *disk_loop(const struct disk *disk);
 struct disk_topology disk_topology(const struct disk *disk);

@@ -106,11 +106,26 @@ struct qmp_machine_disk {
 	} read, write, flush, unmap;
 };
 
+/* Which other files an image may name: those in its folder, any, none. */
+enum qmp_backing { QMP_BACKING_FOLDER, QMP_BACKING_ON, QMP_BACKING_OFF };
+
+/* What is done when the host fails a guest's request. */
+enum qmp_on_error {
+	QMP_ON_ERROR_AUTO,		/* as the machine likes */
+	QMP_ON_ERROR_REPORT,
+	QMP_ON_ERROR_IGNORE,
+	QMP_ON_ERROR_ENOSPC,
+	QMP_ON_ERROR_STOP,
+};
+
 /* A disk to be opened. */
 struct qmp_machine_new_disk {
-	const char *id, *path, *format;
+	const char *id, *path;
+	const char *format;		/* NULL: by the file's name */
 	bool read_only;
 	bool direct, no_flush;		/* at most one of them */
+	enum qmp_backing backing;
+	uint64_t l2_cache;		/* bytes; 0: a default */
 };
 
 /* A tap to be opened, by one of the two. */
@@ -126,7 +141,13 @@ struct qmp_machine_new_device {
 	bool net;
 	const char *back_end;
 	int slot;			/* -1: any */
-	const char *serial;		/* of a disk, or NULL */
+	struct qmp_machine_disk_use {
+		const char *serial;	/* or NULL */
+		uint32_t queues;	/* 0: a default */
+		uint32_t block_size;	/* bytes; 0: as the disk has it */
+		bool write_through;
+		enum qmp_on_error rerror, werror;
+	} disk;				/* of a disk */
 	const uint8_t *mac;		/* of a net, or NULL */
 };
 

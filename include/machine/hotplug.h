@@ -20,10 +20,11 @@
 #ifndef MACHINE_HOTPLUG_H
 #define MACHINE_HOTPLUG_H
 
+#include "block/disk.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
-struct disk;
 struct err;
 struct machine;
 struct vm_disk_config;
@@ -45,7 +46,11 @@ struct machine_plug {
 	bool net;			/* what the back end is */
 	const char *back_end;
 	int slot;			/* of the PCI bus, or MACHINE_ANY_SLOT */
-	const char *serial;		/* of a disk; NULL: as its configuration says */
+	const struct machine_plug_disk {
+		const char *serial;	/* or NULL */
+		uint32_t queues;	/* 0: as many as vm_config_queues() tells */
+		struct disk_use use;
+	} *disk;			/* of a disk */
 	const uint8_t *mac;		/* of a card, 6 bytes; NULL: made up from the id */
 };
 

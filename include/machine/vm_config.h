@@ -30,7 +30,7 @@ struct vm_disk_config {
 	uint64_t l2_cache;		/* bytes for tables; 0: a default */
 	unsigned cache;			/* enum disk_cache */
 	uint64_t block_size;		/* bytes; 0: as the image has it */
-	uint32_t queues;		/* see vm_config_queues() */
+	uint32_t queues;		/* 0: see vm_config_queues() */
 	unsigned read_error, write_error;	/* enum disk_on_error */
 };
 
@@ -91,6 +91,12 @@ struct vm_config {
 };
 
 extern const struct option_object vm_config_options;
+
+/* A disk and a card by themselves. */
+extern const struct option_object vm_config_disk_options, vm_config_net_options;
+
+/* Has the i-th card a place where it leads to, and just one? */
+int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err *err);
 
 /* Is it fit to be the name of a VM, and of a folder?  -EINVAL. */
 int vm_config_check_name(const char *name, struct err *err);

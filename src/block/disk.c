@@ -16,21 +16,22 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int choose_block_size(struct disk *disk, const struct disk_config *config,
+/* block_size of 0: the file's own. */
+static int choose_block_size(struct disk *disk, uint32_t block_size, const char *name,
 			     struct err *err)
 {
-	disk->block_size = disk->file.block_size;
-	if (!config->block_size)
-		return 0;
-	if (!is_power_of_two(config->block_size) || config->block_size < disk->file.block_size)
+	uint32_t own = disk->file.block_size;
+
+	if (!block_size)
+		block_size = own;
+	if (!is_power_of_two(block_size) || block_size < own)
 		return err_set(err, -EINVAL, "'%s' has blocks of %u bytes: those of %u cannot "
-			       "be made of them", config->path, disk->file.block_size,
-			       config->block_size);
-	if (disk->size % config->block_size)
+			       "be made of them", name, own, block_size);
+	if (block_size != own && disk->size % block_size)
 		return err_set(err, -EINVAL, "the size of '%s', %llu bytes, is no multiple of "
-			       "its blocks of %u", config->path,
-			       (unsigned long long)disk->size, config->block_size);
-	disk->block_size = config->block_size;
+			       "its blocks of %u", name, (unsigned long long)disk->size,
+			       block_size);
+	disk->block_size = block_size;
 	return 0;
 }
 
@@ -54,7 +55,7 @@ static int open_image(struct disk *disk, const struct disk_config *config, struc
 	r = disk->format->open(disk, config, err);
 	if (r < 0)
 		return r;
-	r = choose_block_size(disk, config, err);
+	r = choose_block_size(disk, config->block_size, config->path, err);
 	if (r < 0)
 		close_format(disk, NULL);
 	return r;
@@ -215,12 +216,33 @@ enum disk_verdict disk_judge_failure(struct disk *disk, enum disk_op op, int err
 	return failure.verdict;
 }
 
-/* Size. */
+/* Use. */
+
+int disk_set_use(struct disk *disk, const struct disk_use *use, struct err *err)
+{
+	bool plain = disk->cache == DISK_WRITEBACK || disk->cache == DISK_WRITETHROUGH;
+	int r;
+
+	if (use->write_through && !plain)
+		return err_set(err, -EINVAL, "disk '%s' is open for %s: its writes cannot be "
+			       "written through as well", disk->id,
+			       disk->cache == DISK_DIRECT ? "direct I/O" : "unsafe writes");
+	r = choose_block_size(disk, use->block_size, disk->id, err);
+	if (r < 0)
+		return r;
+	if (plain)
+		disk->cache = use->write_through ? DISK_WRITETHROUGH : DISK_WRITEBACK;
+	disk->read_error = use->read_error;
+	disk->write_error = use->write_error;
+	return 0;
+}
 
 void disk_set_user(struct disk *disk, struct disk_user *user)
 {
 	disk->user = user;
 }
+
+/* Size. */
 
 int disk_resize(struct disk *disk, uint64_t size, struct err *err)
 {

@@ -11,6 +11,19 @@
 #include <jansson.h>
 #include <unistd.h>
 
+static const enum disk_backing backings[] = {
+	[QMP_BACKING_FOLDER] = DISK_BACKING_FOLDER,
+	[QMP_BACKING_ON] = DISK_BACKING_ON,
+	[QMP_BACKING_OFF] = DISK_BACKING_OFF,
+};
+static const enum disk_on_error on_errors[] = {
+	[QMP_ON_ERROR_AUTO] = DISK_ON_ERROR_REPORT,
+	[QMP_ON_ERROR_REPORT] = DISK_ON_ERROR_REPORT,
+	[QMP_ON_ERROR_IGNORE] = DISK_ON_ERROR_IGNORE,
+	[QMP_ON_ERROR_ENOSPC] = DISK_ON_ERROR_ENOSPC,
+	[QMP_ON_ERROR_STOP] = DISK_ON_ERROR_STOP,
+};
+
 int hotplug_qmp_add_disk(void *ctx, const struct qmp_machine_new_disk *disk, struct err *err)
 {
 	const struct machine_qmp *mq = ctx;
@@ -21,6 +34,8 @@ int hotplug_qmp_add_disk(void *ctx, const struct qmp_machine_new_disk *disk, str
 		.format = (char *)disk->format,
 		.readonly = disk->read_only,
 		.cache = disk->direct ? DISK_DIRECT : cached,
+		.backing = backings[disk->backing],
+		.l2_cache = disk->l2_cache,
 	};
 
 	return hotplug_add_disk(mq->machine, &config, err);
@@ -62,12 +77,21 @@ int hotplug_qmp_remove_net(void *ctx, const char *id, struct err *err)
 int hotplug_qmp_plug(void *ctx, const struct qmp_machine_new_device *device, struct err *err)
 {
 	const struct machine_qmp *mq = ctx;
+	const struct qmp_machine_disk_use *use = &device->disk;
+	const struct machine_plug_disk disk = {
+		.serial = use->serial,
+		.queues = use->queues,
+		.use.block_size = use->block_size,
+		.use.write_through = use->write_through,
+		.use.read_error = on_errors[use->rerror],
+		.use.write_error = on_errors[use->werror],
+	};
 	const struct machine_plug plug = {
 		.id = device->id,
 		.net = device->net,
 		.back_end = device->back_end,
 		.slot = device->slot < 0 ? MACHINE_ANY_SLOT : device->slot,
-		.serial = device->serial,
+		.disk = &disk,
 		.mac = device->mac,
 	};
 

@@ -204,7 +204,7 @@ static bool disk(void *ctx, unsigned i, struct qmp_machine_disk *ret_disk)
 	ret_disk->size = disk_size(disk.disk);
 	ret_disk->allocated = disk_allocated(disk.disk);
 	ret_disk->read_only = disk.config->readonly;
-	ret_disk->writeback = disk.config->cache != DISK_WRITETHROUGH;
+	ret_disk->writeback = disk_write_cache(disk.disk);
 	ret_disk->direct = disk.config->cache == DISK_DIRECT;
 	ret_disk->no_flush = disk.config->cache == DISK_UNSAFE;
 	ret_disk->stopped_by = machine_disk_error(mq->machine, i);

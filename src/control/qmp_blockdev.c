@@ -3,8 +3,10 @@
  * qmp_blockdev.c - disks are opened, for device_add to make devices of, and closed.
  *
  * QEMU stacks nodes: a format above a protocol.  Here a disk is one node, which is
- * described either way: the format with its file, or the file alone.
+ * described either way: the format with its file, or the file alone.  The driver
+ * x-vmm-by-name has the format that the ending of the file's name tells.
  */
+#include "base/bits.h"
 #include "base/err.h"
 #include "config/option.h"
 #include "control/qmp_command.h"
@@ -17,14 +19,23 @@
 #include <string.h>
 
 #define NODE_NAME_MAX	31	/* bytes, QEMU's limit */
+#define L2_CACHE_MAX	(1 * GiB)
 
 /* Formats first, then what is below one. */
-enum driver { DRIVER_RAW, DRIVER_QCOW2, DRIVER_VMDK, DRIVER_FILE, DRIVER_HOST_DEVICE };
+enum driver {
+	DRIVER_RAW,
+	DRIVER_QCOW2,
+	DRIVER_VMDK,
+	DRIVER_BY_NAME,
+	DRIVER_FILE,
+	DRIVER_HOST_DEVICE,
+};
 
 static const char *const drivers[] = {
 	[DRIVER_RAW] = "raw",
 	[DRIVER_QCOW2] = "qcow2",
 	[DRIVER_VMDK] = "vmdk",
+	[DRIVER_BY_NAME] = "x-vmm-by-name",
 	[DRIVER_FILE] = "file",
 	[DRIVER_HOST_DEVICE] = "host_device",
 	NULL,
@@ -68,6 +79,15 @@ struct add_arguments {
 	struct cache_arguments cache;
 	struct file_arguments file;
 	char *filename;
+	uint64_t l2_cache;
+	enum qmp_backing backing;
+};
+
+static const char *const backings[] = {
+	[QMP_BACKING_FOLDER] = "folder",
+	[QMP_BACKING_ON] = "on",
+	[QMP_BACKING_OFF] = "off",
+	NULL,
 };
 
 static const struct option add_rows[] = {
@@ -78,10 +98,20 @@ static const struct option add_rows[] = {
 	{ .key = "cache", OPTION_GROUP(struct add_arguments, cache, cache_options) },
 	{ .key = "file", OPTION_GROUP(struct add_arguments, file, file_options) },
 	{ .key = "filename", OPTION(struct add_arguments, filename) },
+	{ .key = "l2-cache-size", OPTION_SIZE(struct add_arguments, l2_cache),
+	  .max = L2_CACHE_MAX },
+	{ .key = "x-vmm-backing", OPTION_CHOICE(struct add_arguments, backing, backings) },
 };
 static const struct option_object add_options = {
 	.name = "blockdev", OPTION_OBJECT(struct add_arguments, add_rows),
 };
+
+static const char *format_of(enum driver driver)
+{
+	if (driver == DRIVER_BY_NAME)
+		return NULL;
+	return drivers[driver < DRIVER_FILE ? driver : DRIVER_RAW];
+}
 
 /* Of file and filename the driver has one and does not know the other. */
 static int find_path(const struct add_arguments *arguments, const char **ret_path,
@@ -117,10 +147,12 @@ static int add(struct qmp_call *call, struct err *err)
 	const struct add_arguments *arguments = call->arguments;
 	struct qmp_machine_new_disk disk = {
 		.id = arguments->node_name,
-		.format = drivers[arguments->driver < DRIVER_FILE ? arguments->driver : DRIVER_RAW],
+		.format = format_of(arguments->driver),
 		.read_only = arguments->read_only,
 		.direct = arguments->cache.direct,
 		.no_flush = arguments->cache.no_flush,
+		.backing = arguments->backing,
+		.l2_cache = arguments->l2_cache,
 	};
 	int r = find_path(arguments, &disk.path, err);
 

@@ -16,12 +16,34 @@
 
 #define DEVICES_PATH	"/machine/peripheral/"
 
+/* As the option tables of disks allow them. */
+#define QUEUES_MAX	64
+#define BLOCK_SIZE_MIN	512
+#define BLOCK_SIZE_MAX	4096
+
+static const char *const on_errors[] = {
+	[QMP_ON_ERROR_AUTO] = "auto",
+	[QMP_ON_ERROR_REPORT] = "report",
+	[QMP_ON_ERROR_IGNORE] = "ignore",
+	[QMP_ON_ERROR_ENOSPC] = "enospc",
+	[QMP_ON_ERROR_STOP] = "stop",
+	NULL,
+};
+
+enum on_off { AUTO, ON, OFF };
+
+static const char *const on_offs[] = { [AUTO] = "auto", [ON] = "on", [OFF] = "off", NULL };
+
 struct add_arguments {
 	struct option_given given;
 	char *driver;
 	char *id;
 	char *bus, *addr;
 	char *drive, *serial;
+	enum qmp_on_error rerror, werror;
+	enum on_off write_cache;
+	uint32_t queues;
+	uint64_t block_size;
 	char *netdev;
 	uint8_t mac[6];
 };
@@ -33,6 +55,13 @@ static const struct option add_rows[] = {
 	{ .key = "addr", OPTION(struct add_arguments, addr) },
 	{ .key = "drive", OPTION(struct add_arguments, drive) },
 	{ .key = "serial", OPTION(struct add_arguments, serial) },
+	{ .key = "rerror", OPTION_CHOICE(struct add_arguments, rerror, on_errors) },
+	{ .key = "werror", OPTION_CHOICE(struct add_arguments, werror, on_errors) },
+	{ .key = "write-cache", OPTION_CHOICE(struct add_arguments, write_cache, on_offs) },
+	{ .key = "num-queues", OPTION(struct add_arguments, queues), .min = 1,
+	  .max = QUEUES_MAX },
+	{ .key = "logical_block_size", OPTION_SIZE(struct add_arguments, block_size),
+	  .min = BLOCK_SIZE_MIN, .max = BLOCK_SIZE_MAX },
 	{ .key = "netdev", OPTION(struct add_arguments, netdev) },
 	{ .key = "mac", OPTION(struct add_arguments, mac) },
 };
@@ -72,6 +101,11 @@ static int check_properties(const struct add_arguments *arguments, bool net, str
 	} properties[] = {
 		{ "drive", &arguments->drive, false },
 		{ "serial", &arguments->serial, false },
+		{ "rerror", &arguments->rerror, false },
+		{ "werror", &arguments->werror, false },
+		{ "write-cache", &arguments->write_cache, false },
+		{ "num-queues", &arguments->queues, false },
+		{ "logical_block_size", &arguments->block_size, false },
 		{ "netdev", &arguments->netdev, true },
 		{ "mac", &arguments->mac, true },
 	};
@@ -123,7 +157,14 @@ static int describe(const struct add_arguments *arguments,
 		return err_set(err, -EINVAL, "Parameter '%s' is missing",
 			       device->net ? "netdev" : "drive");
 	device->id = arguments->id ? arguments->id : device->back_end;
-	device->serial = arguments->serial;
+	device->disk = (struct qmp_machine_disk_use){
+		.serial = arguments->serial,
+		.queues = arguments->queues,
+		.block_size = (uint32_t)arguments->block_size,
+		.write_through = arguments->write_cache == OFF,
+		.rerror = arguments->rerror,
+		.werror = arguments->werror,
+	};
 	if (option_given(&add_options, arguments, &arguments->mac))
 		device->mac = arguments->mac;
 	return 0;

@@ -34,33 +34,56 @@ static int check_mac(const struct machine *m, const uint8_t *mac, struct err *er
 	return 0;
 }
 
-/* What plug says of the device; the part's own is changed last. */
-static int describe(struct machine *m, struct machine_part *part,
-		    const struct machine_plug *plug, struct err *err)
+static int describe_disk(struct machine_part *part, const struct machine_plug_disk *disk,
+			 struct err *err)
+{
+	char *serial = NULL;
+	int r;
+
+	if (disk->serial && strlen(disk->serial) > VIRTIO_BLK_SERIAL_MAX)
+		return err_set(err, -EINVAL, "serial '%s' is longer than %d bytes",
+			       disk->serial, VIRTIO_BLK_SERIAL_MAX);
+	if (disk->serial) {
+		serial = strdup(disk->serial);
+		if (!serial)
+			return err_sys(err, -ENOMEM, "disk '%s'", part->id);
+	}
+	r = disk_set_use(part->device.disk, &disk->use, err);
+	if (r < 0) {
+		free(serial);
+		return r;
+	}
+	free(part->disk.serial);
+	part->disk.serial = serial;
+	part->disk.queues = disk->queues;
+	return 0;
+}
+
+static int describe_net(struct machine *m, struct machine_part *part,
+			const struct machine_plug *plug, struct err *err)
 {
 	uint8_t mac[6];
-	char *serial;
 	int r;
 
 	machine_parts_make_mac(m, plug->id, 0, mac);
 	if (plug->mac)
 		memcpy(mac, plug->mac, 6);
-	r = part->device.kind == BOARD_NET ? check_mac(m, mac, err) : 0;
-	if (r < 0)
-		return r;
-	if (plug->serial) {
-		if (strlen(plug->serial) > VIRTIO_BLK_SERIAL_MAX)
-			return err_set(err, -EINVAL, "serial '%s' is longer than %d bytes",
-				       plug->serial, VIRTIO_BLK_SERIAL_MAX);
-		serial = strdup(plug->serial);
-		if (!serial)
-			return err_sys(err, -ENOMEM, "device '%s'", plug->id);
-		free(part->disk.serial);
-		part->disk.serial = serial;
-	}
-	memcpy(part->device.mac, mac, 6);
-	part->device.slot = plug->slot;
-	return 0;
+	r = check_mac(m, mac, err);
+	if (!r)
+		memcpy(part->device.mac, mac, 6);
+	return r;
+}
+
+/* What plug says of the device, nothing of it being left of the one before. */
+static int describe(struct machine *m, struct machine_part *part,
+		    const struct machine_plug *plug, struct err *err)
+{
+	int r = plug->net ? describe_net(m, part, plug, err) :
+			    describe_disk(part, plug->disk, err);
+
+	if (!r)
+		part->device.slot = plug->slot;
+	return r;
 }
 
 static int check_plug(struct machine *m, struct machine_part *part,

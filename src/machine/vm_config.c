@@ -76,7 +76,7 @@ static const struct option disk_rows[] = {
 	  .help = "name of the disk in messages; disk0, disk1, ... by default" },
 };
 
-static const struct option_object disk_options = {
+const struct option_object vm_config_disk_options = {
 	.name = "disk", OPTION_OBJECT(struct vm_disk_config, disk_rows),
 };
 
@@ -93,7 +93,7 @@ static const struct option net_rows[] = {
 	  .help = "name of the card in messages; net0, net1, ... by default" },
 };
 
-static const struct option_object net_options = {
+const struct option_object vm_config_net_options = {
 	.name = "net", OPTION_OBJECT(struct vm_net_config, net_rows),
 };
 
@@ -143,9 +143,10 @@ static const struct option rows[] = {
 	  .preset = BOOT_CMDLINE_DEFAULT, .metavar = "TEXT",
 	  .help = "kernel command line" },
 	{ .key = "disk", .letter = 'd', OPTION_LIST(struct vm_config, disk, nr_disk,
-						    disk_options),
+						    vm_config_disk_options),
 	  .max = DEVICES_MAX, .help = "add a disk" },
-	{ .key = "net", .letter = 'n', OPTION_LIST(struct vm_config, net, nr_net, net_options),
+	{ .key = "net", .letter = 'n', OPTION_LIST(struct vm_config, net, nr_net,
+						   vm_config_net_options),
 	  .max = DEVICES_MAX, .help = "add a network card" },
 	{ .key = "cpus", .letter = 'c', OPTION(struct vm_config, cpus), .preset = "1",
 	  .min = 1, .max = VM_CONFIG_CPUS_MAX, .help = "number of virtual CPUs" },
@@ -219,9 +220,9 @@ static int check_qmp(const struct vm_qmp_config *qmp, unsigned i, struct err *er
 	return 0;
 }
 
-static int check_net(const struct vm_net_config *net, unsigned i, struct err *err)
+int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err *err)
 {
-	bool fd = option_given(&net_options, net, &net->fd);
+	bool fd = option_given(&vm_config_net_options, net, &net->fd);
 
 	if (net->tap && fd)
 		return err_set(err, -EINVAL, "net %u: give tap= or fd=, not both", i);
@@ -245,7 +246,7 @@ static int check_pair(const struct vm_net_config *a, unsigned i,
 
 uint32_t vm_config_queues(const struct vm_config *config, const struct vm_disk_config *disk)
 {
-	if (option_given(&disk_options, disk, &disk->queues))
+	if (disk->queues)
 		return disk->queues;
 	return config->cpus < QUEUES_BY_DEFAULT_MAX ? config->cpus : QUEUES_BY_DEFAULT_MAX;
 }
@@ -277,7 +278,7 @@ int vm_config_check(const struct vm_config *config, struct err *err)
 		return err_set(err, -EINVAL, "give detach or daemon, not both");
 	r = vm_serial_get(&serial, config, err);
 	for (uint32_t i = 0; i < config->nr_net && !r; i++) {
-		r = check_net(&config->net[i], i, err);
+		r = vm_config_check_net(&config->net[i], i, err);
 		for (uint32_t k = 0; k < i && !r; k++)
 			r = check_pair(&config->net[k], k, &config->net[i], i, err);
 	}

@@ -127,6 +127,21 @@ class ProtocolTest(unittest.TestCase):
                           'GenericError',
                           'shrinking would lose data')
 
+    def test_guest_that_refuses_keeps_its_device(self):
+        add = {'driver': 'file', 'node-name': 'node', 'filename': '/dev/null'}
+        self.assertEqual(self.client.command('blockdev-add', add), {})
+        self.assertEqual(self.client.command('device_add', {
+            'driver': 'virtio-blk-pci', 'drive': 'node', 'id': 'stubborn'}), {})
+        self.client.events.clear()
+
+        self.assertEqual(self.client.command('device_del', {'id': 'stubborn'}), {})
+
+        [event] = self.client.events
+        self.assertEqual((event['event'], event['data']), ('DEVICE_UNPLUG_GUEST_ERROR', {
+            'device': 'stubborn', 'path': '/machine/peripheral/stubborn'}))
+        self.assertEqual(self.client.execute('blockdev-del', {'node-name': 'node'})['error'],
+                         {'class': 'GenericError', 'desc': "'node' is in use"})
+
     def test_nesting_is_bounded(self):
         self.client.send(b'{"execute": "query-kvm", "id": ' + b'[' * 64 + b']' * 64 + b'}')
         self.assert_error(self.client.reply(), 'GenericError',

@@ -218,6 +218,97 @@ class Hotplug(VmTest):
         client.command('device_add', {'driver': 'virtio-blk-pci', 'drive': 'data',
                                       'serial': 'x' * 20})
 
+    def cache_of(self, client, device):
+        [cache] = [block['inserted']['cache'] for block in client.command('query-block')
+                   if block['qdev'] == device]
+        return cache
+
+    def test_properties_of_a_disk_s_device_hold_as_long_as_it(self):
+        run, client = self.begin('--cpus', '2')
+        self.add_disk(client, 'data', **{'write-cache': 'off', 'num-queues': 5,
+                                         'logical_block_size': 4096, 'rerror': 'stop',
+                                         'werror': 'enospc', 'serial': 'x' * 20})
+        run.wait_for(b'COME 2')
+        self.assertFalse(self.cache_of(client, 'data')['writeback'])
+        self.assertEqual(self.queues(client, 'virtio-blk'), [2] * 5)
+
+        client.command('device_del', {'id': 'data'})
+        self.event(client, 'DEVICE_DELETED')
+        client.command('device_add', {'driver': 'virtio-blk-pci', 'drive': 'data'})
+        self.assertTrue(self.cache_of(client, 'data')['writeback'])
+        self.assertEqual(self.queues(client, 'virtio-blk'), [2] * 2)
+
+    def test_properties_that_cannot_be(self):
+        _, client = self.begin()
+        path = self.file('data.qcow2', bytes(1 << 20))
+        client.command('blockdev-add', {'driver': 'file', 'node-name': 'data',
+                                        'filename': path, 'cache': {'no-flush': True}})
+        device = {'driver': 'virtio-blk-pci', 'drive': 'data'}
+        for more, pattern in (({'write-cache': 'off'}, 'written through'),
+                              ({'write-cache': 'never'}, 'does not accept'),
+                              ({'logical_block_size': 1536}, 'blocks of 512'),
+                              ({'logical_block_size': 8192}, 'from 512 to 4K'),
+                              ({'num-queues': 0}, 'from 1 to 64'),
+                              ({'rerror': 'pray'}, 'does not accept'),
+                              ({'mac': '52:54:00:00:00:01'}, "'virtio-blk-pci.mac' not found")):
+            self.refused(client, 'device_add', {**device, **more}, pattern)
+        self.refused(client, 'device_add', {'driver': 'virtio-net-pci', 'netdev': 'n',
+                                            'werror': 'stop'}, 'werror\' not found')
+        self.refused(client, 'blockdev-add', {'driver': 'x-vmm-by-name', 'node-name': 'x',
+                                              'file': {'driver': 'file', 'filename': path}},
+                     'in use|lock|qcow2')
+
+    def queues(self, client, driver):
+        """The slot of each queue of such devices, in their order."""
+        return [queue['slot'] for queue in client.command('x-vmm-query-use')['queues']
+                if queue['driver'] == driver]
+
+    def nodes(self, client):
+        return [one['node-name'] for one in
+                client.command('query-blockstats', {'query-nodes': True})]
+
+    def test_gaps_that_a_device_leaves_are_skipped(self):
+        run, client = self.begin()
+        for i, name in enumerate(('first', 'second', 'third')):
+            self.add_disk(client, name)
+            run.wait_for(f'COME {i + 2}\n'.encode())
+        self.assertEqual(self.queues(client, 'virtio-blk'), [2, 3, 4])
+
+        client.command('device_del', {'id': 'second'})
+        self.event(client, 'DEVICE_DELETED')
+        self.assertEqual(self.queues(client, 'virtio-blk'), [2, 4])
+        self.assertEqual(self.devices(client), ['first', 'third'])
+        self.assertEqual([one['qdev'] for one in client.command('query-blockstats')],
+                         ['first', 'third'])
+        self.assertEqual(self.nodes(client), ['first', 'second', 'third'])
+
+        client.command('blockdev-del', {'node-name': 'second'})
+        client.command('device_del', {'id': 'first'})
+        self.event(client, 'DEVICE_DELETED')
+        self.assertEqual(self.queues(client, 'virtio-blk'), [4])
+        self.assertEqual(self.nodes(client), ['first', 'third'])
+
+    def test_tap_comes_as_a_descriptor(self):
+        if os.geteuid():
+            self.skipTest('only root makes a tap')
+        run, client = self.begin()
+        tap = vm.open_tap('vmmplug%d')
+        client.command('getfd', {'fdname': 'tap'}, fds=[tap])
+        os.close(tap)
+        client.command('netdev_add', {'type': 'tap', 'id': 'lan', 'fd': 'tap'})
+        self.refused(client, 'closefd', {'fdname': 'tap'}, 'not found')
+        client.command('device_add', {'driver': 'virtio-net-pci', 'netdev': 'lan', 'id': 'card'})
+        run.wait_for(b'COME 2')
+        self.assertEqual(self.slots(client)[2], 'card')
+        self.assertEqual(len(self.queues(client, 'virtio-net')), 2)
+        self.refused(client, 'netdev_del', {'id': 'lan'}, 'in use')
+
+        client.command('device_del', {'id': 'card'})
+        run.wait_for(b'GONE 2')
+        self.event(client, 'DEVICE_DELETED')
+        client.command('netdev_del', {'id': 'lan'})
+        self.refused(client, 'netdev_del', {'id': 'lan'}, 'not found', 'DeviceNotFound')
+
     def test_descriptor_that_is_no_tap_is_refused_and_gone(self):
         _, client = self.begin()
         ours, theirs = socket.socketpair()

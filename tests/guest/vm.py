@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,14 @@ def need_kvm():
         os.close(os.open('/dev/kvm', os.O_RDWR | os.O_CLOEXEC))
     except OSError as error:
         skip(f'cannot open /dev/kvm: {error.strerror}')
+
+
+def open_tap(name):
+    """A new tap device, which goes with the descriptor; %d in its name is a number."""
+    tun_set_iff, tap, no_header, header = 0x400454ca, 0x0002, 0x1000, 0x4000
+    fd = os.open('/dev/net/tun', os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    fcntl.ioctl(fd, tun_set_iff, struct.pack('16sH22x', name.encode(), tap | no_header | header))
+    return fd
 
 
 class Vm:

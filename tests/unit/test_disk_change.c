@@ -195,6 +195,72 @@ START_TEST(flush_whose_data_are_lost_is_reported_not_tried_again)
 }
 END_TEST
 
+/* What the device makes of it. */
+
+static int set_use(struct disk_use use)
+{
+	return disk_set_use(disk, &use, NULL);
+}
+
+START_TEST(device_decides_how_failures_are_judged)
+{
+	const struct disk_use use = {
+		.read_error = DISK_ON_ERROR_STOP,
+		.write_error = DISK_ON_ERROR_IGNORE,
+	};
+
+	open_cached(DISK_WRITEBACK);
+	ck_assert_int_eq(disk_judge_failure(disk, DISK_READ, -EIO), DISK_REPORT);
+
+	ck_assert_int_eq(set_use(use), 0);
+
+	ck_assert_int_eq(disk_judge_failure(disk, DISK_READ, -EIO), DISK_STOP);
+	ck_assert_int_eq(disk_judge_failure(disk, DISK_WRITE, -EIO), DISK_IGNORE);
+}
+END_TEST
+
+START_TEST(device_without_a_write_cache_is_written_through_and_the_next_is_not)
+{
+	open_cached(DISK_WRITEBACK);
+
+	ck_assert_int_eq(set_use((struct disk_use){ .write_through = true }), 0);
+	ck_assert(is_made_durable(DISK_WRITE, false));
+	ck_assert(!disk_write_cache(disk));
+
+	ck_assert_int_eq(set_use((struct disk_use){ 0 }), 0);
+	ck_assert(!is_made_durable(DISK_WRITE, false));
+	ck_assert(disk_write_cache(disk));
+}
+END_TEST
+
+START_TEST(unsafe_disk_has_no_device_that_writes_through)
+{
+	const struct disk_use use = { .write_through = true, .read_error = DISK_ON_ERROR_STOP };
+
+	open_cached(DISK_UNSAFE);
+
+	ck_assert_int_eq(set_use(use), -EINVAL);
+
+	ck_assert_int_eq(disk_judge_failure(disk, DISK_READ, -EIO), DISK_REPORT);
+	ck_assert_int_eq(set_use((struct disk_use){ 0 }), 0);
+	ck_assert_int_eq(flush(), 0);
+}
+END_TEST
+
+START_TEST(device_decides_on_larger_blocks_and_the_next_has_the_file_s)
+{
+	open_cached(DISK_WRITEBACK);
+
+	ck_assert_int_eq(set_use((struct disk_use){ .block_size = 4096 }), 0);
+	ck_assert_uint_eq(disk_block_size(disk), 4096);
+	ck_assert_int_eq(set_use((struct disk_use){ .block_size = 1536 }), -EINVAL);
+	ck_assert_uint_eq(disk_block_size(disk), 4096);
+
+	ck_assert_int_eq(set_use((struct disk_use){ 0 }), 0);
+	ck_assert_uint_eq(disk_block_size(disk), 512);
+}
+END_TEST
+
 /* Growth. */
 
 static int nr_resized;
@@ -280,6 +346,10 @@ int main(void)
 	tcase_add_loop_test(tc, failure_is_judged_by_what_the_user_wants_and_told, 0,
 			    2 * ARRAY_LEN(verdicts));
 	tcase_add_test(tc, flush_whose_data_are_lost_is_reported_not_tried_again);
+	tcase_add_test(tc, device_decides_how_failures_are_judged);
+	tcase_add_test(tc, device_without_a_write_cache_is_written_through_and_the_next_is_not);
+	tcase_add_test(tc, unsafe_disk_has_no_device_that_writes_through);
+	tcase_add_test(tc, device_decides_on_larger_blocks_and_the_next_has_the_file_s);
 	tcase_add_test(tc, file_grows_and_its_user_hears_of_it);
 	tcase_add_test(tc, file_does_not_shrink_or_end_within_a_block);
 	tcase_add_test(tc, read_only_disk_does_not_grow);
