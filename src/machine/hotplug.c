@@ -174,6 +174,9 @@ static void gone(struct machine *m, struct machine_part *part)
 	atomic_fetch_and(&m->ejected, ~BIT32((unsigned)part->device.slot));
 	part->device_id = NULL;
 	part->asked_ns = 0;
+	part->stopped_by = 0;
+	/* The board has drained the disk: no failure comes after this one. */
+	machine_parts_tell_trouble(&part->tell);
 	if (part->given)
 		machine_part_remove(m, part);
 	m->config.unplugged(m->config.ctx, id, true);

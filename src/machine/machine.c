@@ -89,6 +89,9 @@ void machine_parts_tell_trouble(struct loop_task *task)
 	pthread_mutex_unlock(&part->lock);
 	if (m->ended || !failure.error)
 		return;
+	/* What went with its device is not tried again, so that nothing is to stop for. */
+	if (failure.verdict == DISK_STOP && !part->device_id)
+		failure.verdict = DISK_REPORT;
 	say_trouble(part, &failure);
 	m->config.disk_failed(m->config.ctx, machine_part_index(m, part), &failure);
 	if (failure.verdict == DISK_STOP) {

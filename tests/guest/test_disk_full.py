@@ -17,8 +17,8 @@ DISK_LEN = 4 << 20
 
 
 class DiskFull(VmTest):
-    def begin(self, *options):
-        """The guest fills a disk for which there is room for half of it."""
+    def make_disk(self):
+        """On a host that has room for half of it."""
         self.host = os.path.join(self.folder, 'host')
         os.mkdir(self.host)
         self.mount('size=2M')
@@ -26,11 +26,33 @@ class DiskFull(VmTest):
         disk = os.path.join(self.host, 'disk.img')
         with open(disk, 'wb') as file:
             file.truncate(DISK_LEN)
+        return disk
+
+    def begin(self, *options):
+        """The guest fills the disk."""
+        disk = self.make_disk()
         path = os.path.join(self.folder, 'qmp')
         run = self.start('blk_fill', '--paused', '--qmp', path,
                          '--disk', ','.join([disk, 'id=root', *options]))
         client = self.connect(run, path)
         self.addCleanup(client.close)
+        client.command('cont')
+        return run, client
+
+    def plug(self, client, **properties):
+        client.command('device_add', {'driver': 'virtio-blk-pci', 'drive': 'full', **properties})
+
+    def begin_plugged(self, **properties):
+        """The same with a disk that is plugged in before the guest starts."""
+        disk = self.make_disk()
+        path = os.path.join(self.folder, 'qmp')
+        run = self.start('blk_fill', '--paused', '--qmp', path)
+        client = self.connect(run, path)
+        self.addCleanup(client.close)
+        client.command('blockdev-add', {'driver': 'file', 'node-name': 'full',
+                                        'filename': disk})
+        self.plug(client, **properties)
+        client.command('system_reset')      # gives it its place in memory
         client.command('cont')
         return run, client
 
@@ -93,6 +115,24 @@ class DiskFull(VmTest):
         self.assertIn(b'FAIL: a write succeeds', run.out)
         self.assertEqual({event['event'] for event in client.rest() if 'event' in event}
                          - {'RESUME', 'SHUTDOWN'}, {'BLOCK_IO_ERROR'})
+
+    def test_guest_with_a_plugged_disk_is_told_unless_its_device_says_otherwise(self):
+        run, _ = self.begin_plugged()
+        self.assertEqual(run.finish(), OK)
+        self.assertIn(b'FAIL: a write succeeds', run.out)
+
+    def test_disk_that_stopped_the_vm_leaves_no_trace_on_its_next_device(self):
+        run, client = self.begin_plugged(werror='enospc', rerror='stop')
+        self.await_status(run, client, 'io-error')
+        self.assertEqual([block['io-status'] for block in client.command('query-block')],
+                         ['nospace'])
+
+        client.command('device_del', {'id': 'full'})
+        client.command('system_reset')
+        self.assertEqual(client.command('query-block'), [])
+        self.plug(client, werror='report')
+        self.assertEqual([block['io-status'] for block in client.command('query-block')],
+                         ['ok'])
 
 
 if __name__ == '__main__':
