@@ -46,7 +46,8 @@ extern const struct option_object command_list_options, command_info_options;
 extern const struct option_object command_order_options, command_stop_options;
 extern const struct option_object command_kill_options, command_qmp_options;
 extern const struct option_object command_events_options, command_console_options;
-extern const struct option_object command_stats_options;
+extern const struct option_object command_stats_options, command_attach_options;
+extern const struct option_object command_detach_options;
 
 /* Print how the subcommand is used. */
 void command_usage(const struct command *command);
@@ -62,6 +63,8 @@ int command_qmp(const struct command *command, int argc, char **argv);
 int command_events(const struct command *command, int argc, char **argv);
 int command_console(const struct command *command, int argc, char **argv);
 int command_stats(const struct command *command, int argc, char **argv);
+int command_attach(const struct command *command, int argc, char **argv);
+int command_detach(const struct command *command, int argc, char **argv);
 int command_doctor(const struct command *command, int argc, char **argv);
 
 #endif

@@ -23,6 +23,7 @@ struct client {
 	char name[VM_CONFIG_NAME_MAX + 1];
 	int timeout_ms;
 	int fd;
+	int passed_fd;			/* goes with the next byte; -1: none */
 	json_int_t id;			/* of the last command */
 	json_t *events;			/* that nobody has asked for yet */
 	char *bytes;			/* read, but not yet used */
@@ -67,11 +68,36 @@ static int await(const struct client *client, short events, uint64_t deadline)
 	}
 }
 
+/* As send(2), with passed_fd if there is one. */
+static ssize_t send_some(struct client *client, const char *bytes, size_t len)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .bytes = { 0 } };
+	struct iovec iov = { (void *)bytes, len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t nr;
+
+	if (client->passed_fd >= 0) {
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = sizeof(control.bytes);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &client->passed_fd, sizeof(int));
+	}
+	nr = sendmsg(client->fd, &msg, MSG_NOSIGNAL);
+	if (nr >= 0)
+		client->passed_fd = -1;
+	return nr;
+}
+
 static int send_all(struct client *client, const char *bytes, size_t len, uint64_t deadline,
 		    struct err *err)
 {
 	while (len) {
-		ssize_t nr = send(client->fd, bytes, len, MSG_NOSIGNAL);
+		ssize_t nr = send_some(client, bytes, len);
 		int r = 1;
 
 		if (nr >= 0) {
@@ -237,15 +263,17 @@ static int judge_answer(const struct client *client, const json_t *message,
 			json_t **ret_value, struct err *err)
 {
 	json_t *value = json_object_get(message, "return");
-	const char *text =
-		json_string_value(json_object_get(json_object_get(message, "error"), "desc"));
+	json_t *error = json_object_get(message, "error");
+	const char *text = json_string_value(json_object_get(error, "desc"));
+	const char *class = json_string_value(json_object_get(error, "class"));
+	bool not_found = class && !strcmp(class, "DeviceNotFound");
 
 	if (value) {
 		if (ret_value)
 			*ret_value = json_incref(value);
 		return 0;
 	}
-	return err_set(err, -EREMOTEIO, "VM '%s': %s", client->name,
+	return err_set(err, not_found ? -ENODEV : -EREMOTEIO, "VM '%s': %s", client->name,
 		       text ? text : "an answer that says nothing");
 }
 
@@ -269,6 +297,16 @@ int client_execute(struct client *client, const char *command, json_t *arguments
 		json_decref(message);
 		r = 0;
 	}
+	return r;
+}
+
+int client_give_fd(struct client *client, const char *name, int fd, struct err *err)
+{
+	int r;
+
+	client->passed_fd = fd;
+	r = client_execute(client, "getfd", json_pack("{s:s}", "fdname", name), NULL, err);
+	client->passed_fd = -1;
 	return r;
 }
 
@@ -330,6 +368,7 @@ int client_open(struct client **ret_client, const char *name, int timeout_ms,
 		return err_sys(err, -ENOMEM, "cannot speak to VM '%s'", name);
 	memcpy(client->name, vm.name, sizeof(vm.name));
 	client->timeout_ms = timeout_ms;
+	client->passed_fd = -1;
 	client->events = json_array();
 	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	r = !client->events ? -ENOMEM : client->fd < 0 ? -errno : 0;

@@ -41,10 +41,14 @@ struct client *client_close(struct client *client);	/* NULL is fine. -> NULL */
 /*
  * Have a command executed.  Takes arguments, an object, or NULL for none.  The
  * value returned is the caller's; ret_value may be NULL.  -EREMOTEIO: the VM refuses
- * and tells why; -ETIMEDOUT; -EPIPE: the VM has ended.
+ * and tells why; -ENODEV: the same, since it has no such device; -ETIMEDOUT; -EPIPE: the
+ * VM has ended.
  */
 int client_execute(struct client *client, const char *command, json_t *arguments,
 		   json_t **ret_value, struct err *err);
+
+/* Let it have a copy of a descriptor, to be used by that name in a later command. */
+int client_give_fd(struct client *client, const char *name, int fd, struct err *err);
 
 /*
  * The next event, also one that came during a command; the caller's.  1, or 0 when

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * attach.c - vmm attach: disks and network cards for a running VM.
+ *
+ * What they are is said as for 'vmm run', by the same tables.  Each is a back end
+ * and a device, which QMP makes one after the other; if there can be no device, the
+ * back end goes again.
+ */
+#include "arguments.h"
+#include "base/bits.h"
+#include "base/err.h"
+#include "block/disk.h"
+#include "cli/command.h"
+#include "client.h"
+#include "config/option.h"
+#include "machine/vm_config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PASSED_FD	"vmm-attach"	/* what a descriptor is called on its way */
+
+struct attach {
+	struct option_given given;
+	struct vm_disk_config *disk;
+	uint32_t nr_disk;
+	struct vm_net_config *net;
+	uint32_t nr_net;
+	uint32_t timeout;		/* seconds */
+	bool help;
+};
+
+static const struct option rows[] = {
+	{ .key = "disk", .letter = 'd', OPTION_LIST(struct attach, disk, nr_disk,
+						    vm_config_disk_options),
+	  .help = "add a disk, as of 'vmm run'" },
+	{ .key = "net", .letter = 'n', OPTION_LIST(struct attach, net, nr_net,
+						   vm_config_net_options),
+	  .help = "add a network card, as of 'vmm run'" },
+	{ .key = "timeout", OPTION(struct attach, timeout), .preset = "30",
+	  .max = COMMAND_TIMEOUT_MAX, .metavar = "SECONDS",
+	  .help = "how long the VM may take to do it" },
+	{ .key = "help", .letter = 'h', OPTION(struct attach, help),
+	  .help = "print this and exit" },
+};
+
+const struct option_object command_attach_options = {
+	.name = "attach", OPTION_OBJECT(struct attach, rows),
+};
+
+/* Takes arguments. */
+static int execute(struct client *client, const char *command, json_t *arguments,
+		   struct err *err)
+{
+	if (!arguments)
+		return err_set(err, -EINVAL, "what is no UTF-8 cannot be sent to the VM");
+	return client_execute(client, command, arguments, NULL, err);
+}
+
+/* Names. */
+
+struct device_id {
+	char text[VM_CONFIG_NAME_MAX + 1];
+};
+
+static void add_name(json_t *names, const json_t *name)
+{
+	if (json_is_string(name))
+		json_object_set_new(names, json_string_value(name), json_true());
+}
+
+/* Of disks, whether in use or not, and of devices. */
+static int collect_names(struct client *client, json_t *names, struct err *err)
+{
+	json_t *nodes, *buses, *one, *device;
+	size_t i, k;
+	int r = client_execute(client, "query-blockstats", json_pack("{s:b}", "query-nodes", 1),
+			       &nodes, err);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(nodes, i, one)
+		add_name(names, json_object_get(one, "node-name"));
+	json_decref(nodes);
+	r = client_execute(client, "query-pci", NULL, &buses, err);
+	if (r < 0)
+		return r;
+	json_array_foreach(buses, i, one)
+		json_array_foreach(json_object_get(one, "devices"), k, device)
+			add_name(names, json_object_get(device, "qdev_id"));
+	json_decref(buses);
+	return 0;
+}
+
+/* The one that is wished, else the first that is free of disk0, disk1, ... */
+static int choose_id(struct client *client, const char *wish, const char *kind,
+		     struct device_id *ret_id, struct err *err)
+{
+	json_t *names;
+	int r;
+
+	if (wish) {
+		snprintf(ret_id->text, sizeof(ret_id->text), "%s", wish);
+		return 0;
+	}
+	names = json_object();
+	r = collect_names(client, names, err);
+	for (unsigned i = 0; !r; i++) {
+		snprintf(ret_id->text, sizeof(ret_id->text), "%s%u", kind, i);
+		if (!json_object_get(names, ret_id->text))
+			break;
+	}
+	json_decref(names);
+	return r;
+}
+
+/* Both end here: with a device of the back end, or without the back end. */
+static int finish(struct client *client, const char *id, json_t *device, const char *undo,
+		  const char *undo_key, struct err *err)
+{
+	int r = execute(client, "device_add", device, err);
+
+	if (r < 0)
+		(void)client_execute(client, undo, json_pack("{s:s}", undo_key, id), NULL,
+				     NULL);
+	else
+		printf("%s\n", id);
+	return r;
+}
+
+/* Disks. */
+
+static const char *const backings[] = {
+	[DISK_BACKING_FOLDER] = "folder", [DISK_BACKING_ON] = "on", [DISK_BACKING_OFF] = "off",
+};
+static const char *const on_errors[] = {
+	[DISK_ON_ERROR_REPORT] = "report", [DISK_ON_ERROR_STOP] = "stop",
+	[DISK_ON_ERROR_IGNORE] = "ignore", [DISK_ON_ERROR_ENOSPC] = "enospc",
+};
+
+static void set_number(json_t *object, const char *key, uint64_t number)
+{
+	if (number)
+		json_object_set_new(object, key, json_integer((json_int_t)number));
+}
+
+static json_t *node_of(const struct vm_disk_config *disk, const char *id, const char *path)
+{
+	json_t *node = json_pack(
+		"{s:s, s:s, s:b, s:s, s:{s:s, s:s}, s:{s:b, s:b}}",
+		"driver", disk->format ? disk->format : "x-vmm-by-name",
+		"node-name", id, "read-only", disk->readonly,
+		"x-vmm-backing", backings[disk->backing],
+		"file", "driver", "file", "filename", path,
+		"cache", "direct", disk->cache == DISK_DIRECT,
+		"no-flush", disk->cache == DISK_UNSAFE);
+
+	set_number(node, "l2-cache-size", disk->l2_cache);
+	return node;
+}
+
+static json_t *disk_device(const struct vm_disk_config *disk, const char *id)
+{
+	json_t *device = json_pack(
+		"{s:s, s:s, s:s, s:s*, s:s, s:s, s:s}", "driver", "virtio-blk-pci", "id", id,
+		"drive", id, "serial", disk->serial, "rerror", on_errors[disk->read_error],
+		"werror", on_errors[disk->write_error],
+		"write-cache", disk->cache == DISK_WRITETHROUGH ? "off" : "auto");
+
+	set_number(device, "num-queues", disk->queues);
+	set_number(device, "logical_block_size", disk->block_size);
+	return device;
+}
+
+/* The VM may be in another folder than we are. */
+static int attach_disk(struct client *client, const struct vm_disk_config *disk,
+		       struct err *err)
+{
+	char *path = realpath(disk->path, NULL);
+	struct device_id id;
+	int r;
+
+	if (!path)
+		return err_sys(err, -errno, "cannot open '%s'", disk->path);
+	r = choose_id(client, disk->id, "disk", &id, err);
+	if (!r)
+		r = execute(client, "blockdev-add", node_of(disk, id.text, path), err);
+	free(path);
+	if (r < 0)
+		return r;
+	return finish(client, id.text, disk_device(disk, id.text), "blockdev-del", "node-name",
+		      err);
+}
+
+/* Network cards. */
+
+static json_t *net_device(const struct vm_net_config *net, const char *id)
+{
+	json_t *device = json_pack("{s:s, s:s, s:s}", "driver", "virtio-net-pci", "id", id,
+				   "netdev", id);
+	const uint8_t *mac = net->mac;
+
+	if (option_given(&vm_config_net_options, net, &net->mac))
+		json_object_set_new(device, "mac",
+				    json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
+						 mac[2], mac[3], mac[4], mac[5]));
+	return device;
+}
+
+static int attach_net(struct client *client, const struct vm_net_config *net, struct err *err)
+{
+	const char *fd = net->tap ? NULL : PASSED_FD;
+	struct device_id id;
+	int r = choose_id(client, net->id, "net", &id, err);
+
+	if (!r && fd)
+		r = client_give_fd(client, fd, (int)net->fd, err);
+	if (r < 0)
+		return r;
+	r = execute(client, "netdev_add",
+		    json_pack("{s:s, s:s, s:s*, s:s*}", "type", "tap", "id", id.text, "ifname",
+			      net->tap, "fd", fd), err);
+	if (r < 0 && fd)
+		(void)client_execute(client, "closefd", json_pack("{s:s}", "fdname", fd), NULL,
+				     NULL);
+	if (r < 0)
+		return r;
+	return finish(client, id.text, net_device(net, id.text), "netdev_del", "id", err);
+}
+
+/* All of them. */
+
+static int check(const struct attach *attach, struct err *err)
+{
+	int r = 0;
+
+	if (!attach->nr_disk && !attach->nr_net)
+		return err_set(err, -EINVAL, "attach: what? give --disk or --net");
+	for (uint32_t i = 0; i < attach->nr_net && !r; i++)
+		r = vm_config_check_net(&attach->net[i], i, err);
+	return r;
+}
+
+static int told(int r, const struct err *err)
+{
+	return r < 0 ? command_fail("%s", err->text) : EXIT_OK;
+}
+
+static int attach_all(struct client *client, const struct attach *attach)
+{
+	int status = EXIT_OK;
+
+	for (uint32_t i = 0; i < attach->nr_disk; i++) {
+		struct err err = { 0 };
+
+		status |= told(attach_disk(client, &attach->disk[i], &err), &err);
+	}
+	for (uint32_t i = 0; i < attach->nr_net; i++) {
+		struct err err = { 0 };
+
+		status |= told(attach_net(client, &attach->net[i], &err), &err);
+	}
+	return status;
+}
+
+int command_attach(const struct command *command, int argc, char **argv)
+{
+	struct client *client = NULL;
+	struct err err = { 0 };
+	struct arguments args;
+	struct attach attach;
+	int r, status;
+
+	if (!arguments_read(&args, command, &attach, argc, argv))
+		return args.status;
+	r = check(&attach, &err);
+	if (!r)
+		r = client_open(&client, args.words[0], (int)attach.timeout * 1000, &err);
+	status = r < 0 ? command_fail("%s", err.text) : attach_all(client, &attach);
+	client_close(client);
+	option_fini(command->options, &attach);
+	return status;
+}

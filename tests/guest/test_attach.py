@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Usage: test_attach.py VMM PAYLOADS [TEST]...
+
+vmm attach and vmm detach, with a payload that says what comes and goes.
+"""
+
+import json
+import os
+import socket
+import subprocess
+
+import vm
+from vm import OK, USAGE, Vm, VmTest
+
+REMAINS = 2         # of vmm detach: the guest has the device still
+MIB = 1 << 20
+
+
+class Attach(VmTest):
+    def begin(self, *arguments, cmdline='refuse=0 slots=0', payload='hotplug', until=b'READY'):
+        run = self.start(payload, '--name', self.name, '--cmdline', cmdline, *arguments)
+        if until:
+            run.wait_for(until)
+        return run
+
+    def setUp(self):
+        super().setUp()
+        self.name = self.id().rsplit('.', 1)[1][:40].replace('_', '-')
+
+    def command(self, *arguments, **more):
+        done = subprocess.run([os.path.abspath(self.vmm), *arguments], capture_output=True,
+                              text=True, timeout=vm.SECONDS, check=False,
+                              stdin=subprocess.DEVNULL, **more)
+        return done.returncode, done.stdout, done.stderr
+
+    def attach(self, *arguments, **more):
+        return self.command('attach', self.name, *arguments, **more)
+
+    def detach(self, *arguments):
+        return self.command('detach', self.name, *arguments)
+
+    def ask(self, command, arguments='{}'):
+        status, text, errors = self.command('qmp', self.name, command, arguments)
+        self.assertEqual((status, errors), (OK, ''))
+        return json.loads(text)
+
+    def nodes(self):
+        return [one['node-name'] for one in
+                self.ask('query-blockstats', '{"query-nodes": true}')]
+
+    def assert_refused_with(self, done, status, pattern):
+        self.assertEqual((done[0], done[1]), (status, ''), done[2])
+        self.assertRegex(done[2], r'\Avmm: [^\n]+\n\Z')
+        self.assertRegex(done[2], pattern)
+
+    def test_disk_comes_and_goes_with_its_file(self):
+        run = self.begin()
+        disk = self.file('data.img', bytes(MIB))
+
+        self.assertEqual(self.attach('--disk', disk), (OK, 'disk0\n', ''))
+        run.wait_for(b'COME 2')
+        self.assertEqual(self.detach('disk0'), (OK, '', ''))
+        run.wait_for(b'GONE 2')
+
+        self.assertEqual(self.nodes(), [])
+        self.assertEqual(self.attach('--disk', f'{disk},id=again'), (OK, 'again\n', ''))
+        run.wait(lambda: run.out.count(b'COME 2') == 2, 'COME 2 again')
+
+    def test_all_that_can_be_said_of_a_disk_reaches_it(self):
+        run = self.begin()
+        disk = self.file('data.qcow2')
+        os.unlink(disk)
+        subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', disk, '1M'], check=True)
+        done = self.attach('--disk', f'{disk},readonly,serial=42,backing=off,l2-cache-size=1M,'
+                           'cache=writethrough,block-size=4096,queues=3,rerror=stop,'
+                           'werror=ignore,id=data')
+        self.assertEqual(done, (OK, 'data\n', ''))
+        run.wait_for(b'COME 2')
+        [block] = self.ask('query-block')
+        medium = block['inserted']
+        self.assertEqual((block['qdev'], medium['node-name'], medium['drv'], medium['ro']),
+                         ('data', 'data', 'qcow2', True))
+        self.assertEqual(medium['cache'],
+                         {'writeback': False, 'direct': False, 'no-flush': False})
+        self.assertEqual(len([queue for queue in self.ask('x-vmm-query-use')['queues']
+                              if queue['driver'] == 'virtio-blk']), 3)
+
+    def test_caches_are_those_of_run(self):
+        self.begin()
+        for cache, direct, no_flush in (('writeback', False, False), ('unsafe', False, True)):
+            disk = self.file(cache, bytes(MIB))
+            self.assertEqual(self.attach('--disk', f'{disk},cache={cache},id={cache}'),
+                             (OK, cache + '\n', ''))
+            [one] = [block for block in self.ask('query-block') if block['qdev'] == cache]
+            self.assertEqual(one['inserted']['cache'],
+                             {'writeback': True, 'direct': direct, 'no-flush': no_flush})
+
+    def test_path_is_that_of_the_caller(self):
+        self.begin()
+        self.file('data.img', bytes(MIB))
+        self.assertEqual(self.attach('--disk', 'data.img', cwd=self.folder),
+                         (OK, 'disk0\n', ''))
+
+    def test_several_are_attached_and_one_that_fails_is_told(self):
+        disk = self.file('first.img', bytes(MIB))
+        run = self.begin('--disk', disk)
+        more = [self.file(name, bytes(MIB)) for name in ('a.img', 'b.img')]
+        status, text, errors = self.attach('--disk', more[0], '--disk', disk + '.none',
+                                           '--disk', more[1])
+        self.assertEqual((status, text), (USAGE, 'disk1\ndisk2\n'))
+        self.assertRegex(errors, r"\Avmm: cannot open '.*none': No such file or directory\n\Z")
+        run.wait_for(b'COME 4')
+        self.assertEqual(self.detach('disk1', 'disk2'), (OK, '', ''))
+        self.assertEqual(self.nodes(), ['disk0'])
+
+    def test_disk_without_a_place_is_closed_again(self):
+        self.begin()
+        for i in range(8):
+            disk = self.file(f'{i}.img', bytes(MIB))
+            self.assertEqual(self.attach('--disk', disk)[0], OK)
+        disk = self.file('last.img', bytes(MIB))
+        self.assert_refused_with(self.attach('--disk', disk), USAGE, 'no PCI slot is left')
+        self.assertEqual(self.nodes(), [f'disk{i}' for i in range(8)])
+
+    def test_disk_whose_device_cannot_be_is_closed_again(self):
+        self.begin()
+        disk = self.file('data.img', bytes(MIB + 512))
+        self.assert_refused_with(self.attach('--disk', f'{disk},block-size=4096'), USAGE,
+                                 'no multiple')
+        self.assertEqual(self.nodes(), [])
+
+    def test_image_that_nobody_called_by_its_format_is_doubted(self):
+        self.begin()
+        disk = self.file('data.img', b'QFI\xfb' + bytes(MIB - 4))
+        self.assert_refused_with(self.attach('--disk', disk), USAGE, 'begins like a qcow2')
+        self.assertEqual(self.attach('--disk', disk + ',format=raw'), (OK, 'disk0\n', ''))
+
+    def test_card_comes_by_descriptor_and_goes(self):
+        if os.geteuid():
+            self.skipTest('only root makes a tap')
+        run = self.begin()
+        tap = vm.open_tap('vmmplug%d')
+        self.addCleanup(os.close, tap)
+        done = self.attach('--net', f'fd={tap},mac=52:54:00:00:00:07', pass_fds=[tap])
+        self.assertEqual(done, (OK, 'net0\n', ''))
+        run.wait_for(b'COME 2')
+        self.assert_refused_with(self.attach('--net', f'fd={tap},mac=52:54:00:00:00:07,id=other',
+                                             pass_fds=[tap]), USAGE, 'same mac')
+        self.assertEqual(self.detach('net0'), (OK, '', ''))
+        run.wait_for(b'GONE 2')
+        self.assertEqual(self.command('qmp', self.name, 'netdev_del', '{"id": "net0"}')[0], USAGE)
+
+    def test_descriptor_that_is_no_tap_is_refused_and_closed(self):
+        self.begin()
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            done = self.attach('--net', f'fd={theirs.fileno()}', pass_fds=[theirs.fileno()])
+            self.assert_refused_with(done, USAGE, 'no tap device')
+            theirs.close()
+            ours.settimeout(5)
+            self.assertEqual(ours.recv(1), b'')
+
+    def test_descriptor_that_is_not_open(self):
+        self.begin()
+        self.assert_refused_with(self.attach('--net', 'fd=77'), USAGE, 'Bad file descriptor')
+
+    def test_descriptor_of_a_card_with_a_bad_id_is_closed(self):
+        self.begin()
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            done = self.attach('--net', f'fd={theirs.fileno()},id=0',
+                               pass_fds=[theirs.fileno()])
+            self.assert_refused_with(done, USAGE, 'identifier')
+            theirs.close()
+            ours.settimeout(5)
+            self.assertEqual(ours.recv(1), b'')
+
+    def test_what_attach_does_not_understand(self):
+        self.assert_refused(['attach'], "'NAME' is missing")
+        self.assert_refused(['attach', 'none'], 'give --disk or --net')
+        self.assert_refused(['attach', 'none', '--net', 'mac=52:54:00:00:00:01'], 'where to')
+        self.assert_refused(['attach', 'none', '--disk', 'x,serail=1'], "did you mean 'serial'")
+        self.assert_refused(['attach', 'none', '--disk', 'x'], "no VM")
+        self.assert_refused(['detach', 'none'], "'NAME ID...' is missing")
+        self.assert_refused(['detach', 'none', 'x'], "no VM")
+
+    def test_device_of_the_configuration_goes_too(self):
+        disk = self.file('disk.img', bytes(MIB))
+        run = self.begin('--disk', disk, cmdline='refuse=0 slots=2')
+        run.wait_for(b'COME 1')
+        self.assertEqual(self.detach('disk0'), (OK, '', ''))
+        self.assertEqual(self.nodes(), [])
+
+    def test_guest_that_refuses(self):
+        run = self.begin(cmdline='refuse=1 slots=0')
+        self.assertEqual(self.attach('--disk', self.file('data.img', bytes(MIB)))[0], OK)
+        run.wait_for(b'COME 2')
+        self.assert_refused_with(self.detach('disk0'), REMAINS, "refuses to let go of 'disk0'")
+        self.assertEqual(self.nodes(), ['disk0'])
+        self.assertEqual(self.detach('disk0'), (OK, '', ''))
+
+    def test_guest_that_does_not_answer_and_lets_go_later(self):
+        self.begin(payload='echo')
+        self.assertEqual(self.attach('--disk', self.file('data.img', bytes(MIB)))[0], OK)
+        self.assert_refused_with(self.detach('--timeout', '0', 'disk0'), REMAINS,
+                                 "has not let go of 'disk0' in 0 s")
+        self.assert_refused_with(self.detach('disk0'), USAGE, 'already in the process')
+        self.ask('system_reset')
+
+        self.assertEqual(self.nodes(), ['disk0'])
+        self.assertEqual(self.detach('disk0'), (OK, '', ''))
+        self.assertEqual(self.nodes(), [])
+
+    def test_waiting_is_shown_on_a_terminal(self):
+        self.begin(payload='echo')
+        self.assertEqual(self.attach('--disk', self.file('data.img', bytes(MIB)))[0], OK)
+        one = Vm([self.vmm, 'detach', self.name, 'disk0', '--timeout', '2'], terminal=True,
+                 messages_too=True)
+        self.addCleanup(one.__exit__)
+        self.assertEqual(one.finish(), REMAINS)
+        self.assertIn(b"let go of 'disk0': 1 s", one.out)
+        self.assertIn(b'in 2 s', one.out)
+
+    def test_vm_that_ends_meanwhile(self):
+        self.begin(payload='echo')
+        self.assertEqual(self.attach('--disk', self.file('data.img', bytes(MIB)))[0], OK)
+        with subprocess.Popen([self.vmm, 'detach', self.name, 'disk0'], stderr=subprocess.PIPE,
+                              text=True) as one:
+            while self.command('detach', self.name, 'disk0', '--timeout', '0')[0] != USAGE:
+                pass
+            self.command('kill', self.name)
+            self.assertRegex(one.communicate(timeout=vm.SECONDS)[1], 'has ended')
+            self.assertEqual(one.returncode, USAGE)
+
+    def test_unknown_device_and_the_others_are_done(self):
+        run = self.begin()
+        self.assertEqual(self.attach('--disk', self.file('data.img', bytes(MIB)))[0], OK)
+        run.wait_for(b'COME 2')
+        self.assert_refused_with(self.detach('nope', 'disk0'), USAGE,
+                                 "no disk or network card 'nope'")
+        self.assertEqual(self.nodes(), [])
+
+    def test_paused_vm_takes_a_disk_but_gives_none(self):
+        self.begin('--paused', until=None)
+        self.ask('query-status')        # is up then
+        self.assertEqual(self.attach('--disk', self.file('data.img', bytes(MIB)))[0], OK)
+        self.assert_refused_with(self.detach('disk0'), USAGE, 'prelaunch.*resume')
+
+
+if __name__ == '__main__':
+    vm.need_kvm()
+    vm.main()
