@@ -12,6 +12,10 @@
 #include "bus/bus.h"
 #include "config/cmdline.h"
 #include "config/yaml.h"
+#include "console/hub.h"
+#include "console/pty.h"
+#include "console/stream.h"
+#include "console/viewers.h"
 #include "device/echo.h"
 #include "device/fake_netdev.h"
 #include "device/guest_driver.h"
@@ -186,6 +190,37 @@ static int make_net(struct err *err)
 	return r < 0 ? r : make_function(dev, err);
 }
 
+static struct uart *no_port(void *ctx)
+{
+	(void)ctx;
+	return NULL;
+}
+
+static int make_hub(struct hub **hub, struct err *err)
+{
+	const struct hub_config config = { .loop = rig.loop, .port = no_port };
+
+	return hub_new(hub, &config, err);
+}
+
+static int make_console(struct err *err)
+{
+	struct stream_config config = { .loop = rig.loop, .out_fd = wire };
+	struct stream *stream = NULL;
+	struct pty *pty = NULL;
+	int r = make_hub(&config.hub, err);
+
+	if (r < 0)
+		return r;
+	r = pty_new(&pty, rig.loop, config.hub, err);
+	if (!r)
+		r = stream_new(&stream, &config, err);
+	stream_free(stream);
+	pty_free(pty);
+	hub_free(config.hub);
+	return r;
+}
+
 static const char yaml_text[] =
 	"name: test\nmemory: 64M\ncpus: 2\nlog: file.log\nclock:\n  zone: CET\n"
 	"image:\n  - path: a.raw\n    serial: one\n  - path: b.raw\n    readonly: true\n";
@@ -229,6 +264,7 @@ static int (*const cases[])(struct err *err) = {
 	make_rng,
 	make_blk,
 	make_net,
+	make_console,
 	parse_yaml,
 	parse_cmdline,
 };
@@ -285,6 +321,35 @@ START_TEST(device_without_memory_to_start_asks_for_a_reset)
 }
 END_TEST
 
+/* The folder need not be locked, so without memory for that it may succeed. */
+START_TEST(viewers_without_memory_leave_no_socket)
+{
+	char path[] = "/tmp/vmm-test-viewers-XXXXXX";
+	struct viewers_config config = { .loop = rig.loop, .path = path };
+	int fd = mkstemp(path);
+	unsigned nr = 0;
+
+	close(fd);
+	unlink(path);
+	ck_assert_int_eq(make_hub(&config.hub, NULL), 0);
+	for (bool failed = true; failed; nr++) {
+		struct viewers *viewers = NULL;
+		struct err err = { 0 };
+		int r;
+
+		faults_arm(nr);
+		r = viewers_new(&viewers, &config, &err);
+		failed = faults_disarm();
+		ck_assert(!r || (failed && err.text[0]));
+		viewers_free(viewers);
+		ck_assert_int_ne(access(path, F_OK), 0);
+	}
+
+	ck_assert_uint_gt(nr, 2);
+	hub_free(config.hub);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("fault");
@@ -296,6 +361,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, each_allocation_may_fail, 0, ARRAY_LEN(cases));
 	tcase_add_test(tc, device_without_memory_to_start_asks_for_a_reset);
+	tcase_add_test(tc, viewers_without_memory_leave_no_socket);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);
