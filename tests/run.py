@@ -85,6 +85,7 @@ def has_hardware():
 CONDITIONS = {
     'no-kvm': lambda: not kvm_opens(),
     'no-hardware': lambda: not has_hardware(),
+    'no-systemd': lambda: not os.path.isdir('/run/systemd/system'),
     'not-root': lambda: os.geteuid() != 0,
 }
 

@@ -260,15 +260,6 @@ class Unit(VmTest):
                               capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ''))
 
-    def test_it_runs_under_systemd(self):
-        if not os.path.isdir('/run/systemd/system') or os.geteuid():
-            self.skipTest('systemd does not run here, or we are not root')
-        kernel = os.path.join(self.payloads, 'pio.elf')
-        command = ['systemd-run', '--wait', '--pipe', '--service-type=notify',
-                   os.path.abspath(self.vmm), 'run', '--daemon', '-k', kernel]
-        done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
-        self.assertEqual(done.returncode, OK, done.stderr)
-
 
 class Hangup(VmTest):
     def test_nohup_is_respected(self):
