@@ -296,9 +296,17 @@ static int open_log(struct run *run, struct err *err)
 	}
 	if (r < 0)
 		return r;
-	run->log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC, 0600);
-	r = run->log_fd < 0 ? -errno : swap_log(run);
-	return r < 0 ? err_sys(err, r, "cannot open log '%s'", log) : 0;
+	/* Non-blocking, or a FIFO would wait for its reader here; later it may. */
+	run->log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK |
+			   O_CLOEXEC, 0600);
+	if (run->log_fd < 0)
+		return err_sys(err, -errno, "cannot open log '%s'", log);
+	r = fcntl(run->log_fd, F_SETFL, O_APPEND) ? -errno : swap_log(run);
+	if (!r)
+		return 0;
+	close(run->log_fd);
+	run->log_fd = -1;
+	return err_sys(err, r, "cannot use log '%s'", log);
 }
 
 /* Whoever waits for the VM to run need wait no longer. */

@@ -119,6 +119,9 @@ class Detached(VmTest):
         self.refuse('cannot open log .*none/log', 'echo', '--log-file', log)
         self.assert_refused(['run', '--kernel', os.path.join(self.payloads, 'pio.elf'),
                              '--log-file', log], 'cannot open log')
+        os.mkfifo(os.path.join(self.folder, 'fifo'))
+        self.refuse('cannot open log .*fifo', 'echo', '--log-file',
+                    os.path.join(self.folder, 'fifo'))
 
     def test_log_file_is_for_a_vm_in_the_foreground_too(self):
         path = os.path.join(self.folder, 'log')
