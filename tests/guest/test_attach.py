@@ -242,8 +242,8 @@ class Attach(VmTest):
         self.assertEqual(self.nodes(), [])
 
     def test_paused_vm_takes_a_disk_but_gives_none(self):
-        self.begin('--paused', until=None)
-        self.ask('query-status')        # is up then
+        run = self.begin('--paused', until=None)
+        run.wait(lambda: self.command('qmp', self.name, 'query-status')[0] == OK, 'an answer')
         self.assertEqual(self.attach('--disk', self.file('data.img', bytes(MIB)))[0], OK)
         self.assert_refused_with(self.detach('disk0'), USAGE, 'prelaunch.*resume')
 

@@ -51,8 +51,8 @@ class Living(VmTest):
 
     def test_list_has_a_line_for_each(self):
         web = self.begin('web', 'echo', '--cpus', '2', '--memory', '1536M')
-        self.begin('waits', 'echo', '--paused', until=None)
-        self.command('qmp', 'waits', 'query-name')      # is up then
+        waits = self.begin('waits', 'echo', '--paused', until=None)
+        waits.wait(lambda: self.command('qmp', 'waits', 'query-name')[0] == OK, 'an answer')
 
         status, text, errors = self.command('list')
 
