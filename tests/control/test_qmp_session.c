@@ -229,8 +229,8 @@ END_TEST
 static const char *const counting[] = {
 	"{\"execute\": \"query-stats-schemas\"}",
 	"{\"execute\": \"query-stats\", \"arguments\": {\"target\": \"vm\"}}",
-	"{\"execute\": \"query-stats\", \"arguments\": {\"target\": \"vcpu\", "
-	"\"providers\": [{\"provider\": \"kvm\"}]}}",
+	("{\"execute\": \"query-stats\", \"arguments\": {\"target\": \"vcpu\", "
+	 "\"providers\": [{\"provider\": \"kvm\"}]}}"),
 	"{\"execute\": \"x-vmm-query-memory-use\"}",
 };
 

@@ -157,8 +157,8 @@ static const char *const commands[] = {
 	"{\"execute\": \"query-blockstats\", \"arguments\": {\"query-nodes\": true}}",
 	"{\"execute\": \"query-pci\"}",
 	"{\"execute\": \"query-stats-schemas\"}",
-	"{\"execute\": \"query-stats\", \"arguments\": {\"target\": \"vcpu\", \"vcpus\": "
-	"[\"/machine/cpu[0]\"], \"providers\": [{\"provider\": \"kvm\"}]}}",
+	("{\"execute\": \"query-stats\", \"arguments\": {\"target\": \"vcpu\", \"vcpus\": "
+	 "[\"/machine/cpu[0]\"], \"providers\": [{\"provider\": \"kvm\"}]}}"),
 	"{\"execute\": \"x-vmm-query-use\"}",
 	"{\"execute\": \"x-vmm-query-memory-use\"}",
 	"{\"execute\": \"set-action\", \"arguments\": {\"reboot\": \"reset\"}}",
