@@ -14,10 +14,18 @@
 
 #define NAME_BYTES	16
 
+/* struct kvm_stats_desc, which ends with a name of any size, with a name of this size. */
 struct desc {
-	struct kvm_stats_desc desc;
+	struct {
+		uint32_t flags;
+		int16_t exponent;
+		uint16_t size;
+		uint32_t offset;
+		uint32_t bucket_size;
+	} desc;
 	char name[NAME_BYTES];
 };
+_Static_assert(offsetof(struct desc, name) == offsetof(struct kvm_stats_desc, name), "layout");
 
 /* As a kernel lays it out: header, descriptions, values. */
 static struct file {
