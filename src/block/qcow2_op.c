@@ -53,7 +53,8 @@ struct qcow2_op *qcow2_op_new(struct qcow2 *q)
 	else
 		op = malloc(sizeof(*op));
 	if (op) {
-		memset(op, 0, offsetof(struct qcow2_op, segs));
+		/* What follows is filled in whole before each use. */
+		memset(op, 0, offsetof(struct qcow2_op, inner));
 		op->q = q;
 	}
 	return op;
