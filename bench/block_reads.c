@@ -47,7 +47,7 @@ struct bench {
 	uint64_t warm_left;		/* clusters to be read in order */
 };
 
-static void fail(const char *why)
+static _Noreturn void fail(const char *why)
 {
 	fprintf(stderr, "block_reads: %s\n", why);
 	exit(EXIT_FAILURE);
