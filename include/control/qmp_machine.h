@@ -124,6 +124,7 @@ struct qmp_machine_new_disk {
 	const char *format;		/* NULL: by the file's name */
 	bool read_only;
 	bool direct, no_flush;		/* at most one of them */
+	const char *overlay;		/* file that takes the writes, "temporary", or NULL */
 	enum qmp_backing backing;
 	uint64_t l2_cache;		/* bytes; 0: a default */
 };

@@ -95,6 +95,9 @@ extern const struct option_object vm_config_options;
 /* A disk and a card by themselves. */
 extern const struct option_object vm_config_disk_options, vm_config_net_options;
 
+/* Of the i-th disk: does it all fit together? */
+int vm_config_check_disk(const struct vm_disk_config *disk, unsigned i, struct err *err);
+
 /* Has the i-th card a place where it leads to, and just one? */
 int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err *err);
 

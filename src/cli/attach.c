@@ -10,6 +10,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "block/disk.h"
+#include "block/disk_overlay.h"
 #include "cli/command.h"
 #include "client.h"
 #include "config/option.h"
@@ -50,12 +51,17 @@ const struct option_object command_attach_options = {
 	.name = "attach", OPTION_OBJECT(struct attach, rows),
 };
 
+static int not_utf8(struct err *err)
+{
+	return err_set(err, -EINVAL, "what is no UTF-8 cannot be sent to the VM");
+}
+
 /* Takes arguments. */
 static int execute(struct client *client, const char *command, json_t *arguments,
 		   struct err *err)
 {
 	if (!arguments)
-		return err_set(err, -EINVAL, "what is no UTF-8 cannot be sent to the VM");
+		return not_utf8(err);
 	return client_execute(client, command, arguments, NULL, err);
 }
 
@@ -146,6 +152,33 @@ static void set_number(json_t *object, const char *key, uint64_t number)
 		json_object_set_new(object, key, json_integer((json_int_t)number));
 }
 
+/* Where a file is or will be, as seen from any folder; NULL and errno. */
+static char *absolute(const char *path)
+{
+	char *folder, *joined;
+
+	if (*path == '/')
+		return strdup(path);
+	folder = realpath(".", NULL);
+	if (!folder || asprintf(&joined, "%s/%s", folder, path) < 0)
+		joined = NULL;
+	free(folder);
+	return joined;
+}
+
+static int set_overlay(json_t *node, const char *overlay, struct err *err)
+{
+	bool temporary = !strcmp(overlay, DISK_OVERLAY_TEMPORARY);
+	char *path = temporary ? strdup(overlay) : absolute(overlay);
+	int r;
+
+	if (!path)
+		return err_sys(err, -errno, "cannot tell where '%s' is", overlay);
+	r = json_object_set_new(node, "x-vmm-overlay", json_string(path));
+	free(path);
+	return r < 0 ? not_utf8(err) : 0;
+}
+
 static json_t *node_of(const struct vm_disk_config *disk, const char *id, const char *path)
 {
 	json_t *node = json_pack(
@@ -174,6 +207,19 @@ static json_t *disk_device(const struct vm_disk_config *disk, const char *id)
 	return device;
 }
 
+static int add_node(struct client *client, const struct vm_disk_config *disk, const char *id,
+		    const char *path, struct err *err)
+{
+	json_t *node = node_of(disk, id, path);
+	int r = node && disk->overlay ? set_overlay(node, disk->overlay, err) : 0;
+
+	if (r < 0) {
+		json_decref(node);
+		return r;
+	}
+	return execute(client, "blockdev-add", node, err);
+}
+
 /* The VM may be in another folder than we are. */
 static int attach_disk(struct client *client, const struct vm_disk_config *disk,
 		       struct err *err)
@@ -186,7 +232,7 @@ static int attach_disk(struct client *client, const struct vm_disk_config *disk,
 		return err_sys(err, -errno, "cannot open '%s'", disk->path);
 	r = choose_id(client, disk->id, "disk", &id, err);
 	if (!r)
-		r = execute(client, "blockdev-add", node_of(disk, id.text, path), err);
+		r = add_node(client, disk, id.text, path, err);
 	free(path);
 	if (r < 0)
 		return r;
@@ -238,6 +284,8 @@ static int check(const struct attach *attach, struct err *err)
 
 	if (!attach->nr_disk && !attach->nr_net)
 		return err_set(err, -EINVAL, "attach: what? give --disk or --net");
+	for (uint32_t i = 0; i < attach->nr_disk && !r; i++)
+		r = vm_config_check_disk(&attach->disk[i], i, err);
 	for (uint32_t i = 0; i < attach->nr_net && !r; i++)
 		r = vm_config_check_net(&attach->net[i], i, err);
 	return r;

@@ -34,6 +34,7 @@ int hotplug_qmp_add_disk(void *ctx, const struct qmp_machine_new_disk *disk, str
 		.format = (char *)disk->format,
 		.readonly = disk->read_only,
 		.cache = disk->direct ? DISK_DIRECT : cached,
+		.overlay = (char *)disk->overlay,
 		.backing = backings[disk->backing],
 		.l2_cache = disk->l2_cache,
 	};

@@ -80,6 +80,7 @@ struct add_arguments {
 	struct file_arguments file;
 	char *filename;
 	uint64_t l2_cache;
+	char *overlay;
 	enum qmp_backing backing;
 };
 
@@ -100,6 +101,7 @@ static const struct option add_rows[] = {
 	{ .key = "filename", OPTION(struct add_arguments, filename) },
 	{ .key = "l2-cache-size", OPTION_SIZE(struct add_arguments, l2_cache),
 	  .max = L2_CACHE_MAX },
+	{ .key = "x-vmm-overlay", OPTION_PATH(struct add_arguments, overlay) },
 	{ .key = "x-vmm-backing", OPTION_CHOICE(struct add_arguments, backing, backings) },
 };
 static const struct option_object add_options = {
@@ -151,6 +153,7 @@ static int add(struct qmp_call *call, struct err *err)
 		.read_only = arguments->read_only,
 		.direct = arguments->cache.direct,
 		.no_flush = arguments->cache.no_flush,
+		.overlay = arguments->overlay,
 		.backing = arguments->backing,
 		.l2_cache = arguments->l2_cache,
 	};
@@ -163,6 +166,9 @@ static int add(struct qmp_call *call, struct err *err)
 	if (disk.direct && disk.no_flush)
 		return err_set(err, -ENOTSUP, "of cache.direct and cache.no-flush only one can "
 			       "be true");
+	if (disk.overlay && disk.read_only)
+		return err_set(err, -EINVAL, "x-vmm-overlay is for writes, which read-only "
+			       "forbids");
 	r = call->machine->ops->add_disk(call->machine->ctx, &disk, err);
 	if (r == -EEXIST)
 		return err_set(err, r, "Duplicate nodes with node-name='%s'", disk.id);

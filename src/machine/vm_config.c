@@ -220,6 +220,13 @@ static int check_qmp(const struct vm_qmp_config *qmp, unsigned i, struct err *er
 	return 0;
 }
 
+int vm_config_check_disk(const struct vm_disk_config *disk, unsigned i, struct err *err)
+{
+	if (disk->overlay && disk->readonly)
+		return err_set(err, -EINVAL, "disk %u: give overlay= or readonly, not both", i);
+	return 0;
+}
+
 int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err *err)
 {
 	bool fd = option_given(&vm_config_net_options, net, &net->fd);
@@ -270,10 +277,10 @@ int vm_config_check(const struct vm_config *config, struct err *err)
 	if (config->nr_disk + config->nr_net > DEVICES_MAX)
 		return err_set(err, -EINVAL, "%u disks and %u network cards: the bus has room "
 			       "for %u devices", config->nr_disk, config->nr_net, DEVICES_MAX);
-	for (uint32_t i = 0; i < config->nr_disk; i++)
-		if (config->disk[i].overlay && config->disk[i].readonly)
-			return err_set(err, -EINVAL, "disk %u: give overlay= or readonly, not "
-				       "both", i);
+	for (uint32_t i = 0; i < config->nr_disk && !r; i++)
+		r = vm_config_check_disk(&config->disk[i], i, err);
+	if (r < 0)
+		return r;
 	if (config->detach && config->daemon)
 		return err_set(err, -EINVAL, "give detach or daemon, not both");
 	r = vm_serial_get(&serial, config, err);

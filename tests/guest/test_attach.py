@@ -96,6 +96,28 @@ class Attach(VmTest):
             self.assertEqual(one['inserted']['cache'],
                              {'writeback': True, 'direct': direct, 'no-flush': no_flush})
 
+    def test_overlay_takes_the_writes(self):
+        self.begin()
+        self.file('base.img', bytes(MIB))
+        for overlay in ('new.qcow2', 'temporary'):
+            done = self.attach('--disk', f'base.img,overlay={overlay},id={overlay[:3]}',
+                               cwd=self.folder)
+            self.assertEqual(done, (OK, overlay[:3] + '\n', ''))
+        self.assertEqual(sorted(os.listdir(self.folder)), ['base.img', 'new.qcow2'])
+        self.assertEqual([block['inserted']['drv'] for block in self.ask('query-block')],
+                         ['qcow2', 'qcow2'])
+        self.assert_refused_with(self.attach('--disk', 'x.img,overlay=temporary,readonly'),
+                                 USAGE, 'not both')
+
+    def test_what_is_no_utf8_cannot_be_sent(self):
+        self.begin()
+        disk = self.file(b'caf\xe9.img'.decode(errors='surrogateescape'), bytes(MIB))
+        good = self.file('good.img', bytes(MIB))
+        bad = b'\xe9.qcow2'.decode(errors='surrogateescape')
+        self.assert_refused_with(self.attach('--disk', disk), USAGE, 'no UTF-8')
+        self.assert_refused_with(self.attach('--disk', f'{good},overlay={bad}'), USAGE, 'no UTF-8')
+        self.assertEqual(self.nodes(), [])
+
     def test_path_is_that_of_the_caller(self):
         self.begin()
         self.file('data.img', bytes(MIB))
@@ -225,13 +247,12 @@ class Attach(VmTest):
     def test_vm_that_ends_meanwhile(self):
         self.begin(payload='echo')
         self.assertEqual(self.attach('--disk', self.file('data.img', bytes(MIB)))[0], OK)
-        with subprocess.Popen([self.vmm, 'detach', self.name, 'disk0'], stderr=subprocess.PIPE,
-                              text=True) as one:
-            while self.command('detach', self.name, 'disk0', '--timeout', '0')[0] != USAGE:
-                pass
-            self.command('kill', self.name)
-            self.assertRegex(one.communicate(timeout=vm.SECONDS)[1], 'has ended')
-            self.assertEqual(one.returncode, USAGE)
+        one = Vm([self.vmm, 'detach', self.name, 'disk0'], terminal=True, messages_too=True)
+        self.addCleanup(one.__exit__)
+        one.wait_for(b'waiting for the guest')
+        self.command('kill', self.name)
+        self.assertEqual(one.finish(), USAGE)
+        self.assertIn(b'has ended', one.out)
 
     def test_unknown_device_and_the_others_are_done(self):
         run = self.begin()
