@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 
-SECONDS = 60        # for any one thing to happen
+SECONDS = 120       # for any one thing to happen, also on a busy machine
 
 
 class Host:
