@@ -24,6 +24,7 @@
 
 struct disk;
 struct err;
+struct throttle_group;
 
 #define DISK_SEGS_MAX	1024	/* of one request; what readv(2) takes */
 
@@ -181,6 +182,21 @@ int disk_set_use(struct disk *disk, const struct disk_use *use, struct err *err)
  * A discard never fails for want of support: it then does nothing.  Owner.
  */
 void disk_submit(struct disk *disk, struct disk_request *request);
+
+/*
+ * Share the limits of a group (block/throttle.h), instead of those it had, or NULL:
+ * have none.  Flushes never wait.  Owner.
+ */
+void disk_set_throttle(struct disk *disk, struct throttle_group *group);
+
+/* NULL: it has none.  Owner, or whoever has the owner make all changes. */
+struct throttle_group *disk_throttle(const struct disk *disk);
+
+/*
+ * End what the limits keep waiting with -ECANCELED, from within; nothing was done of
+ * it, and it may be submitted again.  Owner.
+ */
+void disk_withdraw(struct disk *disk);
 
 /*
  * A request of the guest has failed on the host, with this error: what is to become

@@ -41,6 +41,13 @@ static void close_format(struct disk *disk, struct err *err)
 		disk->format->close(disk, err);
 }
 
+static void start(struct throttle_member *throttle, struct disk_request *request)
+{
+	struct disk *disk = container_of(throttle, struct disk, throttle);
+
+	disk->format->submit(disk, request);
+}
+
 static int open_image(struct disk *disk, const struct disk_config *config, struct err *err)
 {
 	int r = disk_format_choose(&disk->format, config, &disk->file, err);
@@ -81,6 +88,7 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 	disk->write_error = config->write_error;
 	disk->failed = config->failed;
 	disk->ctx = config->ctx;
+	disk->throttle.start = start;
 	r = file_open(&disk->file, config->path, config->read_only, err);
 	if (r < 0)
 		goto no_file;
@@ -105,6 +113,7 @@ struct disk *disk_close(struct disk *disk, struct err *err)
 
 	if (!disk)
 		return NULL;
+	disk_set_throttle(disk, NULL);
 	close_format(disk, &why);
 	if (why.code)
 		err_set(err, why.code, "disk '%s': %s", disk->id, why.text);
@@ -154,6 +163,9 @@ void disk_format_done(struct disk_request *request, int res)
 {
 	struct disk_count *count = &request->disk->counts[request->op];
 
+	/* A file system of anybody's may say so; only disk_withdraw() can. */
+	if (res == -ECANCELED)
+		res = -EIO;
 	if (res < 0) {
 		add(&count->nr_failed, 1);
 	} else {
@@ -182,7 +194,31 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 		file_refuse(disk->loop, &request->io, r);
 		return;
 	}
-	disk->format->submit(disk, request);
+	if (disk->throttle.group && request->op != DISK_FLUSH)
+		throttle_group_submit(&disk->throttle, request);
+	else
+		disk->format->submit(disk, request);
+}
+
+/* Limits. */
+
+void disk_set_throttle(struct disk *disk, struct throttle_group *group)
+{
+	assert(!group || throttle_group_loop(group) == disk->loop);
+	throttle_group_join(group, &disk->throttle);
+}
+
+struct throttle_group *disk_throttle(const struct disk *disk)
+{
+	return disk->throttle.group;
+}
+
+void disk_withdraw(struct disk *disk)
+{
+	struct disk_request *request;
+
+	while ((request = throttle_group_withdraw(&disk->throttle)))
+		request->done(request, -ECANCELED);
 }
 
 /* Failure. */

@@ -14,6 +14,7 @@
 #include "block/disk_create.h"
 #include "block/disk_map.h"
 #include "block/file.h"
+#include "throttle_group.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,6 +40,7 @@ struct disk {
 	void (*failed)(void *ctx, const struct disk_failure *failure);
 	void *ctx;
 	struct disk_user *user;
+	struct throttle_member throttle;
 	void *state;		/* the format's */
 	struct disk_count counts[DISK_NR_OPS];
 };

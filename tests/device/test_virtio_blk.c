@@ -3,6 +3,8 @@
 
 #include "blk_requests.h"
 #include "block/disk.h"
+#include "block/throttle.h"
+#include "devices/virtio/virtio_pci.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -399,6 +401,98 @@ START_TEST(reset_with_the_whole_queue_in_flight)
 }
 END_TEST
 
+/* Limits that let one request through, and the next minutes later. */
+
+static void call_limit(void *ctx)
+{
+	const struct throttle_limits limits = { .of[THROTTLE_BPS] = { .avg = 1 } };
+
+	disk_set_throttle(disk, ctx);
+	if (ctx)
+		throttle_group_set(ctx, &limits);
+}
+
+static void limit(void)
+{
+	loop_call(rig.loop, call_limit, throttle_group_new(rig.loop, "g"));
+}
+
+static void send_writes(unsigned nr)
+{
+	memset(data(0, nr * SECTOR), 0xab, nr * SECTOR);
+	for (unsigned i = 0; i < nr; i++)
+		send_slot(i, VIRTIO_BLK_T_OUT, i);
+	ring_kick(ring);
+	ck_assert(ring_wait(ring, &elem));
+}
+
+START_TEST(reset_drops_what_limits_keep_waiting)
+{
+	uint8_t sector[SECTOR];
+
+	limit();
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < RING_SIZE; i++)
+			send_slot(i, VIRTIO_BLK_T_IN, i);
+		ring_kick(ring);
+		rig_settle(&rig);
+		start(DRIVER_CORE_FEATURES);
+	}
+	loop_call(rig.loop, call_limit, NULL);
+	limit();
+	send_writes(3);
+	start(DRIVER_CORE_FEATURES);
+	loop_call(rig.loop, call_limit, NULL);
+
+	ck_assert_uint_eq(do_request(VIRTIO_BLK_T_IN, 4, SECTOR), VIRTIO_BLK_S_OK);
+	assert_is_pattern(0, SECTOR, 4 * SECTOR);
+	ck_assert_int_eq(pread(image, sector, SECTOR, 2 * SECTOR), SECTOR);
+	ck_assert_uint_eq(sector[0], pattern(2 * SECTOR));
+}
+END_TEST
+
+START_TEST(pause_returns_at_once_and_loses_nothing_that_limits_keep_waiting)
+{
+	limit();
+	send_writes(3);
+
+	virtio_pci_pause(rig.vp);
+	ck_assert_uint_eq(ring_used_idx(ring), 1);
+	loop_call(rig.loop, call_limit, NULL);
+	virtio_pci_resume(rig.vp);
+
+	ck_assert(ring_wait(ring, &elem));
+	ck_assert(ring_wait(ring, &elem));
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_uint_eq(status_of(i), VIRTIO_BLK_S_OK);
+}
+END_TEST
+
+START_TEST(pause_lets_nothing_past_the_limits)
+{
+	limit();
+	send_writes(3);
+
+	for (unsigned i = 0; i < 5; i++) {
+		virtio_pci_pause(rig.vp);
+		virtio_pci_resume(rig.vp);
+	}
+
+	ck_assert_uint_eq(ring_used_idx(ring), 1);
+}
+END_TEST
+
+START_TEST(device_goes_while_requests_wait_for_limits)
+{
+	limit();
+	send_writes(3);
+
+	rig_unplug(&rig);
+
+	ck_assert_ptr_nonnull(disk_throttle(disk));
+}
+END_TEST
+
 START_TEST(write_to_a_read_only_disk_fails_and_changes_nothing)
 {
 	ck_assert(driver_offered(&driver) & BIT64(VIRTIO_BLK_F_RO));
@@ -452,6 +546,10 @@ int main(void)
 	tcase_add_test(tc, many_rounds_of_writes_all_arrive);
 	tcase_add_test(tc, reset_with_the_whole_queue_in_flight);
 	tcase_add_test(tc, read_beyond_a_file_cut_short_fails);
+	tcase_add_test(tc, reset_drops_what_limits_keep_waiting);
+	tcase_add_test(tc, pause_returns_at_once_and_loses_nothing_that_limits_keep_waiting);
+	tcase_add_test(tc, pause_lets_nothing_past_the_limits);
+	tcase_add_test(tc, device_goes_while_requests_wait_for_limits);
 	suite_add_tcase(s, tc);
 
 	tcase_add_checked_fixture(read_only, setup_read_only, teardown);

@@ -11,6 +11,8 @@
 #include "base/bits.h"
 #include "base/bytes.h"
 
+#include <errno.h>
+
 enum {
 	T_IN		= 0,
 	T_OUT		= 1,
@@ -199,7 +201,9 @@ static void request_done(struct disk_request *request, int res)
 	struct blk_slot *slot = container_of(request, struct blk_slot, request);
 	enum disk_verdict verdict = DISK_IGNORE;
 
-	if (res < 0)
+	if (res == -ECANCELED)
+		verdict = DISK_STOP;
+	else if (res < 0)
 		verdict = disk_judge_failure(slot->blk->disk, request->op, res);
 	if (verdict == DISK_STOP)
 		park(slot);

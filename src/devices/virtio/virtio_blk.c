@@ -91,10 +91,15 @@ static int blk_start(struct virtio_dev *dev)
 	return 0;
 }
 
+/*
+ * What only limits keep waiting does not hold up the stop: it is parked like what has
+ * failed, so that the guest gets it when it goes on, and no sooner than without a stop.
+ */
 static bool is_idle(void *ctx)
 {
 	const struct blk *blk = ctx;
 
+	disk_withdraw(blk->disk);
 	return blk->nr_in_flight == blk->nr_parked;
 }
 
