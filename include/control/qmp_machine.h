@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 struct err;
+struct throttle_limits;
 
 #define QMP_MACHINE_BARS_MAX	7	/* six, and the ROM's */
 
@@ -98,6 +99,8 @@ struct qmp_machine_disk {
 	bool read_only;
 	bool writeback, direct, no_flush;	/* its cache */
 	const char *engine;		/* what does its I/O; NULL: not told */
+	const struct throttle_limits *limits;	/* NULL: none */
+	const char *group;		/* that shares them */
 	int stopped_by;			/* the failure for which the VM is stopped, or 0 */
 
 	/* Since the start: of each, how many, bytes and nanoseconds spent. */
@@ -216,6 +219,10 @@ struct qmp_machine_ops {
 
 	/* The i-th disk, which is there, to so many bytes. */
 	int (*resize_disk)(void *ctx, unsigned i, uint64_t size, struct err *err);
+
+	/* Limits of the i-th disk, which is there, and its group; NULL: as it is. */
+	int (*throttle_disk)(void *ctx, unsigned i, const struct throttle_limits *limits,
+			     const char *group, struct err *err);
 
 	/*
 	 * Hot plug.  0, -ENOENT where nothing has the id (of plug(): the back end's),

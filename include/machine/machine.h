@@ -31,6 +31,7 @@ struct err;
 struct loop;
 struct machine;
 struct pci_bus;
+struct throttle_limits;
 struct vm_action_config;
 struct vm_config;
 
@@ -147,6 +148,15 @@ struct pci_bus *machine_pci(struct machine *machine);
 
 /* The failure of the i-th disk for which the machine is paused; 0: it is not. */
 int machine_disk_error(const struct machine *machine, uint32_t i);
+
+/*
+ * Limits (block/throttle.h) of the i-th disk, which is there, and of all that share
+ * its group.  group is one to join or make; NULL: its own.  No limit at all is one of
+ * this disk's only: it leaves its group.
+ */
+int machine_throttle_disk(struct machine *machine, uint32_t i,
+			  const struct throttle_limits *limits, const char *group,
+			  struct err *err);
 
 /* As disk_resize(); the disk is there. */
 int machine_resize_disk(struct machine *machine, uint32_t i, uint64_t size, struct err *err);

@@ -8,6 +8,7 @@
 #ifndef MACHINE_VM_CONFIG_H
 #define MACHINE_VM_CONFIG_H
 
+#include "block/throttle.h"
 #include "config/option.h"
 
 #include <stdbool.h>
@@ -32,6 +33,8 @@ struct vm_disk_config {
 	uint64_t block_size;		/* bytes; 0: as the image has it */
 	uint32_t queues;		/* 0: see vm_config_queues() */
 	unsigned read_error, write_error;	/* enum disk_on_error */
+	struct throttle_limits limits;
+	char *group;			/* that shares them; NULL: nobody */
 };
 
 struct vm_net_config {

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "block/disk.h"
+#include "block/throttle.h"
 #include "control/qmp_event.h"
 #include "control/qmp_server.h"
 #include "devices/pci/pci_bus.h"
@@ -136,6 +137,14 @@ static int resize_disk(void *ctx, unsigned i, uint64_t size, struct err *err)
 	return machine_resize_disk(mq->machine, i, size, err);
 }
 
+static int throttle_disk(void *ctx, unsigned i, const struct throttle_limits *limits,
+			 const char *group, struct err *err)
+{
+	const struct machine_qmp *mq = ctx;
+
+	return machine_throttle_disk(mq->machine, i, limits, group, err);
+}
+
 /* Parts. */
 
 static uint64_t memory(void *ctx)
@@ -192,10 +201,14 @@ static struct qmp_machine_io count(const struct disk *disk, enum disk_op op)
 static bool disk(void *ctx, unsigned i, struct qmp_machine_disk *ret_disk)
 {
 	const struct machine_qmp *mq = ctx;
+	const struct throttle_group *group;
 	struct machine_disk disk;
 
 	if (!hotplug_disk(mq->machine, i, &disk))
 		return false;
+	group = disk_throttle(disk.disk);
+	ret_disk->limits = group ? throttle_group_limits(group) : NULL;
+	ret_disk->group = group ? throttle_group_name(group) : NULL;
 	ret_disk->id = disk.id;
 	ret_disk->device = disk.device;
 	ret_disk->path = disk.config->path;
@@ -350,6 +363,7 @@ const struct qmp_machine_ops machine_qmp_ops = {
 	.quit		= quit,
 	.set_actions	= set_actions,
 	.resize_disk	= resize_disk,
+	.throttle_disk	= throttle_disk,
 	.add_disk	= hotplug_qmp_add_disk,
 	.remove_disk	= hotplug_qmp_remove_disk,
 	.add_net	= hotplug_qmp_add_net,

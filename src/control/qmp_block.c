@@ -2,6 +2,7 @@
 /*
  * qmp_block.c - the disks and their counters.
  */
+#include "block/throttle.h"
 #include "config/option.h"
 #include "control/qmp_command.h"
 #include "control/qmp_machine.h"
@@ -12,6 +13,7 @@
 #include <stddef.h>
 
 #define REQUIRED(name_)	{ .name = (name_), .type = &qmp_type_int }
+#define OPTIONAL(name_)	{ .name = (name_), .type = &qmp_type_int, .optional = true }
 
 /* query-block. */
 
@@ -43,6 +45,13 @@ static const struct qmp_member inserted_members[] = {
 	{ .name = "detect_zeroes", .type = &zeroes },
 	REQUIRED("bps"), REQUIRED("bps_rd"), REQUIRED("bps_wr"),
 	REQUIRED("iops"), REQUIRED("iops_rd"), REQUIRED("iops_wr"),
+	OPTIONAL("bps_max"), OPTIONAL("bps_rd_max"), OPTIONAL("bps_wr_max"),
+	OPTIONAL("iops_max"), OPTIONAL("iops_rd_max"), OPTIONAL("iops_wr_max"),
+	OPTIONAL("bps_max_length"), OPTIONAL("bps_rd_max_length"),
+	OPTIONAL("bps_wr_max_length"), OPTIONAL("iops_max_length"),
+	OPTIONAL("iops_rd_max_length"), OPTIONAL("iops_wr_max_length"),
+	OPTIONAL("iops_size"),
+	{ .name = "group", .type = &qmp_type_str, .optional = true },
 	{ .name = "image", .type = &image },
 	{ .name = "cache", .type = &cache },
 	REQUIRED("write_threshold"),
@@ -73,11 +82,45 @@ static void set_zeroes(json_t *object, const char *const *keys)
 		json_object_set_new(object, *keys, json_integer(0));
 }
 
+static void set_number(json_t **object, const char *key, uint64_t value)
+{
+	qmp_build_member(object, key, json_integer((json_int_t)value));
+}
+
+/* What has no burst tells nothing of one. */
+static void describe_limits(json_t **medium, const struct qmp_machine_disk *disk)
+{
+	static const struct {
+		const char *avg, *max, *length;
+	} keys[] = {
+		[THROTTLE_BPS] = { "bps", "bps_max", "bps_max_length" },
+		[THROTTLE_BPS_RD] = { "bps_rd", "bps_rd_max", "bps_rd_max_length" },
+		[THROTTLE_BPS_WR] = { "bps_wr", "bps_wr_max", "bps_wr_max_length" },
+		[THROTTLE_IOPS] = { "iops", "iops_max", "iops_max_length" },
+		[THROTTLE_IOPS_RD] = { "iops_rd", "iops_rd_max", "iops_rd_max_length" },
+		[THROTTLE_IOPS_WR] = { "iops_wr", "iops_wr_max", "iops_wr_max_length" },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(keys); i++) {
+		const struct throttle_limit none = { 0 };
+		const struct throttle_limit *limit = disk->limits ? &disk->limits->of[i] :
+						     &none;
+
+		set_number(medium, keys[i].avg, limit->avg);
+		if (limit->max) {
+			set_number(medium, keys[i].max, limit->max);
+			set_number(medium, keys[i].length, limit->length ? limit->length : 1);
+		}
+	}
+	if (disk->limits && disk->limits->iops_size)
+		set_number(medium, "iops_size", disk->limits->iops_size);
+	qmp_build_text(medium, "group", disk->group);
+}
+
 static json_t *describe_medium(const struct qmp_machine_disk *disk)
 {
 	static const char *const none[] = {
-		"backing_file_depth", "bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr",
-		"write_threshold", NULL,
+		"backing_file_depth", "write_threshold", NULL,
 	};
 	json_t *medium = json_pack(
 		"{s:o, s:s, s:b, s:s, s:b, s:s, s:{s:b, s:b, s:b}, s:{s:o, s:s, s:I, s:I}}",
@@ -91,6 +134,7 @@ static json_t *describe_medium(const struct qmp_machine_disk *disk)
 		"virtual-size", (json_int_t)disk->size);
 
 	set_zeroes(medium, none);
+	describe_limits(&medium, disk);
 	qmp_build_text(&medium, "aio", disk->engine);
 	return medium;
 }

@@ -62,6 +62,7 @@ static void free_part(struct machine_part *part)
 
 	loop_cancel(part->machine->config.main, &part->tell);
 	pthread_mutex_destroy(&part->lock);
+	machine_part_unlimit(part);
 	disk_close(part->device.disk, &err);
 	if (err.code)
 		log_error("%s", err.text);
@@ -95,10 +96,14 @@ static void append(struct machine *m, struct machine_part *part)
 	*p = part;
 }
 
-/* Disks and cards are dealt out in turn. */
-static struct loop *next_loop(const struct machine *m)
+/* Disks and cards are dealt out in turn, but for disks with the limits of others. */
+static struct loop *next_loop(const struct machine *m, const char *group)
 {
+	struct loop *shared = group ? machine_part_group_loop(m, group) : NULL;
 	uint32_t nr = 0;
+
+	if (shared)
+		return shared;
 
 	for (const struct machine_part *part = m->parts; part; part = part->next)
 		nr++;
@@ -106,7 +111,8 @@ static struct loop *next_loop(const struct machine *m)
 }
 
 static int new_part(struct machine_part **ret_part, struct machine *m,
-		    enum board_device_kind kind, const char *id, struct err *err)
+		    enum board_device_kind kind, const char *id, const char *group,
+		    struct err *err)
 {
 	struct machine_part *part;
 
@@ -124,7 +130,7 @@ static int new_part(struct machine_part **ret_part, struct machine *m,
 	part->tell.run = machine_parts_tell_trouble;
 	pthread_mutex_init(&part->lock, NULL);
 	part->device.kind = kind;
-	part->device.loop = next_loop(m);
+	part->device.loop = next_loop(m, group);
 	part->device.slot = PCI_BUS_ANY_SLOT;
 	*ret_part = part;
 	return 0;
@@ -144,6 +150,7 @@ static int copy_config(struct machine_part *part, const struct vm_disk_config *c
 
 	part->disk = *config;
 	part->disk.id = part->id;
+	part->disk.group = NULL;
 	copied = copy_text(&part->disk.path, config->path);
 	copied &= copy_text(&part->disk.format, config->format);
 	copied &= copy_text(&part->disk.serial, config->serial);
@@ -157,7 +164,8 @@ static int add_disk(struct machine *m, const char *id, const struct vm_disk_conf
 {
 	struct machine_part *part;
 	struct disk_config disk;
-	int r = new_part(&part, m, BOARD_DISK, id, err);
+	const char *group = config->group ? config->group : id;
+	int r = new_part(&part, m, BOARD_DISK, id, group, err);
 
 	if (r < 0)
 		return r;
@@ -183,6 +191,8 @@ static int add_disk(struct machine *m, const char *id, const struct vm_disk_conf
 				      part->device.loop, err);
 	else
 		r = disk_open(&part->device.disk, &disk, part->device.loop, err);
+	if (!r)
+		r = machine_part_limit(part, config, err);
 	if (r < 0) {
 		free_part(part);
 		return r;
@@ -196,7 +206,7 @@ static int add_net(struct machine *m, const char *id, const struct vm_net_config
 		   struct machine_part **ret_part, struct err *err)
 {
 	struct machine_part *part;
-	int r = new_part(&part, m, BOARD_NET, id, err);
+	int r = new_part(&part, m, BOARD_NET, id, NULL, err);
 
 	if (r < 0)
 		return r;

@@ -68,6 +68,19 @@ struct machine_part *machine_part_disk(const struct machine *m, uint32_t i);
 void machine_parts_disk_failed(void *ctx, const struct disk_failure *failure);
 void machine_parts_tell_trouble(struct loop_task *task);
 
+/*
+ * The loop of the disks that share the limits of this name; NULL: there are none.
+ * Main, like what follows.
+ */
+struct loop *machine_part_group_loop(const struct machine *m, const char *group);
+
+/* The limits that a new disk's configuration gives it or its group, and whose they are. */
+int machine_part_limit(struct machine_part *part, const struct vm_disk_config *config,
+		       struct err *err);
+
+/* It is to be closed, while its loop may run. */
+void machine_part_unlimit(struct machine_part *part);
+
 /* Close and forget it; no board uses it. */
 void machine_part_remove(struct machine *m, struct machine_part *part);
 

@@ -28,6 +28,19 @@ static const char *const caches[] = {
 /* In the order of enum disk_on_error. */
 static const char *const on_errors[] = { "report", "stop", "ignore", "enospc", NULL };
 
+/* The limits of one kind. */
+#define LIMIT(key_, OPTION_, kind, what)						\
+	{ .key = (key_), OPTION_(struct vm_disk_config, limits.of[kind].avg),		\
+	  .max = THROTTLE_MAX, .help = "limit of " what " a second; 0, as by default, "	\
+		  "is none" },								\
+	{ .key = key_ "-max", OPTION_(struct vm_disk_config, limits.of[kind].max),	\
+	  .max = THROTTLE_MAX,								\
+	  .help = what " a second for a while, if there were fewer before" },		\
+	{ .key = key_ "-max-length",							\
+	  OPTION(struct vm_disk_config, limits.of[kind].length),			\
+	  .min = 1, .max = THROTTLE_MAX, .metavar = "SECONDS",				\
+	  .help = "how long that while may be; 1 by default" }
+
 static const struct option disk_rows[] = {
 	{ .key = "path", OPTION_PATH(struct vm_disk_config, path),
 	  .required = true, .primary = true,
@@ -72,6 +85,17 @@ static const struct option disk_rows[] = {
 	{ .key = "werror", OPTION_CHOICE(struct vm_disk_config, write_error, on_errors),
 	  .preset = "enospc",
 	  .help = "the same when it cannot write" },
+	LIMIT("bps", OPTION_SIZE, THROTTLE_BPS, "bytes"),
+	LIMIT("bps-rd", OPTION_SIZE, THROTTLE_BPS_RD, "bytes read"),
+	LIMIT("bps-wr", OPTION_SIZE, THROTTLE_BPS_WR, "bytes written"),
+	LIMIT("iops", OPTION, THROTTLE_IOPS, "requests"),
+	LIMIT("iops-rd", OPTION, THROTTLE_IOPS_RD, "requests that read"),
+	LIMIT("iops-wr", OPTION, THROTTLE_IOPS_WR, "requests that write"),
+	{ .key = "iops-size", OPTION_SIZE(struct vm_disk_config, limits.iops_size),
+	  .help = "count a request that is larger as several of this size" },
+	{ .key = "group", OPTION(struct vm_disk_config, group), .max = VM_CONFIG_NAME_MAX,
+	  .metavar = "NAME",
+	  .help = "share the limits with all disks of this group, as if they were one" },
 	{ .key = "id", OPTION(struct vm_disk_config, id), .max = VM_CONFIG_NAME_MAX,
 	  .help = "name of the disk in messages; disk0, disk1, ... by default" },
 };
@@ -258,6 +282,13 @@ uint32_t vm_config_queues(const struct vm_config *config, const struct vm_disk_c
 	return config->cpus < QUEUES_BY_DEFAULT_MAX ? config->cpus : QUEUES_BY_DEFAULT_MAX;
 }
 
+static int check_disk(const struct vm_disk_config *disk, unsigned i, struct err *err)
+{
+	int r = throttle_check(&disk->limits, err);
+
+	return r < 0 ? err_at(err, r, "disk %u", i) : 0;
+}
+
 int vm_config_check(const struct vm_config *config, struct err *err)
 {
 	int r = option_check(&vm_config_options, config, err);
@@ -284,6 +315,8 @@ int vm_config_check(const struct vm_config *config, struct err *err)
 	if (config->detach && config->daemon)
 		return err_set(err, -EINVAL, "give detach or daemon, not both");
 	r = vm_serial_get(&serial, config, err);
+	for (uint32_t i = 0; i < config->nr_disk && !r; i++)
+		r = check_disk(&config->disk[i], i, err);
 	for (uint32_t i = 0; i < config->nr_net && !r; i++) {
 		r = vm_config_check_net(&config->net[i], i, err);
 		for (uint32_t k = 0; k < i && !r; k++)

@@ -137,6 +137,21 @@ static int resize_disk(void *ctx, unsigned i, uint64_t size, struct err *err)
 	return 0;
 }
 
+static int throttle_disk(void *ctx, unsigned i, const struct throttle_limits *limits,
+			 const char *group, struct err *err)
+{
+	struct fake_machine *fake = ctx;
+
+	if (i)
+		return err_set(err, -EBUSY, "the disk is elsewhere");
+	fake->limits = *limits;
+	if (!throttle_any(limits))
+		*fake->group = '\0';
+	else if (group || !*fake->group)
+		snprintf(fake->group, sizeof(fake->group), "%s", group ? group : "disk0");
+	return 0;
+}
+
 /* Hot plug.  A guest that is asked lets go at once, but for the device "stubborn". */
 
 static struct fake_part *find_part(struct fake_machine *fake, bool net, const char *id)
@@ -285,9 +300,11 @@ static bool get_disk(void *ctx, unsigned i, struct qmp_machine_disk *ret_disk)
 	const struct fake_machine *fake = ctx;
 
 	*ret_disk = (struct qmp_machine_disk){
-		.id = "disk0", .device = i ? NULL : "/machine/disk0", .path = "disk.img",
-		.format = "raw", .size = fake->disk_sizes[i & 1],
+		.id = i ? "disk1" : "disk0", .device = i ? NULL : "/machine/disk0",
+		.path = "disk.img", .format = "raw", .size = fake->disk_sizes[i & 1],
 		.allocated = 1 * MiB, .writeback = true, .direct = true,
+		.limits = *fake->group ? &fake->limits : NULL,
+		.group = *fake->group ? fake->group : NULL,
 		.stopped_by = i ? -ENOSPC : 0,
 		.read = { .nr = 3, .bytes = 1536, .ns = 70000, .nr_failed = 1 },
 	};
@@ -375,6 +392,7 @@ static const struct qmp_machine_ops ops = {
 	.quit = do_quit,
 	.set_actions = set_actions,
 	.resize_disk = resize_disk,
+	.throttle_disk = throttle_disk,
 	.add_disk = add_disk,
 	.remove_disk = remove_disk,
 	.add_net = add_net,

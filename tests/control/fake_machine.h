@@ -9,6 +9,7 @@
 #ifndef TESTS_CONTROL_FAKE_MACHINE_H
 #define TESTS_CONTROL_FAKE_MACHINE_H
 
+#include "block/throttle.h"
 #include "control/qmp_machine.h"
 #include "loop/loop.h"
 
@@ -34,6 +35,8 @@ struct fake_machine {
 	bool nmi_fails;
 	int stats_error;		/* a negative errno: reading statistics fails */
 	uint64_t disk_sizes[2];
+	struct throttle_limits limits;	/* of the first disk */
+	char group[32];			/* empty: it has none */
 	bool has_quit;
 	int reboot;			/* what set-action said last, or -1 */
 

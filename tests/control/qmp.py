@@ -226,7 +226,8 @@ def fake_server(binary):
     return Server(lambda path: [binary, path], wait_for_line)
 
 
-def qemu():
+def qemu(*arguments):
     return Server(lambda path: ['qemu-system-x86_64', '-machine', 'none', '-nodefaults',
-                                '-display', 'none', '-qmp', f'unix:{path},server=on,wait=off'],
+                                '-display', 'none', '-qmp', f'unix:{path},server=on,wait=off',
+                                *arguments],
                   wait_for_socket)

@@ -178,6 +178,45 @@ HOTPLUG = [
     b'{"execute": "set_link", "arguments": {"up": true}}',
 ]
 
+# Besides what is required; those that change something come first.
+NO_LIMITS = {'bps': 0, 'bps_rd': 0, 'bps_wr': 0, 'iops': 0, 'iops_rd': 0, 'iops_wr': 0}
+THROTTLES = [{'device': 'disk0', **arguments} for arguments in (
+    {},
+    {'iops': 100},
+    {'iops': 10 ** 15},
+    {'iops': 10, 'iops_max': 10},
+    {'iops': 10, 'iops_max': 20, 'iops_max_length': 5},
+    {'bps': 7, 'bps_max': 8, 'iops_rd': 5, 'iops_rd_max': 9, 'iops_rd_max_length': 3,
+     'iops_size': 4096, 'group': 'g'},
+    {'bps_rd': 7, 'bps_wr': 8, 'bps_wr_max': 10 ** 15},
+    {'iops_wr': 8, 'group': 'h'},
+    {},
+    {'iops': 1, 'iops_rd': 1},
+    {'bps': 1, 'bps_wr': 1},
+    {'iops': 5, 'iops_max': 10, 'iops_rd_max': 10},
+    {'iops': 10, 'iops_max': 5},
+    {'iops_max': 5},
+    {'iops': -1},
+    {'iops': 10, 'iops_max': -5},
+    {'iops': 10 ** 15 + 1},
+    {'iops': 10, 'iops_max_length': 0},
+    {'iops': 0, 'iops_max_length': 0},
+    {'iops': 10, 'iops_max_length': 5},
+    {'iops': 10, 'iops_max': 10 ** 15, 'iops_max_length': 5},
+    {'iops_size': 512},
+    {'bps': 4, 'iops_size': 512},
+    {'bps': None},
+    {'iops': 'x'},
+    {'iops': 1.5},
+    {'iops': 2 ** 63},
+    {'iops': 5, 'foo': 3},
+    {'iops': 5, 'group': 3},
+    {'iops': 3, 'device': None},
+    {'iops': 3, 'device': 'x'},
+    {'iops': 3, 'device': None, 'id': 'x'},
+    {'iops': 3, 'id': 'disk0'},
+)]
+
 # What the texts of both may differ in, with the reason.
 SAME_ENOUGH = [
     ('JSON parse error, stray .*', 'stray: bytes other than ASCII are ? in ours'),
@@ -185,6 +224,8 @@ SAME_ENOUGH = [
     ("(disk '[^']*': cannot|cannot|Could not) open '[^']*': No such file or directory",
      'a missing file: the verb, and which disk'),
     ("'nope' is not a valid device model name.*", 'a driver: ours says which there are'),
+    (r"Parameter '\w+': '-\d+' is no number.*|bps/iops/max values must be within .*",
+     'a negative limit: ours is refused as a number'),
     ('JSON parse error, .* is not a valid Unicode character', 'escape: theirs has words for each'),
 ]
 
@@ -241,21 +282,17 @@ def converse(client, parts):
     return [normal(message) for message in messages]
 
 
-def our_server():
+def our_server(*arguments):
     """The fake machine behind QMP, or a VM with a guest that does not mind a pause."""
     if not PAYLOADS:
         return qmp.fake_server(PROGRAM)
     kernel = os.path.join(PAYLOADS[0], 'echo.elf')
-    return qmp.Server(lambda path: [PROGRAM, 'run', '--kernel', kernel, '--qmp', path],
+    return qmp.Server(lambda path: [PROGRAM, 'run', '--kernel', kernel, '--qmp', path,
+                                    *arguments],
                       qmp.wait_for_socket, statuses=(FORCED,))
 
 
-class OracleTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.ours = our_server()
-        cls.theirs = qmp.qemu()
-
+class OracleBase(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.ours.stop()
@@ -266,6 +303,14 @@ class OracleTest(unittest.TestCase):
         self.clients = [qmp.Client(server.path) for server in (self.ours, self.theirs)]
         for client in self.clients:
             self.addCleanup(client.close)
+
+
+
+class OracleTest(OracleBase):
+    @classmethod
+    def setUpClass(cls):
+        cls.ours = our_server()
+        cls.theirs = qmp.qemu()
 
     def compare(self, parts, simplify=list):
         ours, theirs = (simplify(converse(client, parts)) for client in self.clients)
@@ -304,6 +349,40 @@ class OracleTest(unittest.TestCase):
             tokens = [rng.choice(TOKENS) for _ in range(rng.randrange(1, 14))]
             with self.subTest(b''.join(tokens), seed=SEED):
                 self.compare([b''.join(tokens)], merge_syntax_errors)
+
+
+class ThrottleTest(OracleBase):
+    @classmethod
+    def setUpClass(cls):
+        cls.file = tempfile.NamedTemporaryFile()
+        cls.addClassCleanup(cls.file.close)
+        cls.file.truncate(1 << 20)
+        cls.ours = our_server('--disk', f'{cls.file.name},id=disk0')
+        cls.theirs = qmp.qemu('-drive', f'if=none,id=disk0,format=raw,file={cls.file.name},'
+                              'file.locking=off')
+
+    # What is left out is taken out of the arguments by a value of None.
+    def set(self, client, **arguments):
+        arguments = {**NO_LIMITS, **arguments}
+        arguments = {key: value for key, value in arguments.items() if value is not None}
+        return normal(client.execute('block_set_io_throttle', arguments))
+
+    def test_arguments_do_the_same(self):
+        for arguments in THROTTLES:
+            with self.subTest(arguments):
+                ours, theirs = (self.set(client, **arguments) for client in self.clients)
+                self.assertEqual(ours, theirs)
+
+    def test_limits_are_told_alike(self):
+        for arguments in THROTTLES:
+            told = []
+            for client in self.clients:
+                self.set(client, **arguments)
+                inserted = client.command('query-block')[0]['inserted']
+                told.append({key: value for key, value in inserted.items()
+                             if re.match('bps|iops|group', key)})
+            with self.subTest(arguments):
+                self.assertEqual(told[0], told[1])
 
 
 class BeginningTest(unittest.TestCase):

@@ -142,6 +142,16 @@ class ProtocolTest(unittest.TestCase):
         self.assertEqual(self.client.execute('blockdev-del', {'node-name': 'node'})['error'],
                          {'class': 'GenericError', 'desc': "'node' is in use"})
 
+    def test_limits_that_the_machine_refuses_are_told(self):
+        none = {key + way: 0 for key in ('bps', 'iops') for way in ('', '_rd', '_wr')}
+        self.assert_error(
+            self.client.execute('block_set_io_throttle', {**none, 'device': 'disk1', 'iops': 1}),
+            'GenericError', 'the disk is elsewhere')
+        self.client.command('block_set_io_throttle',
+                            {**none, 'id': '/machine/disk0', 'iops': 1})
+        self.assertEqual(self.client.command('query-block')[0]['inserted']['iops'], 1)
+        self.client.command('block_set_io_throttle', {**none, 'device': 'disk0'})
+
     def test_nesting_is_bounded(self):
         self.client.send(b'{"execute": "query-kvm", "id": ' + b'[' * 64 + b']' * 64 + b'}')
         self.assert_error(self.client.reply(), 'GenericError',

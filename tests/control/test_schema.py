@@ -17,6 +17,10 @@ SERVER = sys.argv.pop(1)
 # Commands with arguments that they cannot do without, or that end things.
 ARGUMENTS = {
     'block_resize': {'device': 'disk0', 'size': 2 << 30},
+    'block_set_io_throttle': {
+        'device': 'disk0', 'bps': 0, 'bps_rd': 0, 'bps_wr': 0, 'iops': 9, 'iops_rd': 0,
+        'iops_wr': 0, 'iops_max': 10,
+    },
     'blockdev-add': {'driver': 'file', 'node-name': 'n', 'filename': '/dev/null'},
     'blockdev-del': {'node-name': 'absent'},
     'closefd': {'fdname': 'absent'},

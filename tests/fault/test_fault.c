@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "block/disk.h"
+#include "block/throttle.h"
 #include "bus/bus.h"
 #include "config/cmdline.h"
 #include "config/yaml.h"
@@ -148,6 +149,18 @@ static int make_disk(struct err *err)
 	return r;
 }
 
+/* Gone with its last disk. */
+static int make_throttle(struct err *err)
+{
+	struct throttle_group *group = throttle_group_new(rig.loop, "group");
+
+	if (!group)
+		return err_sys(err, -ENOMEM, "group");
+	disk_set_throttle(disk, group);
+	disk_set_throttle(disk, NULL);
+	return 0;
+}
+
 /* dev as a function on the bus, and off again. */
 static int make_function(struct virtio_dev *dev, struct err *err)
 {
@@ -261,6 +274,7 @@ static int (*const cases[])(struct err *err) = {
 	make_pci,
 	make_loop,
 	make_disk,
+	make_throttle,
 	make_rng,
 	make_blk,
 	make_net,

@@ -56,6 +56,26 @@ class Hotplug(VmTest):
     def devices(self, client):
         return [block['qdev'] for block in client.command('query-block')]
 
+    def test_added_disk_gets_limits_and_goes_with_them(self):
+        run, client = self.begin()
+        self.add_disk(client, 'a')
+        self.add_disk(client, 'b')
+        none = {key + way: 0 for key in ('bps', 'iops') for way in ('', '_rd', '_wr')}
+        for name in 'ab':
+            client.command('block_set_io_throttle',
+                           {**none, 'id': name, 'iops_wr': 3, 'group': 'both'})
+        self.assertEqual([block['inserted']['group'] for block in client.command('query-block')],
+                         ['both', 'both'])
+
+        client.command('device_del', {'id': 'a'})
+        self.event(client, 'DEVICE_DELETED')
+        client.command('blockdev-del', {'node-name': 'a'})
+
+        [left] = client.command('query-block')
+        self.assertEqual((left['inserted']['group'], left['inserted']['iops_wr']), ('both', 3))
+        client.command('quit')
+        self.assertEqual(run.finish(), FORCED)
+
     def test_disk_comes_and_goes(self):
         run, client = self.begin()
         self.add_disk(client, 'data', addr='0x3')

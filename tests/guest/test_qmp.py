@@ -7,7 +7,7 @@ import socket
 import sys
 
 import vm
-from vm import DIED, FORCED, OK, VmTest
+from vm import DIED, FORCED, OK, USAGE, VmTest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'control'))
 
@@ -141,6 +141,60 @@ class Qmp(VmTest):
 
         self.assertEqual(block['inserted']['file'], os.path.join(self.folder, 'disk?'))
         self.assertEqual(chardev['filename'], 'file:' + os.path.join(self.folder, 'serial?'))
+
+    def limit(self, client, device, **arguments):
+        none = {key + way: 0 for key in ('bps', 'iops') for way in ('', '_rd', '_wr')}
+        return client.execute('block_set_io_throttle',
+                              {**none, 'device': device, **arguments})
+
+    def reads(self, client):
+        return client.command('query-blockstats')[0]['stats']['rd_operations']
+
+    def test_limits_hold_until_they_are_taken_away(self):
+        disk = self.file('disk', bytes(1 << 20))
+        run, client = self.begin('ioeventfd_no_exits', '--disk', f'{disk},id=root,bps=1',
+                                 '--cmdline', 'requests=10000000 frames=0')
+        run.wait(lambda: self.reads(client) == 1, 'the first read')
+        client.command('stop')
+        client.command('cont')
+        run.read(0.1)
+        self.assertEqual(self.reads(client), 1)
+
+        self.assertEqual(self.limit(client, 'root')['return'], {})
+        run.wait(lambda: self.reads(client) > 100, 'more reads')
+        self.assertNotIn('group', client.command('query-block')[0]['inserted'])
+
+        self.assertEqual(self.limit(client, 'root', bps=1)['return'], {})
+        client.command('system_reset')
+        client.command('quit')
+        self.assertEqual(run.finish(), FORCED)
+
+    def test_disks_of_a_group_are_on_one_io_thread(self):
+        disks = [self.file(name, bytes(1 << 20)) for name in 'abcd']
+        run, client = self.begin('echo', '--io-threads', '2', *(
+            word for path, more in zip(disks, (',iops=5', '', ',group=disk0', ',group=g'))
+            for word in ('--disk', path + more)))
+        inserted = [block['inserted'] for block in client.command('query-block')]
+        self.assertEqual([one.get('group') for one in inserted],
+                         ['disk0', None, 'disk0', 'g'])
+        self.assertEqual([one['iops'] for one in inserted], [5, 0, 5, 0])
+
+        self.assertIn("'disk1' is on another I/O thread",
+                      self.limit(client, 'disk1', iops=1, group='disk0')['error']['desc'])
+        self.assertEqual(self.limit(client, 'disk2', iops=7)['return'], {})
+        self.assertEqual(self.limit(client, 'disk2', group='g')['return'], {})
+        inserted = [block['inserted'] for block in client.command('query-block')]
+        self.assertEqual([one.get('group') for one in inserted], ['disk0', None, None, 'g'])
+        self.assertEqual(inserted[0]['iops'], 7)
+        client.command('quit')
+        self.assertEqual(run.finish(), FORCED)
+
+    def test_different_limits_of_one_group_are_refused(self):
+        disks = [self.file(name, bytes(1 << 20)) for name in 'ab']
+        run = self.start('poweroff', '--disk', f'{disks[0]},iops=5,group=g',
+                         '--disk', f'{disks[1]},iops=6,group=g')
+        self.assertEqual(run.finish(), USAGE)
+        self.assertIn(b"'disk1': another disk gives group 'g' other limits", run.err)
 
     def test_death_of_the_guest_is_told(self):
         run, client = self.begin('triple_fault', '--paused')

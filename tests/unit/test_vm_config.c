@@ -147,6 +147,36 @@ START_TEST(disk_caches_and_stops_for_want_of_space_unless_told)
 }
 END_TEST
 
+START_TEST(disk_has_the_limits_that_it_is_given)
+{
+	const struct throttle_limits *limits;
+
+	give("--kernel", "k");
+	give("--disk", "d,bps-rd=10M,bps-wr=5,bps-wr-max=6,bps-wr-max-length=7,iops=8,"
+		       "iops-size=4K,group=g");
+	assert_fits();
+
+	limits = &config.disk[0].limits;
+	ck_assert_uint_eq(limits->of[THROTTLE_BPS_RD].avg, 10 * MiB);
+	ck_assert_uint_eq(limits->of[THROTTLE_BPS_WR].avg, 5);
+	ck_assert_uint_eq(limits->of[THROTTLE_BPS_WR].max, 6);
+	ck_assert_uint_eq(limits->of[THROTTLE_BPS_WR].length, 7);
+	ck_assert_uint_eq(limits->of[THROTTLE_IOPS].avg, 8);
+	ck_assert_uint_eq(limits->iops_size, 4096);
+	ck_assert_str_eq(config.disk[0].group, "g");
+}
+END_TEST
+
+START_TEST(limits_that_contradict_each_other_are_refused)
+{
+	give("--kernel", "k");
+	give("--disk", "d");
+	give("--disk", "d,iops=5,iops-rd=5");
+
+	assert_refused("disk 1: bps/iops/max total values and read/write values");
+}
+END_TEST
+
 START_TEST(bus_can_be_filled)
 {
 	give("--kernel", "k");
@@ -283,6 +313,8 @@ int main(void)
 	tcase_add_test(tc, cpus_have_limits);
 	tcase_add_test(tc, disk_has_a_queue_for_each_vcpu_up_to_four_unless_told);
 	tcase_add_test(tc, disk_caches_and_stops_for_want_of_space_unless_told);
+	tcase_add_test(tc, disk_has_the_limits_that_it_is_given);
+	tcase_add_test(tc, limits_that_contradict_each_other_are_refused);
 	tcase_add_test(tc, bus_can_be_filled);
 	tcase_add_test(tc, disks_and_cards_together_may_not_exceed_the_bus);
 	tcase_add_test(tc, card_needs_a_back_end);
