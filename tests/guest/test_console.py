@@ -157,7 +157,7 @@ class Refused(ConsoleTest):
         path = os.path.join(self.folder, 'serial')
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(path)
-        run = self.begin('pio', '--serial', f'unix:{path}')
+        run = self.start('pio', '--serial', f'unix:{path}')
         self.assertEqual(run.finish(), OK)
 
     def test_file_where_a_socket_is_to_be(self):
