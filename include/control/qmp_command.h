@@ -88,6 +88,9 @@ void qmp_call_return(struct qmp_call *call, json_t *value);
 /* For a command that returns nothing. */
 void qmp_call_done(struct qmp_call *call);
 
+/* The same, or with r < 0 a GenericError with the reason. */
+void qmp_call_over(struct qmp_call *call, int r, const struct err *err);
+
 void qmp_call_fail(struct qmp_call *call, enum qmp_error_class class, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

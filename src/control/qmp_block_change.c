@@ -57,13 +57,12 @@ static void run_resize(struct qmp_call *call)
 	const struct qmp_machine *machine = call->machine;
 	struct err err = { 0 };
 	unsigned i;
+	int r;
 
 	if (!find_disk(call, arguments->device, arguments->node_name, &i))
 		return;
-	if (machine->ops->resize_disk(machine->ctx, i, arguments->size, &err) < 0)
-		qmp_call_fail(call, QMP_GENERIC_ERROR, "%s", err.text);
-	else
-		qmp_call_done(call);
+	r = machine->ops->resize_disk(machine->ctx, i, arguments->size, &err);
+	qmp_call_over(call, r, &err);
 }
 
 /* block_set_io_throttle. */
@@ -146,10 +145,7 @@ static void run_throttle(struct qmp_call *call)
 	if (!r)
 		r = machine->ops->throttle_disk(machine->ctx, i, &arguments->limits,
 						arguments->group, &err);
-	if (r < 0)
-		qmp_call_fail(call, QMP_GENERIC_ERROR, "%s", err.text);
-	else
-		qmp_call_done(call);
+	qmp_call_over(call, r, &err);
 }
 
 static const struct qmp_command commands[] = {

@@ -192,10 +192,7 @@ static void run_add(struct qmp_call *call)
 {
 	struct err err = { 0 };
 
-	if (add(call, &err) < 0)
-		qmp_call_fail(call, QMP_GENERIC_ERROR, "%s", err.text);
-	else
-		qmp_call_done(call);
+	qmp_call_over(call, add(call, &err), &err);
 }
 
 struct del_arguments {
@@ -231,10 +228,8 @@ static void run_del(struct qmp_call *call)
 		qmp_call_fail(call, QMP_GENERIC_ERROR,
 			      "Device %.64s is already in the process of unplug",
 			      arguments->id);
-	else if (r < 0)
-		qmp_call_fail(call, QMP_GENERIC_ERROR, "%s", err.text);
 	else
-		qmp_call_done(call);
+		qmp_call_over(call, r, &err);
 }
 
 static const struct qmp_command commands[] = {

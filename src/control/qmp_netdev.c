@@ -83,20 +83,15 @@ static void run_add(struct qmp_call *call)
 {
 	struct err err = { 0 };
 
-	if (add(call, &err) < 0)
-		qmp_call_fail(call, QMP_GENERIC_ERROR, "%s", err.text);
-	else
-		qmp_call_done(call);
+	qmp_call_over(call, add(call, &err), &err);
 }
 
 static void over(struct qmp_call *call, int r, const char *name, const struct err *err)
 {
 	if (r == -ENOENT)
 		qmp_call_fail(call, QMP_DEVICE_NOT_FOUND, "Device '%.64s' not found", name);
-	else if (r < 0)
-		qmp_call_fail(call, QMP_GENERIC_ERROR, "%s", err->text);
 	else
-		qmp_call_done(call);
+		qmp_call_over(call, r, err);
 }
 
 struct del_arguments {

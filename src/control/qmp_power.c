@@ -14,10 +14,7 @@ static void over(void *arg, int res, const struct err *err)
 {
 	struct qmp_call *call = arg;
 
-	if (res < 0)
-		qmp_call_fail(call, QMP_GENERIC_ERROR, "%s", err->text);
-	else
-		qmp_call_done(call);
+	qmp_call_over(call, res, err);
 }
 
 static void run_stop(struct qmp_call *call)

@@ -137,6 +137,14 @@ void qmp_call_done(struct qmp_call *call)
 	qmp_call_return(call, json_object());
 }
 
+void qmp_call_over(struct qmp_call *call, int r, const struct err *err)
+{
+	if (r < 0)
+		qmp_call_fail(call, QMP_GENERIC_ERROR, "%s", err->text);
+	else
+		qmp_call_done(call);
+}
+
 void qmp_call_fail(struct qmp_call *call, enum qmp_error_class class, const char *fmt, ...)
 {
 	struct pending *pending = pending_of(call);
