@@ -156,8 +156,15 @@ int file_grow(struct file *file, uint64_t size, struct err *err)
 	return 0;
 }
 
+/*
+ * Unlocked first: io_uring may hold on to an open file for a moment longer, and
+ * whoever wants the image next should not find it in use.
+ */
 void file_close(struct file *file)
 {
+	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	fcntl(file->fd, F_OFD_SETLK, &all);
 	close(file->fd);
 	file->fd = -1;
 }
