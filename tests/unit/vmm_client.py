@@ -308,7 +308,9 @@ class Prompt(Fake):
     def did(self, typed):
         start = len(self.run_.out)
         self.run_.type(typed + b'\r')
-        self.run_.wait(lambda: re.search(rb'\n\]', self.run_.out[start:]), 'an answer')
+        # With the prompt the terminal is the editor's again, and edits nothing itself.
+        self.run_.wait(lambda: re.search(rb'(?s)\n\].*qmp> ', self.run_.out[start:]),
+                       'an answer and a prompt')
         text = self.run_.out[start:].replace(b'\r', b'').decode(errors='replace')
         return json.loads(text[text.index('\n[') + 1:text.index('\n]') + 2])[1:]
 
