@@ -163,8 +163,9 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 	      struct loop *loop, struct err *err);
 
 /*
- * Not while a request is in flight or the loop runs; -> NULL.  err tells when what
- * a format kept in memory cannot be written; the disk is closed all the same.  Main.
+ * Not while a request is in flight; the loop may run, for others.  -> NULL.  err
+ * tells when what a format kept in memory cannot be written; the disk is closed all
+ * the same.  Main.
  */
 struct disk *disk_close(struct disk *disk, struct err *err);
 

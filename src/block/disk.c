@@ -107,13 +107,20 @@ no_id:
 	return config->overlay || !config->id ? r : err_at(err, r, "disk '%s'", config->id);
 }
 
+static void leave_throttle(void *ctx)
+{
+	disk_set_throttle(ctx, NULL);
+}
+
 struct disk *disk_close(struct disk *disk, struct err *err)
 {
 	struct err why = { 0 };
 
 	if (!disk)
 		return NULL;
-	disk_set_throttle(disk, NULL);
+	/* A disk that was unplugged goes while its loop serves others. */
+	if (disk->throttle.group)
+		loop_call(disk->loop, leave_throttle, disk);
 	close_format(disk, &why);
 	if (why.code)
 		err_set(err, why.code, "disk '%s': %s", disk->id, why.text);

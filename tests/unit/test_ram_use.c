@@ -73,8 +73,7 @@ START_TEST(touched_ram_is_resident)
 	ck_assert_uint_eq(guest.resident, 0);
 	ck_assert_uint_ge(more_guest.resident, 8 * MiB);
 	ck_assert_uint_le(more_guest.resident, 16 * MiB);
-	ck_assert_uint_gt(rest.resident, 0);
-	ck_assert_uint_le(more_rest.resident - rest.resident, 4 * MiB);
+	ck_assert_uint_gt(rest.resident, 0);	/* how much more is up to sanitizers */
 }
 END_TEST
 
