@@ -4,8 +4,8 @@
  *
  * Readiness is reported when it arises, so serve() reads until there is nothing
  * left, unless something stops it that will call it again: the session is busy
- * (session_ready), the client does not read (writable), or it has had its share
- * of this turn (the task).
+ * (session_ready), the client does not read (writable, empty_output), or it has
+ * had its share of this turn (the task).
  *
  * The session calls back into the connection, so a client that has to go is
  * only marked, and gone() comes from the task.
@@ -80,7 +80,11 @@ static void wait_for_room(struct qmp_client *client)
 
 static void empty_output(struct qmp_client *client)
 {
-	loop_watch_remove(client->config.loop, &client->out);
+	if (client->out.slot) {
+		/* Whoever emptied it, input may have waited for that. */
+		loop_watch_remove(client->config.loop, &client->out);
+		loop_defer(client->config.loop, &client->task);
+	}
 	client->output_at = client->output_len = 0;
 	if (client->output_room > QMP_CLIENT_OUTPUT_HIGH) {
 		free(client->output);
@@ -150,7 +154,6 @@ static void writable(struct loop_watch *watch, unsigned events)
 	struct qmp_client *client = container_of(watch, struct qmp_client, out);
 
 	(void)events;
-	flush(client);
 	serve(client);
 }
 

@@ -184,6 +184,17 @@ class ProtocolTest(unittest.TestCase):
         for _ in range(sent - 1):
             self.assertIn('return', self.client.reply())
 
+    def test_event_does_not_end_the_wait_of_a_client_that_reads_slowly(self):
+        nr = 300
+        self.client.send(b'{"execute": "query-qmp-schema"}' * nr)
+        time.sleep(0.2)         # until the server waits for us
+        with qmp.Client(self.server.path) as other:
+            for _ in range(20):
+                self.client.buffer += self.client.socket.recv(16 << 10)
+                other.command('x-events')
+        for _ in range(nr):
+            self.assertIn('return', self.client.reply())
+
     def test_output_of_any_size_arrives(self):
         text = self.client.command('x-fill', {'len': 500 << 10})
         self.assertEqual(len(text), 500 << 10)
