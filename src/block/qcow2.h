@@ -251,6 +251,13 @@ int qcow2_read_step(struct qcow2_op *op);
  */
 int qcow2_read_table(struct qcow2_op *op, uint64_t guest, struct qcow2_slice **ret_slice);
 
+/*
+ * qcow2_map_extent() for what the file has: clusters beyond its end are damage, not
+ * zeros.  It may still end within the last one.
+ */
+int qcow2_read_extent(struct qcow2_op *op, const struct qcow2_slice *slice, uint64_t guest,
+		      uint64_t len, struct qcow2_extent *ret_extent);
+
 /* qcow2_compressed.c */
 int qcow2_compressed_read(struct qcow2_op *op, const struct qcow2_extent *extent);
 

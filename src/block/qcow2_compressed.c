@@ -88,12 +88,8 @@ int qcow2_compressed_read(struct qcow2_op *op, const struct qcow2_extent *extent
 	struct qcow2 *q = op->q;
 	uint64_t skipped;
 	uint8_t *to;
-	int r;
+	int r = qcow2_op_get_buf(op);
 
-	if (extent->host >= q->end)
-		return qcow2_meta_corrupt(op, "a compressed cluster is outside of the file",
-					  extent->host);
-	r = qcow2_op_get_buf(op);
 	if (r)
 		return r;
 	op->host = extent->host;

@@ -143,7 +143,7 @@ int qcow2_map_extent(const struct qcow2_geometry *geo, const uint8_t *slice,
 {
 	unsigned per_cluster = 1U << (geo->cluster_bits - geo->unit_bits);
 	unsigned index = qcow2_map_index(geo, guest);
-	unsigned sub = (unsigned)(guest >> geo->unit_bits) & (per_cluster - 1);
+	unsigned sub = (unsigned)(guest >> geo->unit_bits & (per_cluster - 1));
 	uint64_t skipped = guest & (BIT64(geo->unit_bits) - 1);
 	uint64_t nr = 1, max = min_u64(len, qcow2_map_slice_rest(geo, guest));
 	struct unit first, unit;

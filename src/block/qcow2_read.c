@@ -31,6 +31,23 @@ int qcow2_read_table(struct qcow2_op *op, uint64_t guest, struct qcow2_slice **r
 			       ret_slice);
 }
 
+int qcow2_read_extent(struct qcow2_op *op, const struct qcow2_slice *slice, uint64_t guest,
+		      uint64_t len, struct qcow2_extent *ret_extent)
+{
+	const struct qcow2 *q = op->q;
+	uint64_t end = align_up(q->end, q->cluster);
+
+	if (qcow2_map_extent(&q->geo, slice->bytes, guest, len, ret_extent) < 0)
+		return qcow2_meta_corrupt(op, "an L2 entry makes no sense, in the slice",
+					  slice->at);
+	if (ret_extent->host >= end)
+		return qcow2_meta_corrupt(op, "a cluster is outside of the file",
+					  ret_extent->host);
+	if (ret_extent->type == QCOW2_TYPE_DATA)
+		ret_extent->len = min_u64(ret_extent->len, end - ret_extent->host);
+	return 0;
+}
+
 static void backing_done(struct disk_request *request, int res)
 {
 	struct qcow2_op *op = container_of(request, struct qcow2_op, inner);
@@ -83,10 +100,9 @@ int qcow2_read_step(struct qcow2_op *op)
 	if (!slice)
 		return read_backing(op, guest,
 				    min_u64(len, qcow2_map_slice_rest(&q->geo, guest)));
-	r = qcow2_map_extent(&q->geo, slice->bytes, guest, len, &extent);
-	if (r < 0)
-		return qcow2_meta_corrupt(op, "an L2 entry makes no sense, in the slice",
-					  slice->at);
+	r = qcow2_read_extent(op, slice, guest, len, &extent);
+	if (r)
+		return r;
 	switch (extent.type) {
 	case QCOW2_TYPE_NONE:
 		return read_backing(op, guest, extent.len);

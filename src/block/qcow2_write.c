@@ -342,9 +342,9 @@ int qcow2_write_step(struct qcow2_op *op)
 	r = qcow2_table_get(op, guest, &slice);
 	if (r)
 		return r;
-	if (qcow2_map_extent(&q->geo, slice->bytes, guest, len, &extent) < 0)
-		return qcow2_meta_corrupt(op, "an L2 entry makes no sense, in the slice",
-					  slice->at);
+	r = qcow2_read_extent(op, slice, guest, len, &extent);
+	if (r)
+		return r;
 	if (extent.type == QCOW2_TYPE_DATA && extent.copied)
 		return write_in_place(op, &extent);
 	return qcow2_write_anew(op, slice, guest, len, &extent);

@@ -124,10 +124,10 @@ static int change(struct qcow2_op *op, struct qcow2_slice *slice, uint64_t guest
 	struct qcow2 *q = op->q;
 	struct qcow2_extent extent;
 	uint64_t done;
+	int r = qcow2_read_extent(op, slice, guest, len, &extent);
 
-	if (qcow2_map_extent(&q->geo, slice->bytes, guest, len, &extent) < 0)
-		return qcow2_meta_corrupt(op, "an L2 entry makes no sense, in the slice",
-					  slice->at);
+	if (r)
+		return r;
 	if (!(guest & (q->cluster - 1)) && len >= q->cluster) {
 		done = change_clusters(op, slice, guest, len);
 		if (done)

@@ -245,6 +245,25 @@ START_TEST(image_cut_short_is_refused_or_read_without_harm)
 }
 END_TEST
 
+/* What was cut off must not read as zeros, nor be written to where it was. */
+START_TEST(cluster_beyond_the_end_of_the_file_is_damage)
+{
+	uint8_t bytes[512] = { 0 };
+	uint64_t end = 320 * KiB + 4096;	/* within the first of 16 clusters */
+
+	make_qcow2("a.qcow2", "");
+	run("qemu-io -c 'write -P 1 0 1M' a.qcow2");
+	ck_assert_int_eq(truncate(in_folder("a.qcow2"), (off_t)end), 0);
+	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
+
+	ck_assert_uint_eq(byte_at(512), 1);
+	ck_assert_int_eq(transfer(_i, 64 * KiB, bytes, sizeof(bytes)), -EIO);
+	ck_assert_int_eq(transfer(DISK_WRITE, 0, bytes, sizeof(bytes)), -EIO);
+	disk = disk_close(disk, NULL);
+	refuses(config("a.qcow2"), -EIO, "marked as damaged");
+}
+END_TEST
+
 START_TEST(damaged_image_can_be_read)
 {
 	struct disk_config c;
@@ -602,6 +621,8 @@ int main(void)
 			    ARRAY_LEN(bad_headers));
 	tcase_add_test(tc, unknown_feature_is_called_by_its_name);
 	tcase_add_test(tc, image_cut_short_is_refused_or_read_without_harm);
+	tcase_add_loop_test(tc, cluster_beyond_the_end_of_the_file_is_damage, DISK_READ,
+			    DISK_WRITE + 1);
 	tcase_add_test(tc, damaged_image_can_be_read);
 	tcase_add_test(tc, image_that_was_not_closed_is_repaired);
 	tcase_add_test(tc, lost_refcount_block_is_rebuilt);
