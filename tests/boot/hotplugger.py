@@ -79,6 +79,10 @@ class Host:
         self.command('device_del', id=device)
         self.await_event('DEVICE_DELETED', device)
 
+    def finish(self):
+        """The guest, which may be done earlier, ends when it sees one more disk."""
+        self.plug_disk('end')
+
     def open_image(self):
         self.command('blockdev-add', driver='raw', node_name='image',
                      file={'driver': 'file', 'filename': self.image})
@@ -112,6 +116,7 @@ def use(host):
         host.await_said(f'has round{i}')
         host.unplug('hotdisk')
         host.await_said(f'lost round{i}')
+    host.finish()
 
 
 def busy(host):
@@ -126,6 +131,8 @@ def busy(host):
     host.command('blockdev-del', node_name='image')
     host.command('netdev_del', id='tap')
     assert host.command('query-status')['running']
+    host.open_image()
+    host.finish()
 
 
 def reset(host):
@@ -137,6 +144,7 @@ def reset(host):
     host.command('system_reset')
     host.await_said('again')
     host.unplug('hotdisk')
+    host.finish()
 
 
 if __name__ == '__main__':

@@ -14,3 +14,4 @@ say busy
 await 30 [ ! -e "/sys/block/${disk##*/}" ] || fail "the disk has not gone"
 await 30 [ ! -e /sys/class/net/eth0 ] || fail "the card has not gone"
 kill "$sender" "$writer" 2> /dev/null || true
+await 30 have_disk || fail "the host is not done"

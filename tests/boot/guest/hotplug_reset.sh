@@ -9,6 +9,7 @@ if await 2 have_disk; then
 	say again
 	# shellcheck disable=SC2154
 	await 30 [ ! -e "/sys/block/${disk##*/}" ] || fail "the disk has not gone"
+	await 30 have_disk || fail "the host is not done"
 else
 	say ready
 	await 30 have_disk || fail "no disk has come"

@@ -61,3 +61,4 @@ for i in $(seq 10); do
 	await 30 no_disk || fail "the disk has not gone for the ${i}th time"
 	say "lost round$i"
 done
+await 30 serial_is end || fail "the host is not done"
