@@ -19,7 +19,7 @@ TAIL_LINES = 25
 # Bounds for what should never take as long; each test has a timeout of its own.
 PREPARE_SECONDS = 600
 BUILD_SECONDS = 600
-STEP_SECONDS = 900
+STEP_SECONDS = 1800
 
 # All fuzzers together, after their corpora were replayed; scripts/fuzz runs longer.
 FUZZ_SECONDS = 120
@@ -67,6 +67,9 @@ ENVIRONMENT = {
 }
 
 PASSED = ('OK', 'EXPECTEDFAIL')
+
+# "ok 1 - name", "not ok 2 - name", "ok 3 - name # SKIP reason"
+TAP_POINT = re.compile(r'(?P<no>not )?ok \d+ - (?P<name>[^ #]+)( # SKIP (?P<skip>.*))?')
 
 
 def kvm_opens():
@@ -185,6 +188,28 @@ def suites_with_tests(step):
     return [suite for suite in step.suites if suite in present]
 
 
+def results_of(test):
+    """[(name, result, output)] of a line of testlog.json, one for each point in TAP."""
+    # "vmm:unit / err", or just "err" where the project has no suites.
+    name = re.sub(r'^(?:\w+:)?(\S+) / ', r'\1/', test['name'])
+    output = test.get('stdout', '') + test.get('stderr', '')
+    points = []
+    for line in test.get('stdout', '').splitlines():
+        point = TAP_POINT.fullmatch(line)
+        if point:
+            result = 'FAIL' if point['no'] else 'SKIP' if point['skip'] else 'OK'
+            points.append((f'{os.path.dirname(name)}/{point["name"]}', result,
+                           [point['skip'] or '']))
+        elif points and line.startswith('# '):
+            points[-1][2].append(line[2:])
+    explained = PASSED + ('SKIP',)
+    if any(result == 'FAIL' for _, result, _ in points):
+        explained += ('FAIL', 'ERROR')
+    if points and test['result'] in explained:
+        return [(point, result, '\n'.join(said)) for point, result, said in points]
+    return [(name, test['result'], output)]
+
+
 def run_tests(step, suites, totals):
     log = os.path.join(ROOT, step.folder, 'meson-logs', 'testlog.json')
     if os.path.exists(log):
@@ -205,10 +230,8 @@ def run_tests(step, suites, totals):
         return
     with open(log, encoding='utf-8') as file:
         for test in map(json.loads, file):
-            # "vmm:unit / err", or just "err" where the project has no suites.
-            name = re.sub(r'^(?:\w+:)?(\S+) / ', r'\1/', test['name'])
-            totals.add(step.folder, name, test['result'],
-                       test.get('stdout', '') + test.get('stderr', ''))
+            for name, result, output in results_of(test):
+                totals.add(step.folder, name, result, output)
 
 
 def run_step(step, totals):

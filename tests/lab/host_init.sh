@@ -16,7 +16,8 @@
 #	job		bash script to run
 #	started		appears when the job starts
 #	status		the job's exit status; without it the lab has failed
-#	results/	whatever the job leaves for the caller ($LAB_RESULTS)
+#	results/	another such share: the caller's folder for what the job leaves
+#			($LAB_RESULTS)
 
 share=/run/lab
 
@@ -56,6 +57,8 @@ build_root()
 	mkdir "/root$share" /root/run/lock
 	mount -t 9p -o "$share_9p,cache=none" share "/root$share" ||
 		fault "cannot mount the share"
+	mount -t 9p -o "$share_9p,cache=none" results "/root$share/results" ||
+		fault "cannot mount the folder of the results"
 	cp /init /root/run/init
 
 	# Without /proc busybox no longer finds its applets by itself.

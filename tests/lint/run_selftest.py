@@ -44,4 +44,23 @@ class TotalsTest(unittest.TestCase):
                 run.parse_skips(line)
 
 
+class ResultsTest(unittest.TestCase):
+    TAP = 'ok 1 - a\n# a: 3 s\nnot ok 2 - b\n# too\n# late\nok 3 - c # SKIP no c\n1..3\n'
+
+    def results_of(self, result, stdout):
+        return run.results_of({'name': 'vmm:boot / all', 'result': result, 'stdout': stdout})
+
+    def test_test_without_points_counts_as_one(self):
+        self.assertEqual(self.results_of('OK', 'ok then\n'), [('boot/all', 'OK', 'ok then\n')])
+
+    def test_each_point_counts_and_has_its_own_output(self):
+        self.assertEqual(self.results_of('FAIL', self.TAP),
+                         [('boot/a', 'OK', '\na: 3 s'), ('boot/b', 'FAIL', '\ntoo\nlate'),
+                          ('boot/c', 'SKIP', 'no c')])
+
+    def test_test_that_ends_early_or_fails_without_a_point_fails(self):
+        for result, stdout in (('TIMEOUT', self.TAP), ('ERROR', 'ok 1 - a\n')):
+            self.assertEqual(self.results_of(result, stdout), [('boot/all', result, stdout)])
+
+
 unittest.main()

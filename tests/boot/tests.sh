@@ -1,0 +1,429 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2034,SC2154
+#
+# tests.sh: the boot tests, for tests/boot/run to source.
+#
+# test_NAME runs where /dev/kvm runs stock kernels, as root, in a shell of its own: it
+# has $work and the network to itself, and what it leaves running ends with it.  When
+# it fails, what is in $log is shown.  judge_NAME FOLDER then looks, outside of the
+# lab, at what the test left in $results.
+
+# All of them, those that take longest first.
+all=(
+	long_pause lifecycle disk_killed pause hotplug hotplug_busy hotplug_reset
+	disk_qcow2 disk_discard disk_queues disk everything net block_device reboot
+	high_memory acpi cpus next_bzimage next_vmlinux bzimage vmlinux sigterm panic
+	two_cpus rng disk_readonly
+)
+
+# These mostly wait, so a lab runs one of them beside another test.
+sleepers=(long_pause)
+
+# What some guests need that busybox lacks.
+programs=(fallocate mke2fs e2fsck)
+
+kernel_of()
+{
+	case $1 in
+	next_*)	echo guest-next ;;
+	*)	echo guest ;;
+	esac
+}
+
+# The initramfs of a test: that of its kernel, with or without the programs.
+initrd_of()
+{
+	case $1 in
+	disk_discard | disk_killed)	echo guest.programs ;;
+	*)				kernel_of "$1" ;;
+	esac
+}
+
+# become_vm IMAGE KERNEL-ARGUMENTS VMM-ARGUMENT...: its console goes to the log
+become_vm()
+{
+	local image=$1 append=$2
+
+	shift 2
+	exec "$vmm" run --kernel "$kernel/$image" --initrd "$initrd" --memory 128M \
+		--cmdline "console=ttyS0 quiet reboot=k panic=-1 $append" "$@" \
+		< /dev/null > "$log" 2>&1
+}
+
+# boot IMAGE KERNEL-ARGUMENTS VMM-ARGUMENT...: until it ends
+boot()
+{
+	(become_vm "$@")
+}
+
+# pass NAME KERNEL-ARGUMENTS VMM-ARGUMENT...: the guest's own test NAME passes
+pass()
+{
+	local name=$1 append=$2
+
+	shift 2
+	boot vmlinux "vmm.test=$name $append" "$@" && passed "$name"
+}
+
+passed()
+{
+	said "$1: PASS"
+}
+
+# Processes start slowly in the lab, so the shell itself looks, and naps.
+said()
+{
+	local line
+
+	[ -e "$log" ] || return 1
+	while read -r line; do
+		[ "${line%$'\r'}" != "guest: $1" ] || return 0
+	done < "$log"
+	return 1
+}
+
+# await_said PID TEXT: until the guest says it; fails when the monitor has ended
+await_said()
+{
+	until said "$2"; do
+		kill -0 "$1" || return 1
+		nap
+	done
+}
+
+exec {nothing}<> <(:)
+nap()
+{
+	read -rt 0.1 -u "$nothing" || true
+}
+
+# image NAME MIB
+image()
+{
+	truncate -s "$2M" "$work/$1"
+}
+
+tap_up()
+{
+	ip tuntap add vmmtest0 mode tap vnet_hdr
+	ip addr add 192.168.77.1/24 dev vmmtest0
+	ip link set vmmtest0 up
+	"$lab/net_peer.sh" "$1" &
+}
+
+# skip REASON
+skip()
+{
+	echo "$1"
+	exit 77
+}
+
+# The tests.
+
+test_vmlinux() { pass hello ""; }
+test_bzimage() { boot bzImage vmm.test=hello && passed hello; }
+test_next_vmlinux() { pass hello ""; }
+test_next_bzimage() { boot bzImage vmm.test=hello && passed hello; }
+test_cpus() { pass cpus vmm.cpus=4 --cpus 4; }
+test_two_cpus() { pass cpus vmm.cpus=2 --cpus 2; }
+test_rng() { pass rng ""; }
+test_high_memory() { pass memory vmm.mib=4800 --memory 5G; }
+
+# What the guest wrote is in the image, to the byte.
+holds_what_was_written()
+{
+	local half mib sum
+
+	read -r half mib sum < <(tr -d '\r' < "$log" | sed -n 's/^guest: [a-z_]*: raw //p')
+	dd if="$1" bs=1M skip="$half" count="$mib" status=none | sha256sum | grep -q "^$sum "
+}
+
+test_disk()
+{
+	image other 16
+	image data 64
+	pass disk vmm.disk=data --disk "$work/other,serial=other" \
+		--disk "path=$work/data,serial=data" && holds_what_was_written "$work/data"
+}
+
+# Each processor has a queue of its own; the driver turns the write cache off and on.
+test_disk_queues()
+{
+	image data 64
+	pass disk_queues vmm.cpus=4 --cpus 4 --disk "$work/data,queues=4" &&
+		[ "$(dd if="$work/data" bs=1M count=8 status=none | sha256sum)" = \
+			"$(tr -d '\r' < "$log" | sed -n 's/^guest: disk_queues: sum //p')  -" ]
+}
+
+# What the guest has no use for takes no room: 4 MiB of what it wrote are left, and
+# the tables of a file system without files.
+test_disk_discard()
+{
+	local used
+
+	image data 64
+	pass disk_discard "" --disk "$work/data" && holds_what_was_written "$work/data" || return
+	used=$(du -k "$work/data" | cut -f 1)
+	[ "$used" -ge 4096 ] && [ "$used" -lt 6144 ] && return
+	echo "the image takes $used KiB" >> "$log"
+	return 1
+}
+
+# The same on qcow2 images, looked at by QEMU's tools: a new one, then one on that.
+test_disk_qcow2()
+{
+	command -v qemu-img > /dev/null || skip "qemu-img is missing (package qemu-utils)"
+	qemu-img create -q -f qcow2 "$work/base.qcow2" 64M
+	pass disk vmm.disk=data --disk "path=$work/base.qcow2,serial=data" &&
+		qemu_reads base && holds_what_was_written "$work/base" || return
+
+	sha256sum "$work/base.qcow2" > "$work/sum"
+	qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 "$work/data.qcow2"
+	pass disk vmm.mib=2 --disk "$work/data.qcow2" &&
+		qemu_reads data && holds_what_was_written "$work/data" &&
+		sha256sum --quiet -c "$work/sum" &&
+		cmp -i 34M -n 30M "$work/base" "$work/data"
+}
+
+# qemu_reads NAME: NAME.qcow2 is without a fault, and a raw copy of it made
+qemu_reads()
+{
+	qemu-img check -q "$work/$1.qcow2" >> "$log" 2>&1 &&
+		qemu-img convert -O raw "$work/$1.qcow2" "$work/$1"
+}
+
+# The monitor dies while the guest writes, twice.  The image is then consistent, but
+# for clusters that nobody uses, and all is there that the guest was told is safe.
+test_disk_killed()
+{
+	local last=0
+
+	command -v qemu-img > /dev/null || skip "qemu-img is missing (package qemu-utils)"
+	qemu-img create -q -f qcow2 "$work/base.qcow2" 64M
+	qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 "$work/data.qcow2"
+	for _ in 1 2; do
+		killed_at $((last + 10 + RANDOM % 10)) "$last" || return
+		consistent "$work/data.qcow2" || return
+		last=$(last_safe)
+	done
+	pass disk_killed "vmm.safe=$last" --disk "$work/data.qcow2" &&
+		qemu-img check -q "$work/data.qcow2" >> "$log" 2>&1
+}
+
+last_safe()
+{
+	tr -d '\r' < "$log" | sed -n 's/^guest: disk_killed: safe //p' | tail -n 1
+}
+
+# killed_at NUMBER SAFE: kill the monitor once the guest says that NUMBER is safe
+killed_at()
+{
+	local pid
+
+	become_vm vmlinux "vmm.test=disk_killed vmm.safe=$2 vmm.go=yes" \
+		--disk "$work/data.qcow2" &
+	pid=$!
+	await_said "$pid" "disk_killed: safe $1" || return
+	kill -KILL "$pid"
+	{ wait "$pid" || [ $? -eq 137 ]; } 2> /dev/null	# the shell would tell of its end
+}
+
+# consistent IMAGE: qemu-img finds nothing wrong, or (status 3) only leaks
+consistent()
+{
+	local status=0
+
+	qemu-img check "$1" >> "$log" 2>&1 || status=$?
+	[ $status -eq 0 ] || [ $status -eq 3 ]
+}
+
+# A block device of the host, with direct I/O.
+test_block_device()
+{
+	[ -b /dev/ram0 ] || modprobe brd rd_nr=1 rd_size=16384
+	pass disk "" --disk /dev/ram0,cache=direct && holds_what_was_written /dev/ram0
+}
+
+test_disk_readonly()
+{
+	image fixed 16
+	pass disk_ro "" --disk "$work/fixed,readonly"
+}
+
+test_net()
+{
+	tap_up 4
+	pass net "vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1" --net tap=vmmtest0
+}
+
+# Disk and network at once, several vCPUs, and all said in a file.
+test_everything()
+{
+	image data 32
+	tap_up 2
+	cat > "$work/vm.yaml" <<-END
+		cpus: 2
+		disk:
+		  - path: $work/data
+		    serial: data
+		net:
+		  - tap: vmmtest0
+		    mac: 52:54:00:12:34:56
+	END
+	pass everything "vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1 vmm.mib=2 vmm.cpus=2 \
+		vmm.mac=52:54:00:12:34:56" --config "$work/vm.yaml"
+}
+
+# A guest with disk and network traffic under way is paused again and again.
+test_pause()
+{
+	local pauser
+
+	image data 32
+	tap_up 2
+	"$here/pauser.py" "$work/qmp" 100 > "$work/paused" &
+	pauser=$!
+	pass everything "vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1 vmm.mib=2 vmm.cpus=2 \
+		vmm.mac=52:54:00:12:34:56 vmm.again=3" --cpus 2 --disk "$work/data" \
+		--net tap=vmmtest0,mac=52:54:00:12:34:56 --qmp "$work/qmp" &&
+		wait $pauser && grep -qx "paused 100 times" "$work/paused" &&
+		! grep -q "soft lockup" "$log"
+}
+
+# A pause of a minute is nothing to the guest.
+test_long_pause()
+{
+	local pid
+
+	export XDG_RUNTIME_DIR=$work
+	become_vm vmlinux vmm.test=clock --name clock --cpus 2 &
+	pid=$!
+	await_said $pid "clock: sleeping" && "$vmm" pause clock && sleep 62 &&
+		"$vmm" resume clock && wait $pid && passed clock
+}
+
+# hotplug SCENARIO NAME: the guest's test NAME passes while devices come and go
+hotplug()
+{
+	local host
+
+	image hot 64
+	tap_up 2
+	"$here/hotplugger.py" "$1" "$work/qmp" "$log" "$work/hot" vmmtest0 > "$work/host" 2>&1 &
+	host=$!
+	pass "$2" "vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1 vmm.mib=2" \
+		--qmp "$work/qmp" && wait $host && grep -qx 'done' "$work/host" && return
+	cat "$work/host"
+	return 1
+}
+
+test_hotplug()
+{
+	hotplug use hotplug_use && holds_what_was_written "$work/hot"
+}
+
+test_hotplug_busy() { hotplug busy hotplug_busy; }
+
+test_hotplug_reset()
+{
+	hotplug reset hotplug_reset && said "hotplug_reset: again"
+}
+
+test_reboot()
+{
+	image marker 1
+	pass reboot "" --disk "$work/marker" && said "reboot: first boot"
+}
+
+# SIGTERM presses the power button, and a guest that obeys ends with status 0.
+test_sigterm()
+{
+	local pid
+
+	become_vm vmlinux vmm.test=wait_power &
+	pid=$!
+	await_said $pid "wait_power: waiting" || return
+	kill -TERM $pid
+	wait $pid && passed wait_power
+}
+
+# lifecycle_begin: a VM in the background, until its guest is busy
+lifecycle_begin()
+{
+	become_vm vmlinux "vmm.test=lifecycle vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1" \
+		--name life --cpus 2 --disk "$work/data" --net tap=vmmtest0 &
+	vm=$!
+	lifecycle_busy 1
+}
+
+# lifecycle_busy N: for the N-th time since the VM began
+lifecycle_busy()
+{
+	until [ "$(grep -c $'^guest: lifecycle: waiting\r*$' "$log" 2> /dev/null)" = "$1" ]; do
+		kill -0 "$vm" || return 1
+		nap
+	done
+}
+
+# lifecycle_is STATE: so vmm list says
+lifecycle_is()
+{
+	"$vmm" list | grep -qx "life  *$1  *.*"
+}
+
+# What is done to a running VM is done to one with disk and network traffic, and
+# each time its state and its status are what they should be.
+test_lifecycle()
+{
+	local vm
+
+	export XDG_RUNTIME_DIR=$work
+	image data 32
+	tap_up 1
+	lifecycle_begin && lifecycle_is running &&
+		"$vmm" pause life && lifecycle_is paused &&
+		"$vmm" resume life && lifecycle_is running &&
+		"$vmm" reset life && lifecycle_busy 2 && lifecycle_is running || return
+
+	kill -KILL "$vm"
+	wait "$vm" 2> /dev/null || true
+	lifecycle_is dead && rm "$log" && lifecycle_begin &&
+		"$vmm" stop life --timeout 120 && wait "$vm" &&
+		! lifecycle_is '.*' && passed lifecycle
+}
+
+# The guest's kernel tells of its panic before it restarts; its own last words are
+# on the console.
+test_panic()
+{
+	local status=0
+
+	boot vmlinux vmm.test=panic || status=$?
+	[ $status -eq 2 ] && grep -q "Kernel panic - not syncing: sysrq triggered crash" "$log" &&
+		grep -q "vmm: error: the guest's kernel has panicked" "$log"
+}
+
+test_acpi()
+{
+	pass acpi "" --cpus 2 || return
+	tr -d '\r' < "$log" > "$results/log"
+}
+
+# The tables as the booted guest sees them, taken apart and put together again.
+judge_acpi()
+{
+	local name
+	local names=()
+
+	cd "$1" || return
+	read -ra names < <(sed -n 's/^guest: acpi: BEGIN //p' log | xargs)
+	[ "${#names[@]}" -ge 4 ] || { echo "too few tables: ${names[*]}"; return 1; }
+	for name in "${names[@]}"; do
+		sed -n "/^guest: acpi: BEGIN $name\$/,/^guest: acpi: END/{/^guest:/!p}" log |
+			base64 -d > "$name.aml"
+		iasl -p "$name" -d "$name.aml" > "$name.out" 2>&1 &&
+			iasl -we -p "$name.again" "$name.dsl" >> "$name.out" 2>&1 &&
+			! grep -E '(Error|Warning) +[0-9]' "$name.out" ||
+			{ echo "$name:"; cat "$name.out"; return 1; }
+	done
+}
