@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from typing import NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -137,6 +136,19 @@ class Totals:
         return f'{self.passed} passed, {self.failed} failed, {self.skipped} skipped'
 
 
+class Spent:
+    """What has passed since it was made: seconds, and seconds that processors worked."""
+
+    def __init__(self):
+        self.start = os.times()
+
+    def since(self):
+        now = os.times()
+        worked = sum(getattr(now, kind) - getattr(self.start, kind)
+                     for kind in ('children_user', 'children_system'))
+        return f'{now.elapsed - self.start.elapsed:.0f} s, {worked:.0f} s of processors'
+
+
 def run(command, seconds, **more):
     """(status, output); a command that is not there or does not end has failed."""
     try:
@@ -235,7 +247,7 @@ def run_tests(step, suites, totals):
 
 
 def run_step(step, totals):
-    start = time.monotonic()
+    start = Spent()
     before = totals.passed
     status, output = build(step)
     if status != 0:
@@ -246,12 +258,12 @@ def run_step(step, totals):
     if suites:
         run_tests(step, suites, totals)
     print(f'{step.folder}: {" ".join(["compile"] + suites)}: {totals.passed - before} passed, '
-          f'{time.monotonic() - start:.0f} s', flush=True)
+          + start.since(), flush=True)
 
 
 def run_fuzzers(totals):
     """One result a fuzzer; scripts/fuzz says NAME: ok, ... or NAME: FAILED, ..."""
-    start = time.monotonic()
+    start = Spent()
     before = totals.passed
     status, output = run(['scripts/fuzz', '--total', str(FUZZ_SECONDS)],
                          BUILD_SECONDS + 3 * FUZZ_SECONDS)
@@ -262,7 +274,7 @@ def run_fuzzers(totals):
         result = 'OK' if verdict == 'ok' else 'FAIL'
         totals.add('build-fuzz', f'fuzz/{name}', result, output)
     print(f'build-fuzz: fuzz for {FUZZ_SECONDS} s: {totals.passed - before} passed, '
-          f'{time.monotonic() - start:.0f} s', flush=True)
+          + start.since(), flush=True)
 
 
 def main():
