@@ -19,8 +19,10 @@ ping -c 3 -i 0.2 -W 2 "$peer" > /tmp/ping ||
 	fail "no answer from $peer: $(tail -n 2 /tmp/ping | head -n 1)"
 grep -q ' 0% packet loss' /tmp/ping || fail "$(tail -n 2 /tmp/ping | head -n 1)"
 
-want=$(pattern "$mib" | checksum)
-got=$(pattern "$mib" | nc "$peer" 5001 | cut -d ' ' -f 1)
+pattern "$mib" > /tmp/pattern
+want=$(checksum /tmp/pattern)
+got=$(nc "$peer" 5001 < /tmp/pattern | cut -d ' ' -f 1)
 [ "$got" = "$want" ] || fail "$mib MiB to $peer arrived as $got, not $want"
+rm /tmp/pattern
 got=$(nc "$peer" 5002 < /dev/null | checksum)
 [ "$got" = "$want" ] || fail "$mib MiB from $peer arrived as $got, not $want"

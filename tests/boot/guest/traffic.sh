@@ -10,5 +10,7 @@ while dd if=/dev/zero of=/mnt/zeros bs=64k count=16 conv=fsync; do sleep 0.2; do
 writer=$!
 ip addr add "$(arg ip)" dev eth0
 ip link set eth0 up
-while pattern 1 | nc "$(arg peer)" 5001; do sleep 0.5; done > /dev/null 2>&1 &
+pattern 1 > /run/pattern
+peer=$(arg peer)
+while nc "$peer" 5001 < /run/pattern; do sleep 0.5; done > /dev/null 2>&1 &
 sender=$!
