@@ -77,7 +77,9 @@ class Conversation:
                 self.ask(command)
             self.hear()
         except (EOFError, ConnectionError):
-            pass        # it has ended
+            # It has ended.  How much it answers after it says so is chance.
+            while self.said and self.said[-1].get('event') != 'SHUTDOWN':
+                self.said.pop()
         return [normal(message) for message in self.said]
 
 
