@@ -27,6 +27,7 @@ struct command {
 	const char *name;
 	const char *summary;			/* part of a sentence */
 	const char *arguments;			/* after the options, or "" */
+	const char *words;			/* that may be among them, or NULL */
 	int nr_least, nr_most;			/* of them; COMMAND_ANY */
 	const struct option_object *options;	/* or NULL */
 	bool hidden;				/* for the build; not listed */

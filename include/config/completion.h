@@ -23,6 +23,7 @@ struct completion_command {
 	 * the words, or NULL for the names of files.
 	 */
 	const char *words_from;
+	const char *words;			/* offered besides, or NULL */
 };
 
 enum completion_shell { COMPLETION_BASH, COMPLETION_ZSH };

@@ -13,6 +13,7 @@
 #include "block/disk_check.h"
 #include "block/disk_create.h"
 #include "block/disk_map.h"
+#include "block/disk_snapshot.h"
 #include "block/file.h"
 #include "throttle_group.h"
 
@@ -88,6 +89,12 @@ struct disk_format {
 	/* NULL, or as disk_check(), of a file that is open. */
 	int (*check)(struct disk_check *check, const struct file *file, const char *path,
 		     bool repair, struct err *err);
+
+	/* NULL, or as disk_snapshot_change() and disk_snapshot_list(), of an open file. */
+	int (*snapshot)(const struct file *file, const char *path,
+			enum disk_snapshot_change change, const char *name, struct err *err);
+	int (*list_snapshots)(const struct file *file, const char *path,
+			      disk_snapshot_each *each, void *ctx, struct err *err);
 
 	/* NULL, or as disk_map_facts(). */
 	void (*facts)(const struct disk *disk, disk_fact *fact, void *ctx);

@@ -54,20 +54,24 @@ int qcow2_bytes_sync(int fd)
 	return fdatasync(fd) < 0 ? -errno : 0;
 }
 
+int qcow2_bytes_read_numbers(int fd, uint64_t *numbers, uint64_t nr, uint64_t at)
+{
+	int r = qcow2_bytes_read(fd, numbers, nr * sizeof(*numbers), at);
+
+	for (uint64_t i = 0; i < nr && !r; i++)
+		numbers[i] = get_be64(&numbers[i]);
+	return r;
+}
+
 int qcow2_bytes_read_table(int fd, uint64_t **ret_table, uint64_t nr, uint64_t at)
 {
 	uint64_t *table = calloc(nr ? nr : 1, sizeof(*table));
-	int r;
+	int r = table ? qcow2_bytes_read_numbers(fd, table, nr, at) : -ENOMEM;
 
-	if (!table)
-		return -ENOMEM;
-	r = qcow2_bytes_read(fd, table, nr * sizeof(*table), at);
 	if (r < 0) {
 		free(table);
 		return r;
 	}
-	for (uint64_t i = 0; i < nr; i++)
-		table[i] = get_be64(&table[i]);
 	*ret_table = table;
 	return 0;
 }

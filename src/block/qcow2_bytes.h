@@ -18,7 +18,8 @@ int qcow2_bytes_write(int fd, const void *bytes, size_t len, uint64_t at);
 /* Make what was written durable. */
 int qcow2_bytes_sync(int fd);
 
-/* A table of nr big-endian 64-bit numbers as numbers; NULL without memory. */
+/* nr big-endian 64-bit numbers, as numbers; or a new table of them. */
+int qcow2_bytes_read_numbers(int fd, uint64_t *numbers, uint64_t nr, uint64_t at);
 int qcow2_bytes_read_table(int fd, uint64_t **ret_table, uint64_t nr, uint64_t at);
 
 /* Width and place of reference counts within a block; order is the header's. */

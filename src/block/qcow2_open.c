@@ -329,4 +329,6 @@ const struct disk_format disk_format_qcow2 = {
 	.create = qcow2_tool_create,
 	.set_size = qcow2_tool_set_size,
 	.check = qcow2_tool_check,
+	.snapshot = qcow2_tool_snapshot,
+	.list_snapshots = qcow2_tool_list_snapshots,
 };

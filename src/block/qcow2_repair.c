@@ -50,30 +50,16 @@ int qcow2_repair_counts(struct qcow2_walk *walk, bool too_low, uint64_t *nr_fixe
 
 /* Flags. */
 
-static bool flag_is_wrong(const struct qcow2_walk *walk, uint64_t entry, uint64_t host)
-{
-	return host && !(entry & QCOW2_COMPRESSED) &&
-	       (qcow2_walk_count(walk, host) == 1) != !!(entry & QCOW2_COPIED);
-}
-
 static int repair_table(struct qcow2_walk *walk, uint64_t at, uint64_t *nr_fixed)
 {
-	uint64_t nr_before = *nr_fixed;
+	uint64_t nr;
 	int r = qcow2_bytes_read(walk->fd, walk->table, walk->cluster, at);
 
 	if (r < 0)
 		return r;
-	for (unsigned i = 0; i < 1U << walk->geo.l2_bits; i++) {
-		uint64_t entry = qcow2_map_entry(&walk->geo, walk->table, i);
-
-		if (!flag_is_wrong(walk, entry, qcow2_map_host(entry)))
-			continue;
-		qcow2_map_set(&walk->geo, walk->table, i, entry ^ QCOW2_COPIED,
-			      qcow2_map_bitmap(&walk->geo, walk->table, i));
-		++*nr_fixed;
-	}
-	return *nr_fixed == nr_before ? 0 :
-	       qcow2_bytes_write(walk->fd, walk->table, walk->cluster, at);
+	nr = qcow2_walk_set_flags(walk);
+	*nr_fixed += nr;
+	return nr ? qcow2_bytes_write(walk->fd, walk->table, walk->cluster, at) : 0;
 }
 
 int qcow2_repair_flags(struct qcow2_walk *walk, uint64_t *nr_fixed)
@@ -88,7 +74,7 @@ int qcow2_repair_flags(struct qcow2_walk *walk, uint64_t *nr_fixed)
 		r = repair_table(walk, at, nr_fixed);
 		if (r < 0)
 			return r;
-		if (!flag_is_wrong(walk, walk->l1[i], at))
+		if ((qcow2_walk_count(walk, at) == 1) == !!(walk->l1[i] & QCOW2_COPIED))
 			continue;
 		walk->l1[i] ^= QCOW2_COPIED;
 		put_be64(bytes, walk->l1[i]);

@@ -78,10 +78,12 @@
 #define QCOW2_SNAP_ID_LEN		12
 #define QCOW2_SNAP_NAME_LEN		14
 #define QCOW2_SNAP_SECONDS		16
+#define QCOW2_SNAP_NANOSECONDS		20
 #define QCOW2_SNAP_VM_STATE_LEN		32
 #define QCOW2_SNAP_EXTRA_LEN		36
 #define QCOW2_SNAP_HEAD_LEN		40
 #define QCOW2_SNAP_EXTRA_SIZE		8	/* of the disk; within the extra data */
+#define QCOW2_SNAP_EXTRA_MADE		16	/* its length, with these two numbers */
 
 /* "Bitmaps": of a directory entry. */
 #define QCOW2_BITMAP_TABLE_AT		0

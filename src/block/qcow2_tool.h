@@ -6,6 +6,7 @@
 #define BLOCK_QCOW2_TOOL_H
 
 #include "block/disk_map.h"
+#include "block/disk_snapshot.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,10 @@ int qcow2_tool_create(int fd, const char *path, const struct disk_create *create
 		      struct err *err);
 int qcow2_tool_check(struct disk_check *check, const struct file *file, const char *path,
 		     bool repair, struct err *err);
+int qcow2_tool_snapshot(const struct file *file, const char *path,
+			enum disk_snapshot_change change, const char *name, struct err *err);
+int qcow2_tool_list_snapshots(const struct file *file, const char *path,
+			      disk_snapshot_each *each, void *ctx, struct err *err);
 int qcow2_tool_set_size(struct disk *disk, uint64_t size, struct err *err);
 
 #endif

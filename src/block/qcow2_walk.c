@@ -4,13 +4,11 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "block/qcow2_bytes.h"
-#include "block/qcow2_snapshot.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CLUSTERS_MAX	BIT64(30)
 #define BITMAPS_MAX	65535
 #define BITMAP_DIR_MAX	(64 * MiB)
 #define BITMAP_TABLE_MAX (32 * MiB / 8)
@@ -104,20 +102,6 @@ static int walk_snapshot(struct qcow2_walk *walk, const struct qcow2_snapshot *s
 	return r;
 }
 
-static int walk_snapshots(struct qcow2_walk *walk, struct err *err)
-{
-	struct qcow2_snapshots snapshots;
-	int r = qcow2_snapshots_read(&snapshots, &walk->header, walk->fd, walk->path, err);
-
-	if (r < 0)
-		return r;
-	count(walk, walk->header.snapshots_at, snapshots.len);
-	for (uint32_t i = 0; i < snapshots.nr && !r; i++)
-		r = walk_snapshot(walk, &snapshots.list[i]);
-	qcow2_snapshots_free(&snapshots);
-	return r < 0 ? err_sys(err, r, "cannot read '%s'", walk->path) : 0;
-}
-
 static int walk_bitmap(struct qcow2_walk *walk, const uint8_t *entry)
 {
 	uint64_t at = get_be64(entry + QCOW2_BITMAP_TABLE_AT);
@@ -161,19 +145,49 @@ static int walk_bitmaps(struct qcow2_walk *walk)
 	return r;
 }
 
-int qcow2_walk_data(struct qcow2_walk *walk, struct err *err)
+int qcow2_walk_content(struct qcow2_walk *walk, struct err *err)
 {
-	const struct qcow2_header *h = &walk->header;
 	int r;
 
 	count(walk, 0, walk->cluster);
-	count(walk, h->l1_at, h->nr_l1 * UINT64_C(8));
-	r = walk_l1(walk, walk->l1, h->nr_l1, true);
+	r = walk_l1(walk, walk->l1, walk->header.nr_l1, true);
 	if (!r)
 		r = walk_bitmaps(walk);
-	if (r < 0)
-		return err_sys(err, r, "cannot read '%s'", walk->path);
-	return h->nr_snapshots ? walk_snapshots(walk, err) : 0;
+	for (uint32_t i = 0; i < walk->snapshots.nr && !r; i++)
+		r = walk_snapshot(walk, &walk->snapshots.list[i]);
+	return r < 0 ? err_sys(err, r, "cannot read '%s'", walk->path) : 0;
+}
+
+int qcow2_walk_again(struct qcow2_walk *walk, uint32_t nr, struct err *err)
+{
+	int r = walk_l1(walk, walk->l1, nr, false);
+
+	return r < 0 ? err_sys(err, r, "cannot read '%s'", walk->path) : 0;
+}
+
+int qcow2_walk_data(struct qcow2_walk *walk, struct err *err)
+{
+	count(walk, walk->header.l1_at, walk->header.nr_l1 * UINT64_C(8));
+	if (walk->snapshots.nr)
+		count(walk, walk->header.snapshots_at, walk->snapshots.len);
+	return qcow2_walk_content(walk, err);
+}
+
+uint64_t qcow2_walk_set_flags(struct qcow2_walk *walk)
+{
+	uint64_t nr_changed = 0;
+
+	for (unsigned i = 0; i < 1U << walk->geo.l2_bits; i++) {
+		uint64_t entry = qcow2_map_entry(&walk->geo, walk->table, i);
+		uint64_t host = qcow2_map_host(entry);
+
+		if (!host || (qcow2_walk_count(walk, host) == 1) == !!(entry & QCOW2_COPIED))
+			continue;
+		qcow2_map_set(&walk->geo, walk->table, i, entry ^ QCOW2_COPIED,
+			      qcow2_map_bitmap(&walk->geo, walk->table, i));
+		nr_changed++;
+	}
+	return nr_changed;
 }
 
 void qcow2_walk_refcounts(struct qcow2_walk *walk)
@@ -245,14 +259,16 @@ int qcow2_walk_init(struct qcow2_walk *walk, int fd, const char *path, struct er
 	walk->geo.slice_bits = walk->geo.l2_bits;
 	walk->nr_reftable = (uint64_t)h->reftable_clusters << h->cluster_bits >> 3;
 	walk->per_block = walk->cluster * 8 >> h->refcount_order;
-	if (walk->nr > CLUSTERS_MAX)
+	if (walk->nr > QCOW2_WALK_CLUSTERS_MAX)
 		return err_set(err, -EFBIG, "'%s' has too many clusters to be checked", path);
 	r = allocate(walk);
-	if (r < 0) {
+	if (r < 0)
+		err_sys(err, r, "cannot check '%s'", path);
+	else
+		r = qcow2_snapshots_read(&walk->snapshots, h, fd, path, err);
+	if (r < 0)
 		qcow2_walk_fini(walk);
-		return err_sys(err, r, "cannot check '%s'", path);
-	}
-	return 0;
+	return r;
 }
 
 void qcow2_walk_fini(struct qcow2_walk *walk)
@@ -262,4 +278,6 @@ void qcow2_walk_fini(struct qcow2_walk *walk)
 	free(walk->block);
 	free(walk->l1);
 	free(walk->reftable);
+	qcow2_snapshots_free(&walk->snapshots);
+	*walk = (struct qcow2_walk){ 0 };
 }

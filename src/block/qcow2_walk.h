@@ -10,10 +10,13 @@
 
 #include "block/qcow2_header.h"
 #include "block/qcow2_map.h"
+#include "block/qcow2_snapshot.h"
 
 #include <stdint.h>
 
 struct err;
+
+#define QCOW2_WALK_CLUSTERS_MAX	BIT64(30)
 
 struct qcow2_walk {
 	int fd;
@@ -25,6 +28,7 @@ struct qcow2_walk {
 	uint32_t *counts;		/* of each */
 	uint64_t *l1, *reftable;
 	uint64_t nr_reftable, per_block;
+	struct qcow2_snapshots snapshots;
 	uint8_t *table;			/* an L2 table */
 	uint8_t *block;			/* a refcount block */
 	uint64_t nr_broken;		/* references that lead nowhere, and the like */
@@ -38,6 +42,18 @@ void qcow2_walk_fini(struct qcow2_walk *walk);
 /* Count all but the refcount structures, then those. */
 int qcow2_walk_data(struct qcow2_walk *walk, struct err *err);
 void qcow2_walk_refcounts(struct qcow2_walk *walk);
+
+/* As qcow2_walk_data(), without the active L1 table itself and that of snapshots. */
+int qcow2_walk_content(struct qcow2_walk *walk, struct err *err);
+
+/* Count once more what the first nr entries of the active L1 table lead to. */
+int qcow2_walk_again(struct qcow2_walk *walk, uint32_t nr, struct err *err);
+
+/*
+ * Set or clear "copied" in the L2 table that was read into walk->table, as the counts
+ * demand.  Returns how many entries changed.
+ */
+uint64_t qcow2_walk_set_flags(struct qcow2_walk *walk);
 
 /* How often the cluster at host is referred to. */
 uint32_t qcow2_walk_count(const struct qcow2_walk *walk, uint64_t host);

@@ -69,6 +69,10 @@ static const struct command commands[] = {
 	  .options = &disk_convert_options, .run = disk_convert_command },
 	{ .name = "disk resize", .summary = "change the size of a disk", ONE_IMAGE,
 	  .options = &disk_resize_options, .run = disk_resize_command },
+	{ .name = "disk snapshot", .summary = "keep states of a disk within its image",
+	  .arguments = "create|apply|delete|list IMAGE [NAME]",
+	  .words = "create apply delete list", .nr_least = 2, .nr_most = 3,
+	  .options = &disk_snapshot_options, .run = disk_snapshot_command },
 	{ .name = "disk map", .summary = "tell which parts of a disk are stored, and where",
 	  ONE_IMAGE, .options = &disk_map_options, .run = disk_map_command },
 	{ .name = "disk compare", .summary = "tell whether two disks hold the same bytes",
@@ -258,7 +262,7 @@ static int run_completion(const struct command *command, int argc, char **argv)
 		if (!commands[i].hidden && commands[i].run != run_group)
 			names[nr++] = (struct completion_command){
 				commands[i].name, commands[i].options,
-				words_from(&commands[i]),
+				words_from(&commands[i]), commands[i].words,
 			};
 	completion_print(shell, "vmm", names, nr, stdout);
 	return EXIT_OK;

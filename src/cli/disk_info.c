@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "config/option.h"
 #include "disk.h"
+#include "disk_snapshots.h"
 #include "disk_tool.h"
 
 #include <jansson.h>
@@ -37,16 +38,18 @@ static void fact_to_json(void *ctx, const char *key, const char *text, uint64_t 
 				      json_integer((json_int_t)number));
 }
 
-static int print_json(const struct disk *disk, const char *path)
+static int print_json(const struct disk *disk, const char *path,
+		      json_t *snapshots)
 {
 	json_t *facts = json_object();
 
 	disk_map_facts(disk, fact_to_json, facts);
-	return disk_tool_print_json(json_pack("{s:s,s:s,s:I,s:I,s:o}", "path", path,
+	return disk_tool_print_json(json_pack("{s:s,s:s,s:I,s:I,s:o,s:O}", "path", path,
 					      "format", disk_format_name(disk),
 					      "virtual-size", (json_int_t)disk_size(disk),
 					      "allocated", (json_int_t)disk_allocated(disk),
-					      "details", facts));
+					      "details", facts,
+					      "snapshots", snapshots));
 }
 
 static void print_line(const char *key, const char *text)
@@ -63,7 +66,8 @@ static void print_fact(void *ctx, const char *key, const char *text, uint64_t nu
 	print_line(key, text ? text : line);
 }
 
-static int print_text(const struct disk *disk, const char *path)
+static int print_text(const struct disk *disk, const char *path,
+		      json_t *snapshots)
 {
 	char size[DISK_TOOL_SIZE_MAX];
 
@@ -72,28 +76,38 @@ static int print_text(const struct disk *disk, const char *path)
 	print_line("virtual size", disk_tool_size(disk_size(disk), size));
 	print_line("allocated", disk_tool_size(disk_allocated(disk), size));
 	disk_map_facts(disk, print_fact, NULL);
+	if (json_array_size(snapshots))
+		printf("\n");
+	disk_snapshots_print(snapshots);
 	return EXIT_OK;
 }
 
 int disk_info_command(const struct command *command, int argc, char **argv)
 {
+	struct disk_config config = { 0 };
 	struct disk_tool tool;
 	struct info info;
 	struct arguments args;
 	struct err err = { 0 };
 	struct disk *disk = NULL;
+	json_t *snapshots = NULL;
 	int r, status;
 
 	if (!arguments_read(&args, command, &info, argc, argv))
 		return args.status;
+	config.path = args.words[0];
+	config.format = info.format;
 	r = disk_tool_init(&tool, &err);
 	if (!r)
-		r = disk_tool_open(&tool, &disk, args.words[0], info.format, true, &err);
-	if (r < 0)
+		r = disk_tool_open(&tool, &disk, config.path, config.format, true, &err);
+	if (!r)
+		snapshots = disk_snapshots_read(&config, &err);
+	if (!snapshots)
 		status = command_fail("%s", err.text);
 	else
-		status = info.json ? print_json(disk, args.words[0]) :
-				     print_text(disk, args.words[0]);
+		status = info.json ? print_json(disk, config.path, snapshots) :
+				     print_text(disk, config.path, snapshots);
+	json_decref(snapshots);
 	disk_close(disk, NULL);
 	disk_tool_fini(&tool);
 	option_fini(&disk_info_options, &info);

@@ -229,6 +229,8 @@ static void put_command(FILE *out, const struct completion_command *command)
 		command->words_from ? "words" : "file");
 	for (uint32_t i = 0; object && i < object->nr_rows; i++)
 		fprintf(out, "%s--%s", i ? " " : "", object->rows[i].key);
+	if (command->words)
+		fprintf(out, " %s", command->words);
 	if (command->words_from)
 		fprintf(out, " $(%s 2>/dev/null)", command->words_from);
 	fputs(") ;;\n", out);

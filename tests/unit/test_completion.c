@@ -17,6 +17,7 @@ static const struct completion_command commands[] = {
 	{ "disk resize", NULL },
 	{ "list", NULL },
 	{ "stop", &image_options, "echo web db" },
+	{ "keep", NULL, .words = "here there" },
 };
 
 static const char bash_prelude[] =
@@ -81,7 +82,7 @@ struct completion {
 };
 
 static const struct completion completions[] = {
-	{ "vmm ", "run disk list stop " },
+	{ "vmm ", "run disk list stop keep " },
 	{ "vmm r", "run " },
 	{ "vmm disk ", "create resize " },
 	{ "vmm disk cr", "create " },
@@ -94,6 +95,8 @@ static const struct completion completions[] = {
 	{ "vmm stop ", "--path --format --readonly --serial --cache --mac web db " },
 	{ "vmm stop web d", "db " },
 	{ "vmm stop ker", " " },
+	{ "vmm keep he", "here " },
+	{ "vmm keep here ker", "filenames kernel.img " },
 	{ "vmm list ker", "filenames kernel.img " },
 	{ "vmm run --log ker", "filenames kernel.img " },
 	{ "vmm run --log=ker", "filenames kernel.img " },
@@ -112,7 +115,7 @@ static const struct completion completions[] = {
 
 /* Zsh takes whole words, and names of files are its own affair. */
 static const struct completion zsh_completions[] = {
-	{ "vmm ", "run disk list stop \n" },
+	{ "vmm ", "run disk list stop keep \n" },
 	{ "vmm disk cr", "create \n" },
 	{ "vmm disk create --format q", "qcow2 \n" },
 	{ "vmm unknown ", "\n" },
