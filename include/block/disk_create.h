@@ -29,8 +29,9 @@ int disk_create(int fd, const char *path, const struct disk_create *create,
 
 /*
  * Have disk hold size bytes, a multiple of its block size, and this durable.  What is
- * cut off is lost.  No request is in flight, and the loop does not run.  Afterwards
- * disk is only to be closed.  Main.
+ * cut off is lost, and does not come back when the disk grows again.  A power cut
+ * leaves one size or the other.  No request is in flight, and the loop does not run.
+ * Afterwards disk is only to be closed.  Main.
  */
 int disk_create_resize(struct disk *disk, uint64_t size, struct err *err);
 

@@ -98,6 +98,7 @@ struct qcow2_writeback {
 	unsigned nr_pending;
 	uint64_t started, durable;	/* how often; the last that succeeded */
 	uint64_t l1_next;		/* sector of the L1 table to be looked at */
+	bool l1_writing;		/* it is being written */
 	struct file_io io;
 	struct iovec seg;
 	struct qcow2_queue waiters;
@@ -126,6 +127,7 @@ struct qcow2_growth {
 	uint8_t *bytes;			/* blocks, then the table */
 	uint64_t at;			/* host, of all */
 	uint64_t nr_blocks, nr_table;	/* clusters; no table: there is still room */
+	uint64_t nr_l1;			/* clusters of an L1 table behind them */
 	uint64_t *table;		/* as numbers */
 	struct qcow2_queue waiters;
 };
@@ -322,6 +324,14 @@ int qcow2_free_all(struct qcow2 *q);	/* main, with nothing in flight */
 
 /* qcow2_grow.c: the refcounts become able to count more clusters */
 int qcow2_grow_start(struct qcow2_op *op);
+
+/*
+ * Write an L1 table with room for nr entries, more than there are, and put it into
+ * the header's sector.  Once that is durable, or else the image has failed, the second
+ * call takes it into use.  While nobody else lets the refcounts grow.
+ */
+int qcow2_grow_l1(struct qcow2 *q, uint64_t nr);
+void qcow2_grow_l1_named(struct qcow2 *q);
 
 /* qcow2_meta.c */
 int qcow2_meta_load(struct qcow2 *q, const char *path, struct err *err);

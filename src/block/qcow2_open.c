@@ -235,6 +235,8 @@ static void release(struct qcow2 *q)
 	qcow2_cache_fini(q);
 	qcow2_meta_fini(q);
 	free(q->frees.list);
+	free(q->growth.bytes);
+	free(q->growth.table);
 	free(q->writeback.seg.iov_base);
 	free(q->head);
 	free(q->l1);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * qcow2_resize.c - makes an image larger while it is in use.
+ * qcow2_resize.c - makes an image larger, in use or not.
  *
  * The L1 table was given whole clusters, so it nearly always has room for more
  * entries, and they are zeros: then it takes one write to the header's sector,
- * which holds both the size and the number of entries.
+ * which holds both the size and the number of entries.  Else a larger table is
+ * written before (qcow2_grow.c), and the same write names it.
  */
 #include "block/qcow2.h"
 
@@ -73,13 +74,9 @@ static int write_header(struct qcow2 *q, uint64_t size, uint64_t nr_l1)
 	return r;
 }
 
-int qcow2_resize(struct disk *disk, uint64_t size, struct err *err)
+/* Whether it can be so large, with nr entries. */
+static int check(const struct qcow2 *q, uint64_t nr, struct err *err)
 {
-	struct qcow2 *q = disk->state;
-	uint64_t nr = max_u64(qcow2_header_l1_entries(&q->header, size), q->header.nr_l1);
-	uint64_t room = align_up(q->header.nr_l1 * UINT64_C(8), q->cluster) / 8;
-	int r;
-
 	if (q->corrupt || q->failed)
 		return err_set(err, -EIO, "the image is damaged");
 	if (q->growth.op || q->marking)
@@ -89,18 +86,31 @@ int qcow2_resize(struct disk *disk, uint64_t size, struct err *err)
 			       "change its size");
 	if (q->backing && disk_size(q->backing) > q->header.size)
 		return err_set(err, -ENOTSUP, "the image's backing file is larger than it is, "
-			       "and would show in what is new");
-	if (nr > room)
-		return err_set(err, -ENOTSUP, "the image's L1 table has no room for %llu bytes: "
-			       "qemu-img resize makes it larger while the VM is off",
-			       (unsigned long long)size);
-	r = check_room(q, q->header.nr_l1, nr);
+			       "and would show through in what is new");
+	if (nr > QCOW2_L1_MAX)
+		return err_set(err, -EFBIG, "the image cannot become that large with its small "
+			       "clusters: convert it");
+	return 0;
+}
+
+int qcow2_resize(struct disk *disk, uint64_t size, struct err *err)
+{
+	struct qcow2 *q = disk->state;
+	uint64_t nr = max_u64(qcow2_header_l1_entries(&q->header, size), q->header.nr_l1);
+	uint64_t room = align_up(q->header.nr_l1 * UINT64_C(8), q->cluster) / 8;
+	int r = check(q, nr, err);
+
+	if (r < 0)
+		return r;
+	r = extend_l1(q, nr);
 	if (!r)
-		r = extend_l1(q, nr);
+		r = nr > room ? qcow2_grow_l1(q, nr) : check_room(q, q->header.nr_l1, nr);
 	if (!r)
 		r = write_header(q, size, nr);
 	if (r < 0)
 		return err_sys(err, r, "the image cannot be made larger");
+	if (nr > room)
+		qcow2_grow_l1_named(q);
 	q->header.nr_l1 = (uint32_t)nr;
 	q->header.size = size;
 	disk->size = size;

@@ -1,16 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * qcow2_tool.c - maps, describes and resizes an image.
- *
- * A disk that outgrows its L1 table gets a new one behind all that is in the file.
- * One write of the header names it and says that the reference counts are wrong;
- * the repair that every opening would then do counts the new table, and gives back
- * the old one.  A power cut leaves the old image, the new one, or one that is
- * repaired when it is next opened.
- */
 #include "block/qcow2_tool.h"
 
-#include "base/bytes.h"
 #include "base/err.h"
 #include "block/qcow2.h"
 #include "block/qcow2_bytes.h"
@@ -148,87 +138,12 @@ int qcow2_tool_check(struct disk_check *check, const struct file *file, const ch
 	return 0;
 }
 
-/* The fields from the size on, in the header's first sector, at once. */
-static int put_header(struct qcow2 *q, uint64_t size, uint64_t l1_at, uint64_t nr_l1,
-		      bool dirty)
-{
-	uint8_t bytes[QCOW2_HEADER_LEN_V2 + 8];
-	size_t len = q->header.version > 2 ? sizeof(bytes) : QCOW2_HEADER_LEN_V2;
-	int r = qcow2_bytes_read(q->file->fd, bytes, len, 0);
-
-	if (r < 0)
-		return r;
-	put_be64(bytes + QCOW2_AT_SIZE, size);
-	put_be64(bytes + QCOW2_AT_L1_AT, l1_at);
-	put_be32(bytes + QCOW2_AT_L1_SIZE, (uint32_t)nr_l1);
-	if (dirty)
-		put_be64(bytes + QCOW2_AT_INCOMPATIBLE,
-			 q->header.incompatible | QCOW2_INCOMPATIBLE_DIRTY);
-	r = qcow2_bytes_write(q->file->fd, bytes, len, 0);
-	return r < 0 ? r : qcow2_bytes_sync(q->file->fd);
-}
-
-static int put_l1(const struct qcow2 *q, uint64_t at, uint64_t nr_l1)
-{
-	uint8_t *table = calloc(nr_l1, 8);
-	int r;
-
-	if (!table)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < q->header.nr_l1; i++)
-		put_be64(table + 8 * i, q->l1[i]);
-	r = qcow2_bytes_write(q->file->fd, table, nr_l1 * 8, at);
-	free(table);
-	return r < 0 ? r : qcow2_bytes_sync(q->file->fd);
-}
-
-static int move_l1(struct qcow2 *q, uint64_t size, uint64_t nr_l1, const char *path,
-		   struct err *err)
-{
-	uint64_t at = align_up(q->end, q->cluster);
-	struct qcow2_check check;
-	int r = put_l1(q, at, nr_l1);
-
-	if (!r)
-		r = put_header(q, size, at, nr_l1, true);
-	if (r < 0)
-		return err_sys(err, r, "cannot resize '%s'", path);
-	return qcow2_check(&check, q->file->fd, path, QCOW2_CHECK_FIX_ALL, err);
-}
-
-static int check_growth(const struct qcow2 *q, uint64_t size, uint64_t nr_l1,
-			const char *path, struct err *err)
-{
-	if (nr_l1 > QCOW2_L1_MAX)
-		return err_set(err, -EFBIG, "'%s' cannot become that large with its small "
-			       "clusters: convert it", path);
-	if (nr_l1 > q->header.nr_l1 && q->header.version < 3)
-		return err_set(err, -ENOTSUP, "'%s' is of version 2 and cannot become that "
-			       "large: convert it", path);
-	if (q->backing && size > q->header.size && q->backing->size > q->header.size)
-		return err_set(err, -EINVAL, "'%s' cannot grow: its backing file is larger, "
-			       "and would show through", path);
-	return 0;
-}
-
 int qcow2_tool_set_size(struct disk *disk, uint64_t size, struct err *err)
 {
-	struct qcow2 *q = disk->state;
-	uint64_t nr_l1 = qcow2_header_l1_entries(&q->header, size);
-	int r = check_growth(q, size, nr_l1, disk->id, err);
+	int r;
 
-	if (r < 0)
-		return r;
-	r = qcow2_writeback_all(q);
-	if (!r)
-		r = qcow2_bytes_sync(q->file->fd);
-	if (r < 0)
-		return err_sys(err, r, "cannot resize '%s'", disk->id);
-
-	/* What is in memory may soon be wrong: it is not written any more. */
-	disk->read_only = true;
-	if (nr_l1 > q->header.nr_l1)
-		return move_l1(q, size, nr_l1, disk->id, err);
-	r = put_header(q, size, q->header.l1_at, q->header.nr_l1, false);
-	return r < 0 ? err_sys(err, r, "cannot resize '%s'", disk->id) : 0;
+	if (size < disk->size)
+		return qcow2_tool_shrink(disk, size, err);
+	r = qcow2_resize(disk, size, err);
+	return r < 0 ? err_at(err, r, "'%s'", disk->id) : 0;
 }

@@ -30,4 +30,7 @@ int qcow2_tool_list_snapshots(const struct file *file, const char *path,
 			      disk_snapshot_each *each, void *ctx, struct err *err);
 int qcow2_tool_set_size(struct disk *disk, uint64_t size, struct err *err);
 
+/* qcow2_shrink.c: the part of it that loses something. */
+int qcow2_tool_shrink(struct disk *disk, uint64_t size, struct err *err);
+
 #endif

@@ -193,6 +193,7 @@ static void l1_written(struct file_io *io, int res)
 {
 	struct qcow2 *q = container_of(io, struct qcow2, writeback.io);
 
+	q->writeback.l1_writing = false;
 	note(&q->writeback, res);
 	if (res >= 0) {
 		q->l1_dirty[q->writeback.l1_next] = false;
@@ -214,7 +215,7 @@ static void write_l1(struct qcow2 *q)
 			tables_written(q);
 		return;
 	}
-	wb->wrote = true;
+	wb->wrote = wb->l1_writing = true;
 	encode_l1(q, wb->l1_next, wb->seg.iov_base);
 	wb->io = (struct file_io){
 		.op = DISK_WRITE, .at = q->header.l1_at + wb->l1_next * q->sector,

@@ -3,6 +3,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "block/disk_create.h"
+#include "block/disk_map.h"
 #include "cli/command.h"
 #include "config/option.h"
 #include "disk.h"
@@ -35,34 +36,45 @@ const struct option_object disk_resize_options = {
 	.name = "disk resize", OPTION_OBJECT(struct resize, rows),
 };
 
-/* What is cut off must not be seen again should the disk once grow. */
-static int clear_tail(struct disk_tool *tool, struct disk *disk, uint64_t from)
+/* Bytes from from on that the image itself holds. */
+static int count_stored(struct disk *disk, uint64_t from, uint64_t *ret_bytes, struct err *err)
 {
-	struct disk_request zero = {
-		.op = DISK_ZERO, .unmap = true, .at = from, .len = disk_size(disk) - from,
-	};
+	struct disk_extent extent;
 
-	return disk_tool_do(tool, disk, &zero);
+	*ret_bytes = 0;
+	for (; from < disk_size(disk); from += extent.len) {
+		int r = disk_map(disk, from, &extent, err);
+
+		if (r < 0)
+			return r;
+		if (!extent.depth && extent.stored >= DISK_STORED_DATA)
+			*ret_bytes += extent.len;
+	}
+	return 0;
 }
 
-static int resize_disk(struct disk_tool *tool, struct disk *disk,
-		       const struct resize *resize, const char *path, struct err *err)
+static int refuse_loss(struct disk *disk, uint64_t size, const char *path, struct err *err)
 {
-	int r;
+	char lost[DISK_TOOL_SIZE_MAX], stored[DISK_TOOL_SIZE_MAX];
+	uint64_t bytes;
+	int r = count_stored(disk, size, &bytes, err);
 
-	if (resize->size < disk_size(disk) && !resize->shrink)
-		return err_set(err, -EINVAL, "'%s' has %llu bytes: what is beyond the new end "
-			       "would be lost; add --shrink if it may", path,
-			       (unsigned long long)disk_size(disk));
+	if (r < 0)
+		return r;
+	return err_set(err, -EINVAL, "'%s' would lose its last %s, of which %s are stored; add "
+		       "--shrink if it may", path, disk_tool_size(disk_size(disk) - size, lost),
+		       disk_tool_size(bytes, stored));
+}
+
+static int resize_disk(struct disk *disk, const struct resize *resize, const char *path,
+		       struct err *err)
+{
 	if (resize->size % disk_block_size(disk))
 		return err_set(err, -EINVAL, "'%s' cannot have %llu bytes: the size of a disk "
 			       "is a multiple of %u", path, (unsigned long long)resize->size,
 			       disk_block_size(disk));
-	if (resize->size < disk_size(disk)) {
-		r = clear_tail(tool, disk, resize->size);
-		if (r < 0)
-			return err_sys(err, r, "cannot resize '%s'", path);
-	}
+	if (resize->size < disk_size(disk) && !resize->shrink)
+		return refuse_loss(disk, resize->size, path, err);
 	return disk_create_resize(disk, resize->size, err);
 }
 
@@ -75,7 +87,7 @@ static int resize_image(struct disk_tool *tool, const struct resize *resize,
 
 	if (r < 0)
 		return r;
-	r = resize_disk(tool, disk, resize, path, err);
+	r = resize_disk(disk, resize, path, err);
 	disk_close(disk, &why);
 	if (!r && why.code)
 		r = err_set(err, why.code, "%s", why.text);

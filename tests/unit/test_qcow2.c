@@ -6,6 +6,7 @@
 #include "block/qcow2_check.h"
 #include "block/qcow2_create.h"
 #include "disk_fixture.h"
+#include "loop/loop.h"
 
 #include <stdarg.h>
 
@@ -535,14 +536,109 @@ START_TEST(image_smaller_than_its_backing_file_does_not_grow)
 }
 END_TEST
 
-START_TEST(image_whose_l1_table_is_full_does_not_grow)
+/* Once within the counts that there are, then with a new refcount table. */
+static const uint64_t sizes[] = { 40 * MiB, 1 * GiB, 8 * GiB };
+
+static void write_ends(struct disk_config c)
+{
+	static uint8_t bytes[4096] __attribute__((aligned(4096)));
+
+	ck_assert_int_eq(open_disk(c), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
+		memset(bytes, 1 + (int)i, sizeof(bytes));
+		if (disk_resize(disk, sizes[i], &err))
+			ck_abort_msg("%s", err.text);
+		ck_assert_int_eq(transfer(DISK_WRITE, sizes[i] - sizeof(bytes), bytes,
+					  sizeof(bytes)), 0);
+	}
+	disk = disk_close(disk, &err);
+	ck_assert_str_eq(err.text, "");
+}
+
+static const struct {
+	const char *options;
+	enum disk_cache cache;
+} outgrown[] = {
+	{ "-o cluster_size=512", DISK_WRITEBACK },
+	{ "-o cluster_size=512,compat=0.10", DISK_WRITEBACK },
+	{ "-o cluster_size=4k,refcount_bits=64", DISK_DIRECT },
+};
+
+START_TEST(image_outgrows_its_l1_table_while_it_is_used)
+{
+	struct disk_config c = config("a.qcow2");
+
+	make_qcow2("a.qcow2", outgrown[_i].options);
+	run("qemu-io -c 'write -P 9 0 1M' a.qcow2");
+	c.cache = outgrown[_i].cache;
+
+	write_ends(c);
+
+	run("qemu-img check a.qcow2 && qemu-io -r -c 'read -P 9 0 1M' -c 'read -P 1 41938944 4k' "
+	    "-c 'read -P 2 1073737728 4k' -c 'read -P 3 8589930496 4k' a.qcow2 > out && "
+	    "! grep failed out");
+}
+END_TEST
+
+#define NR_SECTORS	4		/* of an L1 table: 64 tables of 64 clusters each */
+
+static struct loop_task watch;
+
+static void grow_while_written(struct loop_task *task)
+{
+	const struct qcow2 *q = disk->state;
+
+	if (!q->writeback.l1_writing) {
+		loop_defer(loop, task);
+		return;
+	}
+	ck_assert_int_eq(disk_resize(disk, 40 * MiB, &err), 0);
+}
+
+START_TEST(l1_table_that_is_being_written_is_complete_where_it_moves_to)
+{
+	uint8_t bytes[512];
+	struct disk_request flush = { .op = DISK_FLUSH, .done = request_done };
+
+	run("qemu-img create -f qcow2 -o cluster_size=512 a.qcow2 8M");
+	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
+	memset(bytes, 5, sizeof(bytes));
+	for (unsigned i = 0; i < NR_SECTORS; i++)
+		ck_assert_int_eq(transfer(DISK_WRITE, i * 2 * MiB, bytes, sizeof(bytes)), 0);
+
+	watch.run = grow_while_written;
+	loop_defer(loop, &watch);
+	disk_submit(disk, &flush);
+	ck_assert_int_eq(loop_run(loop), 0);
+	disk = disk_close(disk, &err);
+
+	run("qemu-img check a.qcow2");
+	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
+	ck_assert_uint_eq(disk_size(disk), 40 * MiB);
+	for (unsigned i = 0; i < NR_SECTORS; i++)
+		ck_assert_uint_eq(byte_at(i * 2 * MiB), 5);
+}
+END_TEST
+
+START_TEST(size_that_small_clusters_cannot_reach_is_refused)
 {
 	make_qcow2("a.qcow2", "-o cluster_size=512");
 	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
 
-	ck_assert_int_eq(disk_resize(disk, 1 * GiB, &err), -ENOTSUP);
-	ck_assert_ptr_nonnull(strstr(err.text, "has no room"));
+	ck_assert_int_eq(disk_resize(disk, 1 * TiB, &err), -EFBIG);
+	ck_assert_ptr_nonnull(strstr(err.text, "small clusters"));
 	ck_assert_uint_eq(disk_size(disk), 1 * MiB);
+}
+END_TEST
+
+START_TEST(image_of_version_2_with_snapshots_does_not_grow)
+{
+	make_qcow2("a.qcow2", "-o compat=0.10");
+	run("qemu-img snapshot -c one a.qcow2");
+	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
+
+	ck_assert_int_eq(disk_resize(disk, 2 * MiB, &err), -ENOTSUP);
+	ck_assert_ptr_nonnull(strstr(err.text, "version 2 with snapshots"));
 }
 END_TEST
 
@@ -642,7 +738,11 @@ int main(void)
 	tcase_add_test(tc, writer_locks_the_files_behind_its_image_against_writers);
 	tcase_add_test(tc, image_grows_while_it_is_used);
 	tcase_add_test(tc, image_smaller_than_its_backing_file_does_not_grow);
-	tcase_add_test(tc, image_whose_l1_table_is_full_does_not_grow);
+	tcase_add_loop_test(tc, image_outgrows_its_l1_table_while_it_is_used, 0,
+			    ARRAY_LEN(outgrown));
+	tcase_add_test(tc, l1_table_that_is_being_written_is_complete_where_it_moves_to);
+	tcase_add_test(tc, size_that_small_clusters_cannot_reach_is_refused);
+	tcase_add_test(tc, image_of_version_2_with_snapshots_does_not_grow);
 	tcase_add_test(tc, autoclear_bits_are_cleared_by_a_writer_only);
 	tcase_add_test(tc, image_works_with_direct_io);
 	tcase_add_test(tc, bad_compressed_data_are_an_error);

@@ -350,7 +350,8 @@ class CreateAndResize(InFolder):
 
     def test_disk_shrinks_only_if_asked_to(self):
         before = content(self.raw)
-        self.assert_refused('add --shrink', 'resize', '--size', '7M', self.raw)
+        self.assert_refused(r'would lose its last 1 MiB \(1048576 bytes\), of which .* are '
+                            'stored; add --shrink', 'resize', '--size', '7M', self.raw)
         self.assert_done('resize', '--size', '7M', '--shrink', self.raw)
         self.assertEqual(content(self.raw), before[:7 * MIB])
 
@@ -438,7 +439,7 @@ class Qcow2(InFolder):
 
     def test_disk_grows_within_and_beyond_its_first_level_table(self):
         image = self.convert()
-        for size in ('9M', '600M', '3T'):
+        for size in ('9M', '600M', '5T'):
             self.assert_done('resize', '--size', size, image)
             self.assert_good(image)
             self.assert_done('compare', image, self.raw)
@@ -453,23 +454,50 @@ class Qcow2(InFolder):
         qemu_img('compare', self.raw, image)
 
     def test_what_is_cut_off_does_not_come_back(self):
+        end = 4 * MIB + 1536
+        self.make('b.raw', content(self.raw)[:end] + bytes(8 * MIB - end))
+        for options in ([], ['-o', 'extended_l2=on'], ['-o', 'cluster_size=512'], ['-c'],
+                        ['-c', '-o', 'compression_type=zstd,extended_l2=on'],
+                        ['-o', 'compat=0.10']):
+            with self.subTest(options):
+                image = self.path('a.qcow2')
+                qemu_img('convert', '-f', 'raw', '-O', 'qcow2', *options, self.raw, image)
+                self.assert_done('resize', '--shrink', '--size', str(end), image)
+                self.assert_good(image)
+                self.assert_done('resize', '--size', '8M', image)
+                self.assert_good(image)
+                self.assert_done('compare', image, self.path('b.raw'))
+
+    def test_space_of_what_is_cut_off_is_given_back(self):
+        with open(self.raw, 'r+b') as file:
+            file.write(random.Random(1).randbytes(8 * MIB))
         image = self.convert()
-        self.assert_done('resize', '--shrink', '--size', str(4 * MIB + 512), image)
-        self.assert_done('resize', '--size', '8M', image)
+        self.assert_refused('of which 7 MiB .* are stored', 'resize', '--size', '1M', image)
+        self.assert_done('resize', '--shrink', '--size', '1M', image)
+        self.assertLess(os.stat(image).st_blocks * 512, 2 * MIB)
+
+    def test_snapshots_keep_what_is_cut_off(self):
+        image = self.convert()
+        qemu_img('snapshot', '-c', 'first', image)
+        self.assert_done('resize', '--shrink', '--size', '1M', image)
         self.assert_good(image)
-        self.make('b.raw', content(self.raw)[:4 * MIB + 512] + bytes(4 * MIB - 512))
-        self.assert_done('compare', image, self.path('b.raw'))
+        qemu_img('snapshot', '-a', 'first', image)
+        self.assert_good(image)
+        self.assert_done('compare', image, self.raw)
 
     def test_growth_that_would_show_the_backing_file_is_refused(self):
         top = self.path('top.qcow2')
         self.assert_done('create', '--backing', 'a.raw', '--size', '4M', top)
         self.assert_refused('would show through', 'resize', '--size', '8M', top)
 
-    def test_growth_that_an_old_version_cannot_have_is_refused(self):
+    def test_old_version_changes_its_size_unless_it_has_snapshots(self):
         image = self.path('old.qcow2')
         qemu_img('create', '-f', 'qcow2', '-o', 'compat=0.10', image, '1M')
-        self.assert_done('resize', '--size', '2M', image)
-        self.assert_refused('version 2', 'resize', '--size', '3T', image)
+        self.assert_done('resize', '--size', '5T', image)
+        self.assert_good(image)
+        qemu_img('snapshot', '-c', 'first', image)
+        self.assert_refused('version 2', 'resize', '--size', '6T', image)
+        self.assert_refused('version 2', 'resize', '--shrink', '--size', '1M', image)
 
     def test_info_is_that_of_qemu(self):
         image = self.path('a.qcow2')
