@@ -25,7 +25,7 @@ struct pending {
 	bool failed;
 };
 
-static unsigned nr_pending;
+static unsigned nr_pending, nr_half;
 
 uint64_t image_random(struct image *image, uint64_t n)
 {
@@ -157,6 +157,8 @@ static void request_done(struct disk_request *request, int res)
 		apply(p);
 	if (!--nr_pending)
 		loop_quit(p->image->loop);
+	if (nr_pending == nr_half && p->image->midway)
+		p->image->midway(p->image);
 }
 
 /* Cut the bytes into segments, in whole sectors. */
@@ -304,6 +306,7 @@ unsigned image_batch(struct image *image, unsigned nr)
 			nr_made++;
 	}
 	nr_pending = nr_made;
+	nr_half = nr_made / 2;
 	for (unsigned i = 0; i < nr_made; i++)
 		submit(&list[i]);
 	wait_all(image);
@@ -329,19 +332,26 @@ void image_compare(struct image *image)
 	free(bytes);
 }
 
-void image_check_clean(struct image *image)
+void image_check_own(struct image *image)
 {
 	struct qcow2_check check;
 	struct err err = { 0 };
-	char path[160];
 	int fd = open(image->path, O_RDONLY);
 
 	ck_assert_msg(!qcow2_check(&check, fd, image->path, QCOW2_CHECK_FIX_NONE, &err), "%s",
 		      err.text);
 	close(fd);
-	image_run(image, "qemu-img check -f qcow2 %s", image->path);
 	ck_assert_uint_eq(check.nr_corruptions, 0);
 	ck_assert_uint_eq(check.nr_leaks, 0);
+}
+
+void image_check_clean(struct image *image)
+{
+	char path[160];
+	int fd;
+
+	image_run(image, "qemu-img check -f qcow2 %s", image->path);
+	image_check_own(image);
 	snprintf(path, sizeof(path), "%s/model.raw", image->folder);
 	fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
 	ck_assert_int_eq(write(fd, image->model, image->size), image->size);

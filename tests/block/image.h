@@ -27,6 +27,7 @@ struct image {
 	uint64_t seed;
 	uint64_t len_max;	/* bytes of a random request */
 	bool exact_discard;	/* what was discarded reads as zeros */
+	void (*midway)(struct image *image);	/* NULL, or called when half a batch is done */
 };
 
 /* A folder and a loop; no image yet.  Its name is name in the folder. */
@@ -59,7 +60,10 @@ unsigned image_batch(struct image *image, unsigned nr);
 /* All of it is what the model says. */
 void image_compare(struct image *image);
 
-/* qemu-img check and our own find nothing, and qemu-img compare agrees. */
+/* Our own check finds nothing. */
+void image_check_own(struct image *image);
+
+/* Nor does qemu-img check, and qemu-img compare agrees. */
 void image_check_clean(struct image *image);
 
 #endif

@@ -3,8 +3,12 @@
 #include "block/image.h"
 
 #include "base/bits.h"
+#include "base/err.h"
+#include "block/disk_create.h"
+#include "block/disk_snapshot.h"
 
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +17,8 @@
 #define NR_ROUNDS	2	/* of opening, requests, closing */
 #define NR_BATCHES	40
 #define BATCH		12
+#define NR_CHANGES	12
+#define SHOTS_MAX	3
 
 static const struct kind {
 	const char *options;	/* of qemu-img create */
@@ -138,6 +144,151 @@ START_TEST(snapshot_keeps_what_it_held)
 }
 END_TEST
 
+/* Changes of the image as a whole. */
+
+static struct shot {
+	char name[16];
+	uint8_t *model;
+	uint64_t size;
+} shots[SHOTS_MAX];
+static unsigned nr_shots;
+static uint64_t backing_size;		/* of the first in the chain */
+
+static uint8_t *copy_model(const uint8_t *model, uint64_t size)
+{
+	return memcpy(malloc(size), model, size);
+}
+
+static void set_model(uint8_t *model, uint64_t size)
+{
+	free(image.model);
+	image.model = model;
+	image.size = size;
+}
+
+/* While requests are in flight. */
+static void resize(struct image *i)
+{
+	uint64_t size = i->size + (image_random(i, 4096) + 1) * 512;
+	int r = disk_resize(i->disk, size, NULL);
+	uint8_t *model;
+
+	/* It may be extended just now, and an old version may have snapshots. */
+	ck_assert(i->size < backing_size ? r == -ENOTSUP :
+		  !r || r == -EBUSY || r == -ENOTSUP);
+	if (r < 0)
+		return;
+	model = calloc(1, size);
+	memcpy(model, i->model, i->size);
+	set_model(model, size);
+}
+
+static void grow(void)
+{
+	image_open(&image);
+	image.midway = resize;
+	ck_assert_uint_eq(image_batch(&image, BATCH), 0);
+	image.midway = NULL;
+	image_close(&image);
+}
+
+static void shrink(void)
+{
+	uint64_t size = image.size - image_random(&image, image.size / 3072) * 512;
+	int r;
+
+	image_open(&image);
+	r = disk_create_resize(image.disk, size, NULL);
+	image_close(&image);
+	if (!r)
+		set_model(copy_model(image.model, size), size);
+}
+
+/* What narrow counts or an old version cannot have must change nothing. */
+static bool change(enum disk_snapshot_change what, const char *name)
+{
+	struct err err = { 0 };
+	int r = disk_snapshot_change(&image.config, what, name, &err);
+
+	ck_assert_msg(!r || r == -ERANGE || r == -ENOTSUP, "%s", err.text);
+	return !r;
+}
+
+static void take_shot(void)
+{
+	struct shot *shot = &shots[nr_shots];
+	static unsigned nr_taken;
+
+	if (nr_shots == SHOTS_MAX)
+		return;
+	snprintf(shot->name, sizeof(shot->name), "s%u", nr_taken++);
+	if (!change(DISK_SNAPSHOT_CREATE, shot->name))
+		return;
+	shot->size = image.size;
+	shot->model = copy_model(image.model, image.size);
+	nr_shots++;
+}
+
+static void apply_shot(void)
+{
+	const struct shot *shot = &shots[image_random(&image, SHOTS_MAX)];
+
+	if (shot < shots + nr_shots && change(DISK_SNAPSHOT_APPLY, shot->name))
+		set_model(copy_model(shot->model, shot->size), shot->size);
+}
+
+static void delete_shot(void)
+{
+	struct shot *shot = &shots[image_random(&image, SHOTS_MAX)];
+
+	if (shot >= shots + nr_shots || !change(DISK_SNAPSHOT_DELETE, shot->name))
+		return;
+	free(shot->model);
+	*shot = shots[--nr_shots];
+}
+
+static void (*const changes[])(void) = { grow, shrink, take_shot, apply_shot, delete_shot };
+
+static void compare_shots(void)
+{
+	for (unsigned i = 0; i < nr_shots; i++) {
+		char path[160];
+		FILE *file;
+
+		snprintf(path, sizeof(path), "%s/shot.raw", image.folder);
+		file = fopen(path, "wb");
+		ck_assert_uint_eq(fwrite(shots[i].model, 1, shots[i].size, file), shots[i].size);
+		fclose(file);
+		/* It writes as much as the disk has now. */
+		image_run(&image, "qemu-img convert -l %s -O raw top.qcow2 now.raw && "
+			  "cmp -n %llu now.raw shot.raw", shots[i].name,
+			  (unsigned long long)min_u64(image.size, shots[i].size));
+		free(shots[i].model);
+	}
+	nr_shots = 0;
+}
+
+START_TEST(image_of_many_lives_holds_what_arrays_do)
+{
+	const struct kind *kind = &kinds[_i];
+
+	make_image(kind, (unsigned)_i + 100);
+	backing_size = kind->chain == 1 ? align_down(kind->size / 2, 65536) :
+		       kind->chain ? kind->size - (kind->chain - 1) * 512 : 0;
+
+	for (unsigned i = 0; i < NR_CHANGES; i++) {
+		changes[image_random(&image, ARRAY_LEN(changes))]();
+		image_open(&image);
+		ck_assert_uint_eq(image_batch(&image, BATCH), 0);
+		image_compare(&image);
+		image_close(&image);
+		image_check_own(&image);
+	}
+	image_check_clean(&image);
+	compare_shots();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("qcow2 differential");
@@ -152,6 +303,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, NULL, teardown);
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, random_requests_do_what_they_do_to_an_array, 0,
+			    ARRAY_LEN(kinds));
+	tcase_add_loop_test(tc, image_of_many_lives_holds_what_arrays_do, 0,
 			    ARRAY_LEN(kinds));
 	tcase_add_loop_test(tc, snapshot_keeps_what_it_held, 0, ARRAY_LEN(snapshot_kinds));
 	suite_add_tcase(s, tc);
