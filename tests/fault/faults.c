@@ -10,6 +10,7 @@
 void *__real_malloc(size_t len);
 void *__real_calloc(size_t nr, size_t len);
 void *__real_realloc(void *old, size_t len);
+int __real_posix_memalign(void **ret_memory, size_t align, size_t len);
 char *__real_strdup(const char *text);
 char *__real_strndup(const char *text, size_t len);
 int __real_eventfd(unsigned count, int flags);
@@ -17,6 +18,7 @@ int __real_eventfd(unsigned count, int flags);
 void *__wrap_malloc(size_t len);
 void *__wrap_calloc(size_t nr, size_t len);
 void *__wrap_realloc(void *old, size_t len);
+int __wrap_posix_memalign(void **ret_memory, size_t align, size_t len);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t len);
 int __wrap_eventfd(unsigned count, int flags);
@@ -59,6 +61,11 @@ void *__wrap_calloc(size_t nr, size_t len)
 void *__wrap_realloc(void *old, size_t len)
 {
 	return fails(ENOMEM) ? NULL : __real_realloc(old, len);
+}
+
+int __wrap_posix_memalign(void **ret_memory, size_t align, size_t len)
+{
+	return fails(ENOMEM) ? ENOMEM : __real_posix_memalign(ret_memory, align, len);
 }
 
 char *__wrap_strdup(const char *text)
