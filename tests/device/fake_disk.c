@@ -98,6 +98,7 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 		abort();
 	if (!log->nr_waiting)
 		disk->turns_left = log->nr_turns;
+	log->at[log->nr_submitted++ % FAKE_DISK_LOG_MAX] = request->at;
 	log->nr_reads += request->op == DISK_READ;
 	log->nr_writes += request->op == DISK_WRITE;
 	log->nr_flushes += request->op == DISK_FLUSH;

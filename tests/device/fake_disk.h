@@ -2,7 +2,8 @@
 /*
  * fake_disk.h - disk.h in memory, in place of src/block.
  *
- * Requests complete at the end of the loop's turn, unless they are held.
+ * Requests complete at the end of the loop's turn, the last first, unless they are
+ * held.
  */
 #ifndef TESTS_DEVICE_FAKE_DISK_H
 #define TESTS_DEVICE_FAKE_DISK_H
@@ -11,6 +12,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#define FAKE_DISK_LOG_MAX	16
 
 /* What happened to a disk, and what is to happen; the owner's. */
 struct fake_disk_log {
@@ -22,6 +25,8 @@ struct fake_disk_log {
 	unsigned nr_waiting;		/* submitted, not complete */
 	unsigned nr_reads, nr_writes, nr_durable, nr_flushes, nr_discards, nr_zeroes, nr_unmaps;
 	unsigned nr_failures;		/* that were judged */
+	unsigned nr_submitted;
+	uint64_t at[FAKE_DISK_LOG_MAX];	/* of the last ones; by number, modulo this */
 };
 
 #define FAKE_DISK_UNIT	4096		/* of a discard */

@@ -93,6 +93,21 @@ START_TEST(stopped_requests_are_tried_again_by_the_next_start)
 }
 END_TEST
 
+START_TEST(stopped_requests_are_tried_again_in_the_order_in_which_they_failed)
+{
+	send_failing_writes(5);
+
+	virtio_pci_pause(rig.vp);
+	virtio_pci_resume(rig.vp);
+	rig_settle(&rig);
+
+	/* The disk fails the last one first. */
+	ck_assert_uint_eq(disk_log->nr_submitted, 10);
+	for (unsigned i = 0; i < 5; i++)
+		ck_assert_uint_eq(disk_log->at[5 + i], (4 - i) * SECTOR);
+}
+END_TEST
+
 START_TEST(requests_that_fail_again_wait_again)
 {
 	send_failing_writes(3);
@@ -174,6 +189,8 @@ int main(void)
 	tcase_add_test(tcs[0], failure_is_ignored);
 	tcase_add_test(tcs[0], fault_of_the_guest_is_no_failure);
 	tcase_add_test(tcs[0], stopped_requests_are_tried_again_by_the_next_start);
+	tcase_add_test(tcs[0],
+		       stopped_requests_are_tried_again_in_the_order_in_which_they_failed);
 	tcase_add_test(tcs[0], requests_that_fail_again_wait_again);
 	tcase_add_test(tcs[0], reset_forgets_what_was_stopped);
 	tcase_add_test(tcs[0], device_can_be_removed_with_stopped_requests);

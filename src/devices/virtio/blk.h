@@ -58,7 +58,8 @@ struct blk {
 
 	unsigned nr_in_flight;		/* and parked */
 	unsigned nr_parked;
-	struct blk_slot *free, *parked;
+	struct blk_slot *free;
+	struct blk_slot *parked, *last_parked;	/* the first to come is the first to go on */
 	unsigned nr_touched;		/* the slots behind have never been used */
 	struct blk_slot slots[];
 };

@@ -164,8 +164,12 @@ static void park(struct blk_slot *slot)
 {
 	struct blk *blk = slot->blk;
 
-	slot->next = blk->parked;
-	blk->parked = slot;
+	slot->next = NULL;
+	if (blk->parked)
+		blk->last_parked->next = slot;
+	else
+		blk->parked = slot;
+	blk->last_parked = slot;
 	blk->nr_parked++;
 }
 
