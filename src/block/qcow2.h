@@ -16,6 +16,10 @@
  *	 +-- queued <--+ (table or refcounts being read, cluster being
  *	                  allocated by another op, cache full of dirty slices)
  *
+ * Pieces whose place is known, and lies elsewhere than that of the next one, are moved
+ * beside each other: a piece that is not the last becomes a part, an op of its own that
+ * knows nothing but its transfer, and the op goes on.
+ *
  * So whatever a step returns falls into three: 0 or more, go on; QCOW2_LATER, the
  * op is queued or under way and will be resumed; a negative errno.
  *
@@ -41,6 +45,7 @@ struct qcow2_op;
 
 #define QCOW2_CACHE_LEN	(4 * MiB)	/* default: covers 32 GiB with 64 KiB clusters */
 #define QCOW2_BUFFERS_MAX 32
+#define QCOW2_PARTS_MAX	64	/* of an image, under way at once */
 
 /* Ops that wait for the same thing, first come first served. */
 struct qcow2_queue {
@@ -158,6 +163,10 @@ struct qcow2_op {
 	uint64_t seq;
 	void (*resume)(struct qcow2_op *op, int res);
 	bool submitting;		/* within submit: it must not end yet */
+	struct qcow2_op *whole;		/* whose part this is, or NULL */
+	unsigned nr_parts;		/* of this one, under way */
+	int part_res;			/* first failure, of a part or of the op */
+	bool ending;			/* nothing is left to do but to wait for parts */
 	bool is_flush;			/* all data are moved, they become durable */
 	uint64_t flush_at;		/* the write-back that has to be durable */
 	uint64_t done, piece;		/* bytes of the request */
@@ -199,6 +208,7 @@ struct qcow2 {
 	struct qcow2_buffers buffers;
 
 	struct qcow2_op *unused_ops;
+	unsigned nr_parts;		/* under way, of all ops */
 	struct qcow2_op *oldest, *newest;	/* in flight */
 	uint64_t next_seq;
 	struct qcow2_op *claims;
@@ -235,6 +245,12 @@ void qcow2_op_transfer(struct qcow2_op *op, enum disk_op what, uint64_t at,
 		       uint64_t off, uint64_t len);
 void qcow2_op_transfer_bytes(struct qcow2_op *op, enum disk_op what, uint64_t at,
 			     uint8_t *bytes, uint64_t len);
+
+/*
+ * Move the piece's data, op->piece bytes: beside those that follow, if there are any.
+ * 0, or QCOW2_LATER.
+ */
+int qcow2_op_transfer_piece(struct qcow2_op *op, enum disk_op what, uint64_t at);
 
 /* Make the file durable, then resume. */
 void qcow2_op_sync(struct qcow2_op *op);

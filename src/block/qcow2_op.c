@@ -109,7 +109,8 @@ void qcow2_op_end(struct qcow2_op *op, int res)
 	struct disk_request *request = op->request;
 	bool submitting = op->submitting;
 
-	assert(!op->claim.active && q->table_maker != op && q->growth.op != op);
+	assert(!op->nr_parts && !op->claim.active);
+	assert(q->table_maker != op && q->growth.op != op);
 	qcow2_op_put_buf(op);
 	unlink_in_flight(q, op);
 	op->next = q->unused_ops;
@@ -140,6 +141,12 @@ void qcow2_op_run(struct qcow2_op *op, int res)
 		if (res == QCOW2_LATER)
 			return;
 	}
+	if (res < 0 && !op->part_res)
+		op->part_res = res;
+	op->ending = true;
+	if (op->nr_parts)
+		return;
+	res = op->part_res;
 	if (res >= 0 && op->is_flush) {
 		res = qcow2_writeback_flush_step(op);
 		if (res == QCOW2_LATER)
@@ -268,6 +275,48 @@ void qcow2_op_transfer_bytes(struct qcow2_op *op, enum disk_op what, uint64_t at
 	op->io.segs = &op->seg;
 	op->io.nr_segs = 1;
 	start(op, what, at, len);
+}
+
+static void piece_done(struct qcow2_op *op, int res)
+{
+	if (res >= 0)
+		qcow2_op_advance(op);
+	qcow2_op_run(op, res);
+}
+
+static void part_done(struct qcow2_op *part, int res)
+{
+	struct qcow2_op *op = part->whole;
+	struct qcow2 *q = op->q;
+
+	part->next = q->unused_ops;
+	q->unused_ops = part;
+	if (res < 0 && !op->part_res)
+		op->part_res = res;
+	q->nr_parts--;
+	if (!--op->nr_parts && op->ending)
+		qcow2_op_run(op, op->part_res);
+}
+
+int qcow2_op_transfer_piece(struct qcow2_op *op, enum disk_op what, uint64_t at)
+{
+	struct qcow2_op *part = NULL;
+
+	if (op->done + op->piece < op->request->len && op->q->nr_parts < QCOW2_PARTS_MAX)
+		part = qcow2_op_new(op->q);
+	if (!part) {
+		op->resume = piece_done;
+		qcow2_op_transfer(op, what, at, op->done, op->piece);
+		return QCOW2_LATER;
+	}
+	part->whole = op;
+	part->request = op->request;
+	part->resume = part_done;
+	op->nr_parts++;
+	op->q->nr_parts++;
+	qcow2_op_transfer(part, what, at, op->done, op->piece);
+	qcow2_op_advance(op);
+	return 0;
 }
 
 void qcow2_op_sync(struct qcow2_op *op)

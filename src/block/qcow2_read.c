@@ -81,9 +81,7 @@ static int read_backing(struct qcow2_op *op, uint64_t guest, uint64_t len)
 static int read_data(struct qcow2_op *op, const struct qcow2_extent *extent)
 {
 	op->piece = extent->len;
-	op->resume = piece_read;
-	qcow2_op_transfer(op, DISK_READ, extent->host, op->done, extent->len);
-	return QCOW2_LATER;
+	return qcow2_op_transfer_piece(op, DISK_READ, extent->host);
 }
 
 int qcow2_read_step(struct qcow2_op *op)

@@ -304,13 +304,6 @@ int qcow2_write_anew(struct qcow2_op *op, const struct qcow2_slice *slice,
 
 /* In place. */
 
-static void written(struct qcow2_op *op, int res)
-{
-	if (res >= 0)
-		qcow2_op_advance(op);
-	qcow2_op_run(op, res);
-}
-
 static int write_in_place(struct qcow2_op *op, const struct qcow2_extent *extent)
 {
 	struct qcow2 *q = op->q;
@@ -318,9 +311,7 @@ static int write_in_place(struct qcow2_op *op, const struct qcow2_extent *extent
 	if (!qcow2_meta_all(q, extent->host, extent->len, QCOW2_META_NONE))
 		return qcow2_meta_corrupt(op, "data are where metadata are", extent->host);
 	op->piece = extent->len;
-	op->resume = written;
-	qcow2_op_transfer(op, DISK_WRITE, extent->host, op->done, extent->len);
-	return QCOW2_LATER;
+	return qcow2_op_transfer_piece(op, DISK_WRITE, extent->host);
 }
 
 int qcow2_write_step(struct qcow2_op *op)

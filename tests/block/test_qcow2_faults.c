@@ -127,6 +127,34 @@ START_TEST(each_operation_may_fail)
 }
 END_TEST
 
+#define NR_PIECES 6
+
+/* Tables are in memory, so each operation moves one of the pieces. */
+START_TEST(request_fails_whichever_of_its_pieces_does)
+{
+	enum disk_op op = _i ? DISK_WRITE : DISK_READ;
+
+	image_init(&image, "top.qcow2", 1);
+	image_run(&image, "qemu-img create -f qcow2 -o cluster_size=4k top.qcow2 %llu && "
+		  "for at in 20 16 12 8 4 0; do qemu-io -c \"write -P 1 ${at}k 4k\" top.qcow2; "
+		  "done", (unsigned long long)SIZE);
+	image.size = SIZE;
+	recorder_watch(image.path);
+	image_open(&image);
+	ck_assert_int_eq(image_request(&image, DISK_READ, 0, bytes, 512), 0);
+
+	for (unsigned i = 0; i < NR_PIECES; i++) {
+		recorder_fail(i, false);
+		ck_assert_int_lt(image_request(&image, op, 0, bytes, NR_PIECES * 4 * KiB), 0);
+		ck_assert(recorder_end_fault());
+	}
+	recorder_fail(NR_PIECES, false);
+	ck_assert_int_eq(image_request(&image, op, 0, bytes, NR_PIECES * 4 * KiB), 0);
+	ck_assert(!recorder_end_fault());
+	image_fini(&image);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("qcow2 faults");
@@ -140,6 +168,7 @@ int main(void)
 	}
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, each_operation_may_fail, 0, ARRAY_LEN(kinds));
+	tcase_add_loop_test(tc, request_fails_whichever_of_its_pieces_does, 0, 2);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);

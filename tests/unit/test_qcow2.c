@@ -679,6 +679,42 @@ START_TEST(image_works_with_direct_io)
 }
 END_TEST
 
+/* Clusters from the last to the first, each with its number; tables are in memory. */
+static void open_scattered(unsigned nr)
+{
+	for (unsigned i = nr; i-- > 0;)
+		run("qemu-io -c 'write -P %u %uk 4k' a.qcow2", i + 1, i * 4);
+	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
+	byte_at(0);
+}
+
+START_TEST(pieces_of_a_request_that_lie_apart_are_moved_together)
+{
+	static uint8_t bytes[6 * 4096];
+	struct iovec seg = { bytes, sizeof(bytes) };
+	enum disk_op op = _i ? DISK_WRITE : DISK_READ;
+	struct disk_request request = {
+		.op = op, .len = sizeof(bytes), .segs = &seg, .nr_segs = 1, .durable = true,
+		.done = request_done,
+	};
+	const struct qcow2 *q;
+
+	make_qcow2("a.qcow2", "-o cluster_size=4k");
+	open_scattered(6);
+	q = disk->state;
+	memset(bytes, 9, sizeof(bytes));
+	disk_submit(disk, &request);
+
+	ck_assert_uint_eq(q->nr_parts, 5);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_int_eq(result, 0);
+	ck_assert_uint_eq(q->nr_parts, 0);
+	for (unsigned i = 0; i < 6; i++)
+		ck_assert_uint_eq(byte_at(i * 4096), _i ? 9 : i + 1);
+	ck_assert_uint_eq(bytes[5 * 4096], _i ? 9 : 6);
+}
+END_TEST
+
 START_TEST(bad_compressed_data_are_an_error)
 {
 	uint8_t bytes[512];
@@ -745,6 +781,7 @@ int main(void)
 	tcase_add_test(tc, image_of_version_2_with_snapshots_does_not_grow);
 	tcase_add_test(tc, autoclear_bits_are_cleared_by_a_writer_only);
 	tcase_add_test(tc, image_works_with_direct_io);
+	tcase_add_loop_test(tc, pieces_of_a_request_that_lie_apart_are_moved_together, 0, 2);
 	tcase_add_test(tc, bad_compressed_data_are_an_error);
 	suite_add_tcase(s, tc);
 
