@@ -35,6 +35,8 @@ enum disk_backing {
 	DISK_BACKING_OFF,
 };
 
+extern const char *const disk_backing_names[];	/* as a user writes them, up to a NULL */
+
 /* When is a write on the medium?  Always, once a flush that came later is done. */
 enum disk_cache {
 	DISK_WRITEBACK,		/* some time */

@@ -16,6 +16,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+const char *const disk_backing_names[] = {
+	[DISK_BACKING_FOLDER] = "folder",
+	[DISK_BACKING_ON] = "on",
+	[DISK_BACKING_OFF] = "off",
+	NULL,
+};
+
 /* block_size of 0: the file's own. */
 static int choose_block_size(struct disk *disk, uint32_t block_size, const char *name,
 			     struct err *err)

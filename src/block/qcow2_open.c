@@ -62,14 +62,14 @@ static int check_name(const struct disk_config *config, const char *name, struct
 		return err_set(err, -ENOTSUP, "'%s' has the backing file '%s', which is not "
 			       "the name of a file", config->path, name);
 	if (config->backing == DISK_BACKING_OFF)
-		return err_set(err, -EPERM, "'%s' has the backing file '%s', which backing=off "
-			       "forbids", config->path, name);
+		return err_set(err, -EPERM, "'%s' has the backing file '%s', but none is "
+			       "allowed (off)", config->path, name);
 	leaves = name[0] == '/' || !strncmp(name, "../", 3) || strstr(name, "/../") ||
 		 (len >= 2 && !strcmp(name + len - 2, ".."));
 	if (leaves && config->backing != DISK_BACKING_ON)
 		return err_set(err, -EPERM, "'%s' has the backing file '%s', which is not in "
-			       "its folder: add backing=on if you trust the image",
-			       config->path, name);
+			       "its folder: if you trust the image, allow it by backing=on, or "
+			       "in 'vmm disk' --backing-files=on", config->path, name);
 	return 0;
 }
 

@@ -34,6 +34,7 @@ enum {
 struct compare {
 	struct option_given given;
 	char *format_a, *format_b;
+	enum disk_backing backing_files;
 	bool strict, json, help;
 };
 
@@ -43,6 +44,7 @@ static const struct option rows[] = {
 	  "ending of its name says" },
 	{ .key = "format-b", .letter = 'F', OPTION(struct compare, format_b),
 	  .metavar = "FORMAT", .help = "how the second image is laid out; likewise" },
+	DISK_TOOL_BACKING_FILES(struct compare),
 	{ .key = "strict", .letter = 's', OPTION(struct compare, strict),
 	  .help = "disks of different sizes differ, even if only zeros follow" },
 	{ .key = "json", .letter = 'j', OPTION(struct compare, json),
@@ -255,16 +257,24 @@ static int compare_disks(struct comparer *c, bool strict)
 	return r;
 }
 
+static int open_side(struct comparer *c, struct side *side, const char *format,
+		     enum disk_backing backing)
+{
+	const struct disk_config config = {
+		.path = side->path, .format = format, .read_only = true, .backing = backing,
+	};
+
+	return disk_open(&side->disk, &config, c->tool.loop, c->err);
+}
+
 static int compare(struct comparer *c, const struct compare *options)
 {
 	int r = disk_tool_init(&c->tool, c->err);
 
 	if (!r)
-		r = disk_tool_open(&c->tool, &c->sides[0].disk, c->sides[0].path,
-				   options->format_a, true, c->err);
+		r = open_side(c, &c->sides[0], options->format_a, options->backing_files);
 	if (!r)
-		r = disk_tool_open(&c->tool, &c->sides[1].disk, c->sides[1].path,
-				   options->format_b, true, c->err);
+		r = open_side(c, &c->sides[1], options->format_b, options->backing_files);
 	return r < 0 ? r : compare_disks(c, options->strict);
 }
 

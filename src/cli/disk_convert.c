@@ -19,6 +19,7 @@
 struct convert {
 	struct option_given given;
 	char *from_format, *to_format;
+	enum disk_backing backing_files;
 	uint64_t cluster_size;
 	bool force, json, help;
 };
@@ -34,6 +35,7 @@ static const struct option rows[] = {
 	{ .key = "cluster-size", .letter = 'c', OPTION_SIZE(struct convert, cluster_size),
 	  .min = 512, .max = 2 * MiB,
 	  .help = "of a qcow2 TARGET: how much is stored in one piece; 64K by default" },
+	DISK_TOOL_BACKING_FILES(struct convert),
 	{ .key = "force", OPTION(struct convert, force),
 	  .help = "replace TARGET if it exists" },
 	{ .key = "json", .letter = 'j', OPTION(struct convert, json),
@@ -64,6 +66,11 @@ static int check_same(const char *from, const char *to, struct err *err)
 static int open_both(struct work *w, const struct convert *convert, const char *from,
 		     const char *to, struct err *err)
 {
+	const struct disk_config source = {
+		.path = from, .format = convert->from_format, .read_only = true,
+		.backing = convert->backing_files,
+	};
+	struct disk_config target = { 0 };
 	struct disk_create image = {
 		.format = convert->to_format,
 		.cluster_size = (uint32_t)convert->cluster_size,
@@ -71,15 +78,16 @@ static int open_both(struct work *w, const struct convert *convert, const char *
 	int r = check_same(from, to, err);
 
 	if (!r)
-		r = disk_tool_open(&w->tool, &w->from, from, convert->from_format, true, err);
+		r = disk_open(&w->from, &source, w->tool.loop, err);
 	if (r < 0)
 		return r;
 	image.size = disk_size(w->from);
 	r = disk_target_create(&w->target, to, convert->force, &image, err);
 	if (r < 0)
 		return r;
-	return disk_tool_open(&w->tool, &w->to, w->target.temporary, w->target.format, false,
-			      err);
+	target.path = w->target.temporary;
+	target.format = w->target.format;
+	return disk_open(&w->to, &target, w->tool.loop, err);
 }
 
 static int copy(struct work *w, const char *from, const char *to, struct err *err)

@@ -17,6 +17,7 @@
 struct create {
 	struct option_given given;
 	char *format, *backing, *backing_format;
+	enum disk_backing backing_files;
 	uint64_t size, cluster_size;
 	bool force, json, help;
 };
@@ -35,6 +36,7 @@ static const struct option rows[] = {
 	{ .key = "backing-format", .letter = 'F', OPTION(struct create, backing_format),
 	  .metavar = "FORMAT",
 	  .help = "how that image is laid out; by default what the ending of its name says" },
+	DISK_TOOL_BACKING_FILES(struct create),
 	{ .key = "force", OPTION(struct create, force),
 	  .help = "replace the image if it exists" },
 	{ .key = "json", .letter = 'j', OPTION(struct create, json),
@@ -48,11 +50,16 @@ const struct option_object disk_create_options = {
 };
 
 /* The image must be there: its size and format are what the new one has to know. */
-static int look_at_backing(struct disk_create *image, const char *path, struct err *err)
+static int look_at_backing(struct disk_create *image, const char *path,
+			   enum disk_backing backing_files, struct err *err)
 {
 	const char *slash = strrchr(path, '/');
 	int folder_len = slash && image->backing[0] != '/' ? (int)(slash + 1 - path) : 0;
 	char backing[PATH_MAX];
+	const struct disk_config config = {
+		.path = backing, .format = image->backing_format, .read_only = true,
+		.backing = backing_files,
+	};
 	struct disk_tool tool;
 	struct disk *disk;
 	int r;
@@ -63,7 +70,7 @@ static int look_at_backing(struct disk_create *image, const char *path, struct e
 	r = disk_tool_init(&tool, err);
 	if (r < 0)
 		return r;
-	r = disk_tool_open(&tool, &disk, backing, image->backing_format, true, err);
+	r = disk_open(&disk, &config, tool.loop, err);
 	if (!r) {
 		image->backing_format = disk_format_name(disk);
 		if (!image->size)
@@ -104,7 +111,7 @@ int disk_create_command(const struct command *command, int argc, char **argv)
 		.backing = create.backing, .backing_format = create.backing_format,
 	};
 	if (image.backing)
-		r = look_at_backing(&image, args.words[0], &err);
+		r = look_at_backing(&image, args.words[0], create.backing_files, &err);
 	else if (!image.size)
 		r = err_set(&err, -EINVAL, "disk create: --size is missing");
 	if (!r)

@@ -16,12 +16,14 @@
 struct info {
 	struct option_given given;
 	char *format;
+	enum disk_backing backing_files;
 	bool json, help;
 };
 
 static const struct option rows[] = {
 	{ .key = "format", .letter = 'f', OPTION(struct info, format), .metavar = "FORMAT",
 	  .help = "how the image is laid out; by default what the ending of its name says" },
+	DISK_TOOL_BACKING_FILES(struct info),
 	{ .key = "json", .letter = 'j', OPTION(struct info, json),
 	  .help = "print one JSON object" },
 	{ .key = "help", .letter = 'h', OPTION(struct info, help),
@@ -84,7 +86,7 @@ static int print_text(const struct disk *disk, const char *path,
 
 int disk_info_command(const struct command *command, int argc, char **argv)
 {
-	struct disk_config config = { 0 };
+	struct disk_config config = { .read_only = true };
 	struct disk_tool tool;
 	struct info info;
 	struct arguments args;
@@ -97,9 +99,10 @@ int disk_info_command(const struct command *command, int argc, char **argv)
 		return args.status;
 	config.path = args.words[0];
 	config.format = info.format;
+	config.backing = info.backing_files;
 	r = disk_tool_init(&tool, &err);
 	if (!r)
-		r = disk_tool_open(&tool, &disk, config.path, config.format, true, &err);
+		r = disk_open(&disk, &config, tool.loop, &err);
 	if (!r)
 		snapshots = disk_snapshots_read(&config, &err);
 	if (!snapshots)

@@ -16,12 +16,14 @@
 struct map {
 	struct option_given given;
 	char *format;
+	enum disk_backing backing_files;
 	bool json, help;
 };
 
 static const struct option rows[] = {
 	{ .key = "format", .letter = 'f', OPTION(struct map, format), .metavar = "FORMAT",
 	  .help = "how the image is laid out; by default what the ending of its name says" },
+	DISK_TOOL_BACKING_FILES(struct map),
 	{ .key = "json", .letter = 'j', OPTION(struct map, json),
 	  .help = "print one JSON array" },
 	{ .key = "help", .letter = 'h', OPTION(struct map, help),
@@ -105,6 +107,7 @@ static int map_disk(struct disk_tool *tool, struct disk *disk, json_t *list, str
 
 int disk_map_command(const struct command *command, int argc, char **argv)
 {
+	struct disk_config config = { .read_only = true };
 	struct disk_tool tool;
 	struct map map;
 	struct arguments args;
@@ -116,9 +119,12 @@ int disk_map_command(const struct command *command, int argc, char **argv)
 	if (!arguments_read(&args, command, &map, argc, argv))
 		return args.status;
 	list = map.json ? json_array() : NULL;
+	config.path = args.words[0];
+	config.format = map.format;
+	config.backing = map.backing_files;
 	r = disk_tool_init(&tool, &err);
 	if (!r)
-		r = disk_tool_open(&tool, &disk, args.words[0], map.format, true, &err);
+		r = disk_open(&disk, &config, tool.loop, &err);
 	if (!r)
 		r = map_disk(&tool, disk, list, &err);
 	if (r < 0)

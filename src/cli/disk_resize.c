@@ -15,6 +15,7 @@
 struct resize {
 	struct option_given given;
 	char *format;
+	enum disk_backing backing_files;
 	uint64_t size;
 	bool shrink, json, help;
 };
@@ -24,6 +25,7 @@ static const struct option rows[] = {
 	  .min = 512, .help = "what a guest is going to see; a multiple of 512" },
 	{ .key = "format", .letter = 'f', OPTION(struct resize, format), .metavar = "FORMAT",
 	  .help = "how the image is laid out; by default what the ending of its name says" },
+	DISK_TOOL_BACKING_FILES(struct resize),
 	{ .key = "shrink", OPTION(struct resize, shrink),
 	  .help = "let the disk become smaller: what is beyond the new end is lost" },
 	{ .key = "json", .letter = 'j', OPTION(struct resize, json),
@@ -81,9 +83,12 @@ static int resize_disk(struct disk *disk, const struct resize *resize, const cha
 static int resize_image(struct disk_tool *tool, const struct resize *resize,
 			const char *path, struct err *err)
 {
+	const struct disk_config config = {
+		.path = path, .format = resize->format, .backing = resize->backing_files,
+	};
 	struct err why = { 0 };
 	struct disk *disk;
-	int r = disk_tool_open(tool, &disk, path, resize->format, false, err);
+	int r = disk_open(&disk, &config, tool->loop, err);
 
 	if (r < 0)
 		return r;

@@ -66,16 +66,6 @@ void disk_tool_fini(struct disk_tool *tool)
 	tool->loop = loop_free(tool->loop);
 }
 
-int disk_tool_open(struct disk_tool *tool, struct disk **ret_disk, const char *path,
-		   const char *format, bool read_only, struct err *err)
-{
-	const struct disk_config config = {
-		.path = path, .format = format, .read_only = read_only,
-	};
-
-	return disk_open(ret_disk, &config, tool->loop, err);
-}
-
 int disk_tool_check(struct disk_tool *tool, struct err *err)
 {
 	return tool->interrupted ? err_set(err, -EINTR, "interrupted") : 0;

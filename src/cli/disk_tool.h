@@ -9,6 +9,7 @@
 #define CLI_DISK_TOOL_H
 
 #include "block/disk.h"
+#include "config/option.h"
 #include "loop/loop.h"
 
 #include <stdbool.h>
@@ -24,13 +25,17 @@ struct disk_tool {
 	bool interrupted;		/* one of them came; the loop has been told to end */
 };
 
+/* The row of an enum disk_backing called backing_files. */
+#define DISK_TOOL_BACKING_FILES(type)						\
+	{ .key = "backing-files",						\
+	  OPTION_CHOICE(type, backing_files, disk_backing_names),		\
+	  .preset = "folder",							\
+	  .help = "which backing files an image may name: those in its own "	\
+		  "folder, any (on), or none (off)" }
+
 /* From here on those signals end the loop, not the process. */
 int disk_tool_init(struct disk_tool *tool, struct err *err);
 void disk_tool_fini(struct disk_tool *tool);
-
-/* format may be NULL. */
-int disk_tool_open(struct disk_tool *tool, struct disk **ret_disk, const char *path,
-		   const char *format, bool read_only, struct err *err);
 
 /* -EINTR, told by err, when one of the signals has come. */
 int disk_tool_check(struct disk_tool *tool, struct err *err);

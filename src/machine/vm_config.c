@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "block/disk.h"
 #include "boot/boot.h"
 #include "devices/virtio/virtio_blk.h"
 #include "machine/vm_serial.h"
@@ -15,8 +16,6 @@
 #define L2_CACHE_MAX		(1 * GiB)
 #define DEVICES_MAX		28	/* slots of the bus, less bridge, rng and a reserve */
 
-/* By enum disk_backing. */
-static const char *const disk_backings[] = { "folder", "on", "off", NULL };
 #define QUEUES_BY_DEFAULT_MAX	4	/* one thread serves them all */
 #define IO_THREADS_MAX		16
 
@@ -57,7 +56,7 @@ static const struct option disk_rows[] = {
 	{ .key = "serial", OPTION(struct vm_disk_config, serial),
 	  .max = VIRTIO_BLK_SERIAL_MAX,
 	  .help = "serial number, as in /dev/disk/by-id/virtio-SERIAL" },
-	{ .key = "backing", OPTION_CHOICE(struct vm_disk_config, backing, disk_backings),
+	{ .key = "backing", OPTION_CHOICE(struct vm_disk_config, backing, disk_backing_names),
 	  .preset = "folder",
 	  .help = "which backing files an image may name: those in its own folder, any "
 		  "(on), or none (off)" },

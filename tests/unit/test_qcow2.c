@@ -399,7 +399,7 @@ START_TEST(backing_file_is_forbidden_by_the_option)
 	make_qcow2("a.qcow2", "-b base.raw -F raw");
 	c.backing = DISK_BACKING_OFF;
 
-	refuses(c, -EPERM, "backing=off forbids");
+	refuses(c, -EPERM, "none is allowed");
 }
 END_TEST
 
@@ -415,7 +415,7 @@ START_TEST(backing_file_outside_of_the_folder_needs_the_option)
 	make_qcow2("a.qcow2", "-b base.raw -F raw");
 	run("qemu-img rebase -u -F raw -b %s a.qcow2", outside[_i]);
 
-	refuses(c, -EPERM, "add backing=on if you trust");
+	refuses(c, -EPERM, "if you trust the image, allow it by backing=on");
 }
 END_TEST
 

@@ -437,6 +437,26 @@ class Qcow2(InFolder):
         self.assert_refused('powers of two', 'create', '-c', '65537', '-s', '1M', image)
         self.assert_refused('larger clusters', 'create', '-c', '512', '-s', '1T', image)
 
+    def test_backing_file_outside_of_the_folder_is_followed_only_if_allowed(self):
+        os.mkdir(self.path('sub'))
+        self.convert('base.qcow2')
+        top, allow = self.path('sub/top.qcow2'), ('--backing-files', 'on')
+        self.assert_done('create', '--backing', '../base.qcow2', top)
+        for command in (['info', top], ['map', top], ['compare', top, self.raw],
+                        ['convert', top, self.path('b.raw')], ['resize', '-s', '9M', top],
+                        ['create', '-b', 'top.qcow2', self.path('sub/more.qcow2')]):
+            with self.subTest(command):
+                status, text, errors = disk(*command)
+                self.assertEqual((status, text), (1, ''))
+                self.assertRegex(errors, 'not in its folder.*--backing-files=on')
+                self.assertEqual(disk(command[0], *allow, *command[1:])[0], 0)
+        self.assertEqual(content(self.path('b.raw')), content(self.raw))
+
+    def test_backing_file_in_the_folder_can_be_forbidden(self):
+        self.assert_done('create', '--backing', 'a.raw', self.path('top.qcow2'))
+        self.assert_refused('none is allowed', 'map', '--backing-files', 'off',
+                            self.path('top.qcow2'))
+
     def test_disk_grows_within_and_beyond_its_first_level_table(self):
         image = self.convert()
         for size in ('9M', '600M', '5T'):
