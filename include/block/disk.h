@@ -37,6 +37,12 @@ enum disk_backing {
 
 extern const char *const disk_backing_names[];	/* as a user writes them, up to a NULL */
 
+/* What is to be done with that file? */
+enum disk_behind {
+	DISK_BEHIND_READ,
+	DISK_BEHIND_WRITE,	/* it can be written, too: see disk_chain_backing() */
+};
+
 /* When is a write on the medium?  Always, once a flush that came later is done. */
 enum disk_cache {
 	DISK_WRITEBACK,		/* some time */
@@ -79,6 +85,7 @@ struct disk_config {
 	enum disk_cache cache;
 	uint32_t block_size;	/* bytes, at least; 0: as the file has it */
 	enum disk_backing backing;
+	enum disk_behind behind;
 	uint64_t cache_len;	/* bytes for tables of qcow2; 0: a default */
 	const struct disk_config *overlay;	/* whose backing file it is, or NULL */
 	enum disk_on_error read_error, write_error;

@@ -86,6 +86,10 @@ struct disk_format {
 		      struct err *err);
 	int (*set_size)(struct disk *disk, uint64_t size, struct err *err);
 
+	/* NULL, or as disk_chain.h has them. */
+	struct disk *(*backing)(const struct disk *disk);
+	int (*empty)(struct disk *disk, struct err *err);
+
 	/* NULL, or as disk_check(), of a file that is open. */
 	int (*check)(struct disk_check *check, const struct file *file, const char *path,
 		     bool repair, struct err *err);

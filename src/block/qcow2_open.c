@@ -12,6 +12,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "block/qcow2_bytes.h"
+#include "block/qcow2_chain.h"
 #include "block/qcow2_check.h"
 #include "block/qcow2_tool.h"
 
@@ -94,7 +95,8 @@ static int open_backing(struct qcow2 *q, const struct disk_config *config, struc
 	const char *name = q->header.backing, *slash = strrchr(config->path, '/');
 	char path[PATH_MAX];
 	struct disk_config backing = {
-		.id = config->id, .path = path, .read_only = true,
+		.id = config->id, .path = path,
+		.read_only = config->behind != DISK_BEHIND_WRITE,
 		.cache = config->cache, .backing = config->backing,
 		.cache_len = config->cache_len, .overlay = config,
 	};
@@ -326,6 +328,8 @@ const struct disk_format disk_format_qcow2 = {
 	.close = qcow2_close,
 	.resize = qcow2_resize,
 	.submit = qcow2_submit,
+	.backing = qcow2_chain_backing,
+	.empty = qcow2_chain_empty,
 	.map = qcow2_tool_map,
 	.facts = qcow2_tool_facts,
 	.create = qcow2_tool_create,

@@ -67,6 +67,8 @@ static const struct command commands[] = {
 	{ .name = "disk convert", .summary = "copy an image into one of another format",
 	  .arguments = "SOURCE TARGET", .nr_least = 2, .nr_most = 2,
 	  .options = &disk_convert_options, .run = disk_convert_command },
+	{ .name = "disk commit", .summary = "bring what an overlay holds into its backing file",
+	  ONE_IMAGE, .options = &disk_commit_options, .run = disk_commit_command },
 	{ .name = "disk resize", .summary = "change the size of a disk", ONE_IMAGE,
 	  .options = &disk_resize_options, .run = disk_resize_command },
 	{ .name = "disk snapshot", .summary = "keep states of a disk within its image",

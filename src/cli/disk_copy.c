@@ -91,6 +91,7 @@ static void submit(struct slot *slot, struct disk *disk, enum disk_op op, uint64
 	slot->request = (struct disk_request){
 		.op = op, .at = slot->at + off, .len = len, .done = done,
 		.segs = &slot->seg, .nr_segs = op == DISK_ZERO ? 0 : 1,
+		.unmap = op == DISK_ZERO,
 	};
 	disk_submit(disk, &slot->request);
 }

@@ -10,6 +10,7 @@ import json
 import os
 import pty
 import random
+import resource
 import shutil
 import signal
 import struct
@@ -555,6 +556,160 @@ class Qcow2(InFolder):
     def test_what_has_nothing_to_check_is_an_error(self):
         self.assert_refused('is a raw image', 'check', self.raw)
         self.assert_refused('No such file', 'check', self.path('none'))
+
+
+OVERLAYS = ('compat=1.1', 'compat=0.10', 'cluster_size=512', 'cluster_size=2M',
+            'cluster_size=16k,extended_l2=on', 'cluster_size=4k,refcount_bits=1')
+
+
+class Chain(InFolder):
+    """a.raw or a copy of it, and an overlay that holds some of its own."""
+
+    def make_overlay(self, base='a.raw', options='compat=1.1', size='8M'):
+        top = self.path('top.qcow2')
+        qemu_img('create', '-f', 'qcow2', '-o', options, '-b', base, '-F',
+                 base.split('.')[-1], top, size)
+        subprocess.run(['qemu-io', '-c', 'write -P 1 1000k 1M', '-c', 'write -P 2 3584 512',
+                        '-c', 'write -z 3M 200k', '-c', 'write -P 3 7M 1M', top],
+                       check=True, stdout=subprocess.DEVNULL)
+        return top
+
+    def make_base(self, options, name='base.qcow2'):
+        qemu_img('convert', '-f', 'raw', '-O', 'qcow2', '-o', options, self.raw,
+                 self.path(name))
+        return name
+
+    def assert_good(self, *images):
+        for image in images:
+            self.assert_done('check', image)
+            qemu_img('check', image)
+
+    def read(self, image):
+        target = self.path('read.raw')
+        qemu_img('convert', '-O', 'raw', image, target)
+        return content(target)
+
+    def own(self, image):
+        """What the image holds itself."""
+        return [e for e in json.loads(self.assert_done('map', '--json', image))
+                if e['depth'] == 0 and e['stored'] != 'absent']
+
+
+class Commit(Chain):
+    def test_overlay_is_empty_and_reads_as_before(self):
+        for options, base in zip(OVERLAYS, ('raw', *OVERLAYS)):
+            with self.subTest(options, base=base):
+                make_raw(self.raw, 8 * MIB, base)
+                name = 'a.raw' if base == 'raw' else self.make_base(base)
+                top = self.make_overlay(name, options)
+                before = self.read(top)
+                self.assert_done('commit', top)
+                self.assertEqual(self.own(top), [])
+                self.assertEqual(self.read(top), before)
+                self.assertEqual(self.read(self.path(name)), before)
+                self.assert_good(top, *[self.path(name)][base == 'raw':])
+
+    def test_space_of_the_overlay_is_given_back(self):
+        top = self.make_overlay()
+        self.assert_done('commit', top)
+        self.assertLess(os.stat(top).st_size, 512 * 1024)
+
+    def test_overlay_is_written_anew_afterwards(self):
+        top = self.make_overlay(self.make_base('compat=1.1'))
+        self.assert_done('commit', top)
+        subprocess.run(['qemu-io', '-c', 'write -P 9 2M 1M', top], check=True,
+                       stdout=subprocess.DEVNULL)
+        self.assert_good(top)
+        before = self.read(top)
+        self.assert_done('commit', top)
+        self.assertEqual(self.read(self.path('base.qcow2')), before)
+
+    def test_result_is_told_as_json(self):
+        top = self.make_overlay()
+        result = json.loads(self.assert_done('commit', '--json', top))
+        self.assertGreaterEqual(result.pop('written'), 2 * MIB)
+        self.assertEqual(result, {'path': top, 'backing': self.raw, 'emptied': True})
+
+    def test_overlay_is_kept_on_request(self):
+        top = self.make_overlay()
+        before, image = self.read(top), content(top)
+        self.assert_done('commit', '--keep', top)
+        self.assertEqual(content(self.raw), before)
+        self.assertEqual(content(top), image)
+
+    def test_smaller_backing_file_grows(self):
+        for name in ('a.raw', self.make_base('compat=1.1')):
+            top = self.make_overlay(name, size='20M')
+            subprocess.run(['qemu-io', '-c', 'write -P 5 19M 1M', top], check=True,
+                           stdout=subprocess.DEVNULL)
+            before = self.read(top)
+            self.assert_done('commit', top)
+            self.assertEqual(self.read(self.path(name)), before)
+            self.assertEqual(self.read(top), before)
+
+    def test_larger_backing_file_keeps_its_end(self):
+        top = self.make_overlay(size='8M')
+        before = self.read(top)
+        with open(self.raw, 'ab') as file:
+            file.write(b'beyond  ' * 128)
+        self.assert_done('commit', top)
+        self.assertEqual(content(self.raw), before + b'beyond  ' * 128)
+
+    def test_only_the_direct_backing_file_changes(self):
+        middle = self.path('middle.qcow2')
+        qemu_img('create', '-f', 'qcow2', '-b', 'a.raw', '-F', 'raw', middle)
+        base, top = content(self.raw), self.make_overlay('middle.qcow2')
+        before = self.read(top)
+        self.assert_done('commit', top)
+        self.assertEqual(content(self.raw), base)
+        self.assertEqual(self.read(middle), before)
+        self.assert_good(middle, top)
+
+    def test_snapshots_of_the_overlay_stay(self):
+        top = self.make_overlay()
+        qemu_img('snapshot', '-c', 'first', top)
+        subprocess.run(['qemu-io', '-c', 'write -P 9 4M 1M', top], check=True,
+                       stdout=subprocess.DEVNULL)
+        before = self.read(top)
+        self.assert_done('commit', top)
+        self.assert_good(top)
+        self.assertEqual(content(self.raw), before)
+        qemu_img('snapshot', '-a', 'first', top)
+        self.assertEqual(self.read(top)[1000 * 1024:1000 * 1024 + MIB], b'\1' * MIB)
+
+    def test_what_has_nothing_behind_it_is_refused(self):
+        self.assert_refused('has no backing file', 'commit', self.raw)
+        self.assert_refused('has no backing file', 'commit',
+                            self.path(self.make_base('compat=1.1')))
+
+    def test_backing_file_that_others_use_is_refused(self):
+        top = self.make_overlay()
+        for kind in (fcntl.F_RDLCK, fcntl.F_WRLCK):
+            lock = struct.pack('hhqqi4x', kind, 0, 0, 0, 0)
+            with open(self.raw, 'r+b') as file:
+                fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)
+                self.assert_refused('a.raw.* is in use', 'commit', top)
+
+    def test_interrupted_commit_leaves_the_overlay(self):
+        def raise_blocked():
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            os.kill(os.getpid(), signal.SIGINT)
+
+        self.assert_refused('interrupted', 'commit', self.make_overlay(),
+                            preexec_fn=raise_blocked)
+
+    def test_failed_commit_can_be_repeated(self):
+        top = self.make_overlay()
+        before, image = self.read(top), content(top)
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4 * MIB, 4 * MIB))
+        status, _, errors = disk('commit', top, preexec_fn=limit, restore_signals=False)
+        self.assertEqual((status, errors),
+                         (1, f"vmm: cannot write '{self.raw}': File too large\n"))
+        self.assertEqual(content(top), image)
+        self.assertNotEqual(content(self.raw), before)
+        self.assertEqual(self.read(top), before)
+        self.assert_done('commit', top)
+        self.assertEqual(content(self.raw), before)
 
 
 class Commands(unittest.TestCase):
