@@ -41,6 +41,7 @@ extern const char *const disk_backing_names[];	/* as a user writes them, up to a
 enum disk_behind {
 	DISK_BEHIND_READ,
 	DISK_BEHIND_WRITE,	/* it can be written, too: see disk_chain_backing() */
+	DISK_BEHIND_LEAVE,	/* nothing: the disk is as if the image had none */
 };
 
 /* When is a write on the medium?  Always, once a flush that came later is done. */

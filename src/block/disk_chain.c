@@ -18,3 +18,17 @@ int disk_chain_empty(struct disk *disk, struct err *err)
 			       disk->id);
 	return disk->format->empty(disk, err);
 }
+
+int disk_chain_set_backing(struct disk *disk, const char *backing, const char *format,
+			   struct err *err)
+{
+	const struct disk_format *found = NULL;
+	int r = backing ? disk_format_find(&found, format, backing, err) : 0;
+
+	if (r < 0)
+		return r;
+	if (!disk->format->set_backing || disk->read_only)
+		return err_set(err, -ENOTSUP, "'%s' cannot have a backing file: it is not a "
+			       "qcow2 image that can be written", disk->id);
+	return disk->format->set_backing(disk, backing, found ? found->name : NULL, err);
+}

@@ -89,6 +89,8 @@ struct disk_format {
 	/* NULL, or as disk_chain.h has them. */
 	struct disk *(*backing)(const struct disk *disk);
 	int (*empty)(struct disk *disk, struct err *err);
+	int (*set_backing)(struct disk *disk, const char *backing, const char *format,
+			   struct err *err);
 
 	/* NULL, or as disk_check(), of a file that is open. */
 	int (*check)(struct disk_check *check, const struct file *file, const char *path,

@@ -10,5 +10,7 @@ struct err;
 
 struct disk *qcow2_chain_backing(const struct disk *disk);
 int qcow2_chain_empty(struct disk *disk, struct err *err);
+int qcow2_chain_set_backing(struct disk *disk, const char *backing, const char *format,
+			    struct err *err);
 
 #endif

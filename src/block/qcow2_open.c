@@ -268,7 +268,7 @@ static int open_image(struct qcow2 *q, const struct disk_config *config, struct 
 	if (r < 0)
 		return err_sys(err, r, "'%s'", config->path);
 	r = load_tables(q, config->path, err);
-	if (!r && q->header.has_backing)
+	if (!r && q->header.has_backing && config->behind != DISK_BEHIND_LEAVE)
 		r = open_backing(q, config, err);
 	return r;
 }
@@ -330,6 +330,7 @@ const struct disk_format disk_format_qcow2 = {
 	.submit = qcow2_submit,
 	.backing = qcow2_chain_backing,
 	.empty = qcow2_chain_empty,
+	.set_backing = qcow2_chain_set_backing,
 	.map = qcow2_tool_map,
 	.facts = qcow2_tool_facts,
 	.create = qcow2_tool_create,

@@ -69,6 +69,8 @@ static const struct command commands[] = {
 	  .options = &disk_convert_options, .run = disk_convert_command },
 	{ .name = "disk commit", .summary = "bring what an overlay holds into its backing file",
 	  ONE_IMAGE, .options = &disk_commit_options, .run = disk_commit_command },
+	{ .name = "disk rebase", .summary = "put another backing file behind an overlay",
+	  ONE_IMAGE, .options = &disk_rebase_options, .run = disk_rebase_command },
 	{ .name = "disk resize", .summary = "change the size of a disk", ONE_IMAGE,
 	  .options = &disk_resize_options, .run = disk_resize_command },
 	{ .name = "disk snapshot", .summary = "keep states of a disk within its image",

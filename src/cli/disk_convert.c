@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
-#include <sys/stat.h>
 
 #define ZEROS_UNIT	(4 * KiB)	/* what file systems have holes of */
 
@@ -54,15 +53,6 @@ struct work {
 	struct disk_target target;
 };
 
-static int check_same(const char *from, const char *to, struct err *err)
-{
-	struct stat a, b;
-
-	if (!stat(from, &a) && !stat(to, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
-		return err_set(err, -EINVAL, "'%s' is the source itself", to);
-	return 0;
-}
-
 static int open_both(struct work *w, const struct convert *convert, const char *from,
 		     const char *to, struct err *err)
 {
@@ -75,10 +65,11 @@ static int open_both(struct work *w, const struct convert *convert, const char *
 		.format = convert->to_format,
 		.cluster_size = (uint32_t)convert->cluster_size,
 	};
-	int r = check_same(from, to, err);
+	int r;
 
-	if (!r)
-		r = disk_open(&w->from, &source, w->tool.loop, err);
+	if (disk_tool_is_same(from, to))
+		return err_set(err, -EINVAL, "'%s' is the source itself", to);
+	r = disk_open(&w->from, &source, w->tool.loop, err);
 	if (r < 0)
 		return r;
 	image.size = disk_size(w->from);

@@ -23,6 +23,7 @@ struct slot {
 	struct disk_request request;
 	struct iovec seg;
 	uint8_t *bytes;
+	uint8_t *others;		/* of a rebase: what the new backing file holds */
 	uint64_t at, len;		/* of what it holds */
 	uint64_t written;		/* bytes of it that are done with */
 };
@@ -32,7 +33,8 @@ struct copier {
 	const struct disk_copy *copy;
 	uint64_t at, end;		/* what no slot has taken yet */
 	struct disk_extent extent;	/* the part of it that is stored alike */
-	unsigned nr_busy;
+	struct disk_extent other;	/* of a rebase: likewise, in the new backing file */
+	unsigned nr_slots, nr_busy;
 	int res;			/* first failure */
 	struct err *err;
 	struct progress progress;
@@ -54,30 +56,53 @@ static void fail(struct copier *c, int res)
 		c->res = res;
 }
 
+static bool is_zeros(const struct disk_extent *x)
+{
+	return x->stored == DISK_STORED_NOT || x->stored == DISK_STORED_ZERO;
+}
+
 static bool is_wanted(const struct copier *c)
 {
 	const struct disk_extent *x = &c->extent;
 
+	if (c->copy->rebase)
+		return (x->depth || x->stored == DISK_STORED_NOT) &&
+		       !(is_zeros(x) && is_zeros(&c->other));
 	if (x->depth > c->copy->depth_max || x->stored == DISK_STORED_NOT)
 		return false;
 	return x->stored != DISK_STORED_ZERO || !c->copy->to_is_new;
 }
 
+/* Have *extent describe what is at c->at; beyond the end, and in no disk, are zeros. */
+static void look(struct copier *c, struct disk *disk, struct disk_extent *extent)
+{
+	if (c->res || c->at - extent->at < extent->len)
+		return;
+	if (disk && c->at < disk_size(disk))
+		fail(c, disk_map(disk, c->at, extent, c->err));
+	else
+		*extent = (struct disk_extent){ .at = c->at, .len = c->end - c->at };
+}
+
+/* Where what was found ends. */
+static uint64_t found_end(const struct copier *c)
+{
+	uint64_t end = c->extent.at + c->extent.len;
+
+	return c->copy->rebase ? min_u64(end, c->other.at + c->other.len) : end;
+}
+
 /* Go to the next byte that has to be copied; false: there is none, or an error. */
 static bool find_next(struct copier *c)
 {
-	while (c->at < c->end) {
-		uint64_t extent_end = c->extent.at + c->extent.len;
-
-		if (c->at < extent_end) {
-			if (is_wanted(c))
-				return true;
-			c->at = extent_end;
-			continue;
-		}
-		fail(c, disk_map(c->copy->from, c->at, &c->extent, c->err));
+	for (; c->at < c->end; c->at = found_end(c)) {
+		look(c, c->copy->from, &c->extent);
+		if (c->copy->rebase)
+			look(c, c->copy->new_backing, &c->other);
 		if (c->res)
 			return false;
+		if (is_wanted(c))
+			return true;
 	}
 	return false;
 }
@@ -96,23 +121,32 @@ static void submit(struct slot *slot, struct disk *disk, enum disk_op op, uint64
 	disk_submit(disk, &slot->request);
 }
 
-/* The next run within the buffer that is not zeros; its length, 0: there is none. */
+/* Need the unit at off of the buffer not be written? */
+static bool is_there(const struct slot *slot, uint64_t off)
+{
+	const struct disk_copy *copy = slot->copier->copy;
+	uint64_t len = min_u64(copy->unit, slot->len - off);
+
+	return copy->rebase ? !memcmp(slot->bytes + off, slot->others + off, len) :
+			      disk_copy_is_zero(slot->bytes + off, len);
+}
+
+/* The next run within the buffer that has to be written; its length, 0: there is none. */
 static uint64_t next_run(const struct slot *slot, uint64_t *ret_off)
 {
 	const struct disk_copy *copy = slot->copier->copy;
 	uint64_t off = slot->written, end;
 
-	if (!copy->to_is_new) {
+	if (!copy->to_is_new && !copy->rebase) {
 		*ret_off = off;
 		return slot->len - off;
 	}
-	while (off < slot->len &&
-	       disk_copy_is_zero(slot->bytes + off, min_u64(copy->unit, slot->len - off)))
+	while (off < slot->len && is_there(slot, off))
 		off += copy->unit;
 	if (off >= slot->len)
 		return 0;
 	for (end = off + copy->unit; end < slot->len; end += copy->unit)
-		if (disk_copy_is_zero(slot->bytes + end, min_u64(copy->unit, slot->len - end)))
+		if (is_there(slot, end))
 			break;
 	*ret_off = off;
 	return min_u64(end, slot->len) - off;
@@ -157,18 +191,52 @@ static void zeros_written(struct disk_request *request, int res)
 	start(slot);
 }
 
+static void read_failed(struct copier *c, const char *path, uint64_t at, int res)
+{
+	if (!c->res)
+		err_sys(c->err, res, "cannot read '%s' at %llu", path, (unsigned long long)at);
+	fail(c, res);
+}
+
+static void others_read(struct disk_request *request, int res)
+{
+	struct slot *slot = container_of(request, struct slot, request);
+	struct copier *c = slot->copier;
+
+	if (res < 0)
+		read_failed(c, disk_id(c->copy->new_backing), request->at, res);
+	write_next(slot);
+}
+
+/* A chunk is either within the new backing file, or beyond all of it. */
+static void read_others(struct slot *slot)
+{
+	struct disk *disk = slot->copier->copy->new_backing;
+
+	if (disk && slot->at < disk_size(disk)) {
+		slot->seg = (struct iovec){ slot->others, slot->len };
+		slot->request = (struct disk_request){
+			.op = DISK_READ, .at = slot->at, .len = slot->len,
+			.segs = &slot->seg, .nr_segs = 1, .done = others_read,
+		};
+		disk_submit(disk, &slot->request);
+		return;
+	}
+	memset(slot->others, 0, slot->len);
+	write_next(slot);
+}
+
 static void chunk_read(struct disk_request *request, int res)
 {
 	struct slot *slot = container_of(request, struct slot, request);
 	struct copier *c = slot->copier;
 
-	if (res < 0) {
-		if (!c->res)
-			err_sys(c->err, res, "cannot read '%s' at %llu", c->copy->from_path,
-				(unsigned long long)request->at);
-		fail(c, res);
-	}
-	write_next(slot);
+	if (res < 0)
+		read_failed(c, c->copy->from_path, request->at, res);
+	if (c->copy->rebase && !c->res)
+		read_others(slot);
+	else
+		write_next(slot);
 }
 
 /* The slot takes what is next. */
@@ -183,10 +251,10 @@ static void start(struct slot *slot)
 			loop_quit(c->tool->loop);
 		return;
 	}
-	zeros = c->extent.stored == DISK_STORED_ZERO;
+	zeros = c->extent.stored == DISK_STORED_ZERO && !c->copy->rebase;
 	slot->at = c->at;
 	slot->written = 0;
-	slot->len = c->extent.at + c->extent.len - c->at;
+	slot->len = found_end(c) - c->at;
 	if (!zeros)
 		slot->len = min_u64(slot->len, CHUNK - c->at % CHUNK);
 	c->at += slot->len;
@@ -205,7 +273,7 @@ static void begin(struct loop_task *task)
 {
 	struct copier *c = container_of(task, struct beginning, task)->copier;
 
-	for (unsigned i = 0; i < NR_SLOTS; i++)
+	for (unsigned i = 0; i < c->nr_slots; i++)
 		start(&c->slots[i]);
 }
 
@@ -214,7 +282,7 @@ static int copy_all(struct copier *c)
 	struct beginning beginning = { .task.run = begin, .copier = c };
 	int r = 0;
 
-	c->nr_busy = NR_SLOTS;
+	c->nr_busy = c->nr_slots;
 	progress_start(&c->progress, c->copy->what, c->end);
 	loop_defer(c->tool->loop, &beginning.task);
 	while (c->nr_busy && r >= 0)
@@ -237,15 +305,18 @@ int disk_copy_run(struct disk_tool *tool, const struct disk_copy *copy, struct e
 {
 	struct copier c = {
 		.tool = tool, .copy = copy, .end = disk_size(copy->from), .err = err,
+		/* Nothing may be about to change an image while it is mapped. */
+		.nr_slots = copy->from == copy->to ? 1 : NR_SLOTS,
 	};
 	uint8_t *memory;
 	int r;
 
-	if (posix_memalign((void **)&memory, 4096, NR_SLOTS * CHUNK))
+	if (posix_memalign((void **)&memory, 4096, (NR_SLOTS + 1) * CHUNK))
 		return err_sys(err, -ENOMEM, "cannot copy '%s'", copy->from_path);
-	for (unsigned i = 0; i < NR_SLOTS; i++) {
+	for (unsigned i = 0; i < c.nr_slots; i++) {
 		c.slots[i].copier = &c;
 		c.slots[i].bytes = memory + i * CHUNK;
+		c.slots[i].others = memory + NR_SLOTS * CHUNK;	/* of the only slot */
 	}
 	r = copy_all(&c);
 	free(memory);

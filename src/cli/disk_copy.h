@@ -25,6 +25,13 @@ struct disk_copy {
 	uint32_t unit;			/* bytes of zeros that are worth leaving out */
 
 	unsigned depth_max;		/* of extents; what is deeper is left out */
+
+	/*
+	 * from and to are one overlay that is going to have another backing file, or
+	 * none: NULL.  What it does not hold itself is copied where the new one differs.
+	 */
+	bool rebase;
+	struct disk *new_backing;
 };
 
 /* If 0, all of it is durable. */

@@ -11,8 +11,6 @@
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
-#include <stdio.h>
-#include <string.h>
 
 struct create {
 	struct option_given given;
@@ -53,8 +51,6 @@ const struct option_object disk_create_options = {
 static int look_at_backing(struct disk_create *image, const char *path,
 			   enum disk_backing backing_files, struct err *err)
 {
-	const char *slash = strrchr(path, '/');
-	int folder_len = slash && image->backing[0] != '/' ? (int)(slash + 1 - path) : 0;
 	char backing[PATH_MAX];
 	const struct disk_config config = {
 		.path = backing, .format = image->backing_format, .read_only = true,
@@ -62,12 +58,10 @@ static int look_at_backing(struct disk_create *image, const char *path,
 	};
 	struct disk_tool tool;
 	struct disk *disk;
-	int r;
+	int r = disk_tool_backing_path(backing, path, image->backing, err);
 
-	if (snprintf(backing, sizeof(backing), "%.*s%s", folder_len, path, image->backing) >=
-	    (int)sizeof(backing))
-		return err_sys(err, -ENAMETOOLONG, "cannot create '%s'", path);
-	r = disk_tool_init(&tool, err);
+	if (!r)
+		r = disk_tool_init(&tool, err);
 	if (r < 0)
 		return r;
 	r = disk_open(&disk, &config, tool.loop, err);

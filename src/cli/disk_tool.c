@@ -10,8 +10,30 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+bool disk_tool_is_same(const char *a, const char *b)
+{
+	struct stat sa, sb;
+
+	return !stat(a, &sa) && !stat(b, &sb) && sa.st_dev == sb.st_dev &&
+	       sa.st_ino == sb.st_ino;
+}
+
+int disk_tool_backing_path(char backing[PATH_MAX], const char *path, const char *name,
+			   struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	int folder_len = slash && name[0] != '/' ? (int)(slash + 1 - path) : 0;
+
+	if (snprintf(backing, PATH_MAX, "%.*s%s", folder_len, path, name) >= PATH_MAX)
+		return err_set(err, -ENAMETOOLONG, "the name of the backing file of '%s' is "
+			       "too long", path);
+	return 0;
+}
 
 static void signal_came(struct loop_watch *watch, unsigned events)
 {

@@ -12,6 +12,7 @@
 #include "config/option.h"
 #include "loop/loop.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,6 +33,13 @@ struct disk_tool {
 	  .preset = "folder",							\
 	  .help = "which backing files an image may name: those in its own "	\
 		  "folder, any (on), or none (off)" }
+
+/* Do both paths name one file? */
+bool disk_tool_is_same(const char *a, const char *b);
+
+/* Where the backing file is that the image at path has as name. */
+int disk_tool_backing_path(char backing[PATH_MAX], const char *path, const char *name,
+			   struct err *err);
 
 /* From here on those signals end the loop, not the process. */
 int disk_tool_init(struct disk_tool *tool, struct err *err);

@@ -54,8 +54,10 @@ def make_raw(path, size, seed):
 
 
 class InFolder(unittest.TestCase):
+    place = '/var/tmp'
+
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix='vmm-test-disk-', dir='/var/tmp')
+        self.folder = tempfile.mkdtemp(prefix='vmm-test-disk-', dir=self.place)
         self.addCleanup(shutil.rmtree, self.folder)
         self.raw = self.path('a.raw')
         make_raw(self.raw, 8 * MIB, self.id())
@@ -564,6 +566,7 @@ OVERLAYS = ('compat=1.1', 'compat=0.10', 'cluster_size=512', 'cluster_size=2M',
 
 class Chain(InFolder):
     """a.raw or a copy of it, and an overlay that holds some of its own."""
+    place = '/dev/shm'		# many images: what a sync costs is not of interest here
 
     def make_overlay(self, base='a.raw', options='compat=1.1', size='8M'):
         top = self.path('top.qcow2')
@@ -710,6 +713,125 @@ class Commit(Chain):
         self.assertEqual(self.read(top), before)
         self.assert_done('commit', top)
         self.assertEqual(content(self.raw), before)
+
+
+class Rebase(Chain):
+    def setUp(self):
+        super().setUp()
+        make_raw(self.path('other.raw'), 8 * MIB, 'other')
+
+    def backing(self, image):
+        info = json.loads(qemu_img('info', '-U', '--output=json', image))
+        return info.get('backing-filename'), info.get('backing-filename-format')
+
+    def test_image_reads_as_before_whatever_is_behind_it(self):
+        make_raw(self.path('short.raw'), 3 * MIB, 'short')
+        make_raw(self.path('long.raw'), 9 * MIB, 'long')
+        bases = ['other.raw', 'short.raw', 'long.raw', self.make_base('compat=1.1'), None]
+        for options, base in zip(OVERLAYS, [*bases, 'other.raw']):
+            with self.subTest(options, base=base):
+                top = self.make_overlay('a.raw', options)
+                before = self.read(top)
+                self.assert_done('rebase', '--backing', base or 'none', top)
+                self.assertEqual(self.backing(top), (base, base and base.split('.')[-1]))
+                self.assertEqual(self.read(top), before)
+                self.assert_good(top)
+
+    def test_every_pair_of_sizes_reads_as_before(self):
+        """Also where the old backing file ends within the disk, and the new one does not."""
+        for old in (3 * MIB, 8 * MIB, 9 * MIB):
+            for new in (2 * MIB, 8 * MIB, 9 * MIB):
+                with self.subTest(old=old, new=new):
+                    make_raw(self.raw, old, 'old')
+                    make_raw(self.path('other.raw'), new, 'new')
+                    top = self.make_overlay()
+                    before = self.read(top)
+                    self.assert_done('rebase', '-b', 'other.raw', top)
+                    self.assertEqual(self.read(top), before)
+
+    def test_only_what_differs_is_copied(self):
+        shutil.copy(self.raw, self.path('same.raw'))
+        with open(self.path('same.raw'), 'r+b') as file:
+            file.seek(5 * MIB + 100)
+            file.write(b'differs')
+        top = self.make_overlay()
+        before = self.own(top)
+        result = json.loads(self.assert_done('rebase', '--json', '-b', 'same.raw', top))
+        self.assertLessEqual(result.pop('written'), 65536)
+        self.assertEqual(result, {'path': top, 'backing': 'same.raw'})
+        self.assertEqual([e['start'] for e in self.own(top) if e not in before][:1],
+                         [5 * MIB])
+
+    def test_zeros_on_both_sides_are_neither_read_nor_written(self):
+        top = self.path('top.qcow2')
+        for name in ('a.raw', 'other.raw'):
+            os.truncate(self.path(name), 0)
+            os.truncate(self.path(name), 1 << 40)
+        qemu_img('create', '-f', 'qcow2', '-b', 'a.raw', '-F', 'raw', top)
+        result = json.loads(self.assert_done('rebase', '--json', '-b', 'other.raw', top))
+        self.assertEqual(result['written'], 0)
+
+    def test_image_without_backing_file_gets_one(self):
+        top = self.path(self.make_base('compat=1.1', 'top.qcow2'))
+        before = self.read(top)
+        self.assert_done('rebase', '-b', 'other.raw', top)
+        self.assertEqual(self.backing(top), ('other.raw', 'raw'))
+        self.assertEqual(self.read(top), before)
+        self.assert_good(top)
+
+    def test_unsafe_changes_the_name_only(self):
+        top = self.make_overlay()
+        before, own = self.read(top), self.own(top)
+        os.rename(self.raw, self.path('moved'))
+        self.assert_refused('a.raw.*No such file', 'rebase', '-b', 'moved', top)
+        self.assert_done('rebase', '--unsafe', '-b', 'moved', '-F', 'raw', top)
+        self.assertEqual(self.backing(top), ('moved', 'raw'))
+        self.assertEqual((self.read(top), self.own(top)), (before, own))
+        self.assert_done('rebase', '--unsafe', '-b', 'none', top)
+        self.assertEqual(self.backing(top), (None, None))
+        self.assertEqual(self.own(top), own)
+
+    def test_names_of_any_length_follow_each_other(self):
+        for options in ('compat=1.1', 'compat=0.10', 'cluster_size=4k'):
+            top = self.make_overlay('a.raw', options)
+            before = self.read(top)
+            for length in (0, 500, 0, 150, 180, 200, 500, 490, 120, 0):
+                name = './' * length + 'a.raw'
+                self.assert_done('rebase', '--unsafe', '-b', name, top)
+                self.assertEqual(self.backing(top), (name, 'raw'))
+                self.assertEqual(self.read(top), before)
+                self.assert_good(top)
+
+    def test_name_without_room_is_refused(self):
+        top = self.make_overlay('a.raw', 'cluster_size=512')
+        self.assert_refused('has no room', 'rebase', '-u', '-b', './' * 300 + 'a.raw', top)
+        self.assert_refused('name too long', 'rebase', '-u', '-b', './' * 600 + 'a.raw', top)
+        self.assert_done('rebase', '-u', '-b', './' * 80 + 'a.raw', top)
+        self.assert_good(top)
+
+    def test_backing_file_that_cannot_be_is_refused(self):
+        top = self.make_overlay()
+        self.assert_refused('none.raw.*No such file', 'rebase', '-b', 'none.raw', top)
+        self.assert_refused('its own backing file', 'rebase', '-b', 'top.qcow2', top)
+        self.assert_refused('its own backing file', 'rebase', '-u', '-b', 'top.qcow2', top)
+        self.assert_refused('is no usable qcow2', 'rebase', '-b', 'a.raw', '-F', 'qcow2', top)
+        self.assert_refused('is unknown', 'rebase', '-u', '-b', 'a.raw', '-F', 'row', top)
+        self.assert_refused('cannot have a backing file', 'rebase', '-b', 'other.raw',
+                            self.raw)
+        self.assert_refused("'backing' is missing", 'rebase', top)
+
+    def test_failed_rebase_can_be_repeated(self):
+        top = self.make_overlay()
+        before = self.read(top)
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4 * MIB, 4 * MIB))
+        status, _, errors = disk('rebase', '-b', 'other.raw', top, preexec_fn=limit,
+                                 restore_signals=False)
+        self.assertEqual((status, errors), (1, f"vmm: cannot write '{top}': File too large\n"))
+        self.assertEqual(self.backing(top)[0], 'a.raw')
+        self.assertEqual(self.read(top), before)
+        self.assert_done('rebase', '-b', 'other.raw', top)
+        self.assertEqual(self.read(top), before)
+        self.assertEqual(self.backing(top)[0], 'other.raw')
 
 
 class Commands(unittest.TestCase):
