@@ -11,10 +11,18 @@
 struct disk;
 struct err;
 
+/* By which method the clusters of a qcow2 image are compressed, once some are. */
+enum disk_compression {
+	DISK_COMPRESSION_NONE,		/* by the usual one */
+	DISK_COMPRESSION_ZLIB,
+	DISK_COMPRESSION_ZSTD,
+};
+
 struct disk_create {
 	const char *format;	/* NULL: by the ending of the path, else raw */
 	uint64_t size;		/* bytes that a guest sees */
 	uint32_t cluster_size;	/* qcow2: bytes; 0: the usual one */
+	enum disk_compression compression;	/* qcow2 */
 
 	/* qcow2: what it does not hold is there; NULL: zeros.  As the image is to say it. */
 	const char *backing, *backing_format;

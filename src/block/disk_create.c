@@ -31,9 +31,10 @@ int disk_create(int fd, const char *path, const struct disk_create *create,
 			       "read", path, format->name);
 	*ret_format = format->name;
 	r = check_size(path, create->size, err);
-	if (!r && format != &disk_format_qcow2 && (create->cluster_size || create->backing))
-		r = err_set(err, -EINVAL, "'%s' can have neither clusters nor a backing file: "
-			    "it is not qcow2", path);
+	if (!r && format != &disk_format_qcow2 &&
+	    (create->cluster_size || create->backing || create->compression))
+		r = err_set(err, -EINVAL, "'%s' can have neither clusters nor a backing file "
+			    "nor be compressed: it is not qcow2", path);
 	return r < 0 ? r : format->create(fd, path, create, err);
 }
 

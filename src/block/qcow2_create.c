@@ -66,6 +66,8 @@ static void plan(struct layout *l)
 
 	h->cluster_bits = create->cluster_bits ? create->cluster_bits : CLUSTER_BITS_DEFAULT;
 	h->incompatible = create->extended ? QCOW2_INCOMPATIBLE_EXTENDED : 0;
+	if (create->compression != QCOW2_COMPRESSION_ZLIB)
+		h->incompatible |= QCOW2_INCOMPATIBLE_COMPRESSION;
 	h->refcount_order = QCOW2_REFCOUNT_ORDER_V2;
 	l->cluster = BIT64(h->cluster_bits);
 	h->nr_l1 = (uint32_t)min_u64(max_u64(qcow2_header_l1_entries(h, create->size), 1),
@@ -127,6 +129,7 @@ static int write_header(struct layout *l)
 		 l->create->lazy_refcounts ? QCOW2_COMPATIBLE_LAZY : 0);
 	put_be32(b + QCOW2_AT_REFCOUNT_ORDER, h->refcount_order);
 	put_be32(b + QCOW2_AT_HEADER_LEN, QCOW2_HEADER_LEN_COMPRESSION);
+	b[QCOW2_AT_COMPRESSION] = (uint8_t)l->create->compression;
 	if (l->create->backing) {
 		int r = add_backing(l, QCOW2_HEADER_LEN_COMPRESSION);
 

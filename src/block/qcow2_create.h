@@ -15,6 +15,7 @@ struct qcow2_create {
 	unsigned cluster_bits;		/* 9 to 21; 0: 64 KiB */
 	const char *backing;		/* name as it is recorded, or NULL */
 	const char *backing_format;	/* with a backing file */
+	unsigned compression;		/* QCOW2_COMPRESSION_ZLIB or _ZSTD */
 	bool lazy_refcounts;
 	bool extended;			/* subclusters; 16 KiB clusters at least */
 	bool preallocate;		/* all tables, so that a write changes none */

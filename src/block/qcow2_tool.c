@@ -112,6 +112,8 @@ int qcow2_tool_create(int fd, const char *path, const struct disk_create *create
 	struct qcow2_create image = {
 		.size = create->size,
 		.backing = create->backing, .backing_format = create->backing_format,
+		.compression = create->compression == DISK_COMPRESSION_ZSTD ?
+			QCOW2_COMPRESSION_ZSTD : QCOW2_COMPRESSION_ZLIB,
 	};
 
 	if (create->cluster_size && !is_power_of_two(create->cluster_size))

@@ -2,10 +2,12 @@
 #include "arguments.h"
 #include "base/bits.h"
 #include "base/err.h"
+#include "block/disk_pack.h"
 #include "cli/command.h"
 #include "config/option.h"
 #include "disk.h"
 #include "disk_copy.h"
+#include "disk_packers.h"
 #include "disk_target.h"
 #include "disk_tool.h"
 
@@ -20,8 +22,12 @@ struct convert {
 	char *from_format, *to_format;
 	enum disk_backing backing_files;
 	uint64_t cluster_size;
+	enum disk_compression compress;
 	bool force, json, help;
 };
+
+/* By enum disk_compression. */
+static const char *const compressions[] = { "none", "zlib", "zstd", NULL };
 
 static const struct option rows[] = {
 	{ .key = "from-format", .letter = 'f', OPTION(struct convert, from_format),
@@ -34,6 +40,10 @@ static const struct option rows[] = {
 	{ .key = "cluster-size", .letter = 'c', OPTION_SIZE(struct convert, cluster_size),
 	  .min = 512, .max = 2 * MiB,
 	  .help = "of a qcow2 TARGET: how much is stored in one piece; 64K by default" },
+	{ .key = "compress", .letter = 'z',
+	  OPTION_CHOICE(struct convert, compress, compressions), .preset = "none",
+	  .help = "how the clusters of a qcow2 TARGET are compressed; zstd is read by QEMU "
+		  "from 5.1 on" },
 	DISK_TOOL_BACKING_FILES(struct convert),
 	{ .key = "force", OPTION(struct convert, force),
 	  .help = "replace TARGET if it exists" },
@@ -51,7 +61,16 @@ struct work {
 	struct disk_tool tool;
 	struct disk *from, *to;
 	struct disk_target target;
+	struct disk_pack *pack;		/* instead of to */
+	struct disk_packers *packers;
 };
+
+static int open_pack(struct work *w, struct err *err)
+{
+	int r = disk_pack_open(&w->pack, w->target.temporary, err);
+
+	return r < 0 ? r : disk_packers_start(&w->packers, w->pack, err);
+}
 
 static int open_both(struct work *w, const struct convert *convert, const char *from,
 		     const char *to, struct err *err)
@@ -64,6 +83,7 @@ static int open_both(struct work *w, const struct convert *convert, const char *
 	struct disk_create image = {
 		.format = convert->to_format,
 		.cluster_size = (uint32_t)convert->cluster_size,
+		.compression = convert->compress,
 	};
 	int r;
 
@@ -76,28 +96,48 @@ static int open_both(struct work *w, const struct convert *convert, const char *
 	r = disk_target_create(&w->target, to, convert->force, &image, err);
 	if (r < 0)
 		return r;
+	if (convert->compress)
+		return open_pack(w, err);
 	target.path = w->target.temporary;
 	target.format = w->target.format;
 	return disk_open(&w->to, &target, w->tool.loop, err);
+}
+
+static int finish_pack(struct work *w, struct err *err)
+{
+	int r;
+
+	w->packers = disk_packers_stop(w->packers);
+	r = disk_pack_finish(w->pack, err);
+	w->pack = disk_pack_close(w->pack);
+	return r;
+}
+
+static int finish(struct work *w, struct err *err)
+{
+	struct err why = { 0 };
+
+	if (w->pack)
+		return finish_pack(w, err);
+	w->to = disk_close(w->to, &why);
+	return why.code ? err_set(err, why.code, "%s", why.text) : 0;
 }
 
 static int copy(struct work *w, const char *from, const char *to, struct err *err)
 {
 	const struct disk_copy copy = {
 		.from = w->from, .to = w->to, .from_path = from, .to_path = to,
-		.what = "converting", .to_is_new = true,
-		.unit = (uint32_t)max_u64(ZEROS_UNIT, disk_discard_unit(w->to)),
+		.what = "converting", .to_is_new = true, .packers = w->packers,
+		.unit = (uint32_t)(w->pack ? disk_pack_unit(w->pack) :
+				   max_u64(ZEROS_UNIT, disk_discard_unit(w->to))),
 		.depth_max = UINT_MAX,
 	};
-	struct err why = { 0 };
 	int r = disk_copy_run(&w->tool, &copy, err);
 
-	if (r < 0)
-		return r;
-	w->to = disk_close(w->to, &why);
-	if (why.code)
-		return err_set(err, why.code, "%s", why.text);
-	r = disk_tool_check(&w->tool, err);
+	if (!r)
+		r = finish(w, err);
+	if (!r)
+		r = disk_tool_check(&w->tool, err);
 	return r < 0 ? r : disk_target_publish(&w->target, err);
 }
 
@@ -115,6 +155,8 @@ static int convert_image(struct work *w, const struct convert *convert, const ch
 
 static void clean_up(struct work *w)
 {
+	disk_packers_stop(w->packers);
+	disk_pack_close(w->pack);
 	disk_close(w->to, NULL);
 	disk_close(w->from, NULL);
 	disk_target_remove(&w->target);

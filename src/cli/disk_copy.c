@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "block/disk_map.h"
+#include "disk_packers.h"
 #include "disk_tool.h"
 #include "progress.h"
 
@@ -24,6 +25,7 @@ struct slot {
 	struct iovec seg;
 	uint8_t *bytes;
 	uint8_t *others;		/* of a rebase: what the new backing file holds */
+	struct disk_packers_job job;
 	uint64_t at, len;		/* of what it holds */
 	uint64_t written;		/* bytes of it that are done with */
 };
@@ -34,6 +36,7 @@ struct copier {
 	uint64_t at, end;		/* what no slot has taken yet */
 	struct disk_extent extent;	/* the part of it that is stored alike */
 	struct disk_extent other;	/* of a rebase: likewise, in the new backing file */
+	uint64_t chunk;			/* bytes that a slot takes at most */
 	unsigned nr_slots, nr_busy;
 	int res;			/* first failure */
 	struct err *err;
@@ -226,6 +229,27 @@ static void read_others(struct slot *slot)
 	write_next(slot);
 }
 
+static void packed(struct loop_task *task)
+{
+	struct slot *slot = container_of(task, struct slot, job.done);
+
+	if (slot->job.res < 0)
+		write_failed(slot->copier, slot->job.res);
+	start(slot);
+}
+
+static void pack(struct slot *slot)
+{
+	uint64_t len = align_up(slot->len, slot->copier->copy->unit);
+
+	memset(slot->bytes + slot->len, 0, len - slot->len);
+	slot->job = (struct disk_packers_job){
+		.bytes = slot->bytes, .at = slot->at, .len = len,
+		.loop = slot->copier->tool->loop, .done.run = packed,
+	};
+	disk_packers_submit(slot->copier->copy->packers, &slot->job);
+}
+
 static void chunk_read(struct disk_request *request, int res)
 {
 	struct slot *slot = container_of(request, struct slot, request);
@@ -235,11 +259,32 @@ static void chunk_read(struct disk_request *request, int res)
 		read_failed(c, c->copy->from_path, request->at, res);
 	if (c->copy->rebase && !c->res)
 		read_others(slot);
+	else if (c->copy->packers && !c->res)
+		pack(slot);
 	else
 		write_next(slot);
 }
 
-/* The slot takes what is next. */
+/*
+ * Take what is next, whole units of it where they are packed: what precedes c->at within
+ * its unit no slot has taken, since each ends with one.
+ */
+static void take(struct copier *c, struct slot *slot, bool zeros)
+{
+	uint64_t end = found_end(c);
+
+	slot->at = c->at;
+	if (c->copy->packers) {
+		slot->at = align_down(c->at, c->copy->unit);
+		end = min_u64(align_up(end, c->copy->unit), c->end);
+	}
+	if (!zeros)
+		end = min_u64(end, align_down(slot->at, c->chunk) + c->chunk);
+	slot->len = end - slot->at;
+	slot->written = 0;
+	c->at = end;
+}
+
 static void start(struct slot *slot)
 {
 	struct copier *c = slot->copier;
@@ -252,12 +297,7 @@ static void start(struct slot *slot)
 		return;
 	}
 	zeros = c->extent.stored == DISK_STORED_ZERO && !c->copy->rebase;
-	slot->at = c->at;
-	slot->written = 0;
-	slot->len = found_end(c) - c->at;
-	if (!zeros)
-		slot->len = min_u64(slot->len, CHUNK - c->at % CHUNK);
-	c->at += slot->len;
+	take(c, slot, zeros);
 	if (zeros)
 		submit(slot, c->copy->to, DISK_ZERO, 0, slot->len, zeros_written);
 	else
@@ -303,22 +343,24 @@ static int flush(struct copier *c)
 
 int disk_copy_run(struct disk_tool *tool, const struct disk_copy *copy, struct err *err)
 {
+	uint64_t chunk = max_u64(CHUNK, copy->unit);
 	struct copier c = {
-		.tool = tool, .copy = copy, .end = disk_size(copy->from), .err = err,
+		.tool = tool, .copy = copy, .chunk = chunk, .end = disk_size(copy->from),
+		.err = err,
 		/* Nothing may be about to change an image while it is mapped. */
 		.nr_slots = copy->from == copy->to ? 1 : NR_SLOTS,
 	};
 	uint8_t *memory;
 	int r;
 
-	if (posix_memalign((void **)&memory, 4096, (NR_SLOTS + 1) * CHUNK))
+	if (posix_memalign((void **)&memory, 4096, (NR_SLOTS + 1) * chunk))
 		return err_sys(err, -ENOMEM, "cannot copy '%s'", copy->from_path);
 	for (unsigned i = 0; i < c.nr_slots; i++) {
 		c.slots[i].copier = &c;
-		c.slots[i].bytes = memory + i * CHUNK;
-		c.slots[i].others = memory + NR_SLOTS * CHUNK;	/* of the only slot */
+		c.slots[i].bytes = memory + i * chunk;
+		c.slots[i].others = memory + NR_SLOTS * chunk;	/* of the only slot */
 	}
 	r = copy_all(&c);
 	free(memory);
-	return r < 0 ? r : flush(&c);
+	return r < 0 || copy->packers ? r : flush(&c);
 }

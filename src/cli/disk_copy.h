@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct disk;
+struct disk_packers;
 struct disk_tool;
 struct err;
 
@@ -32,6 +33,9 @@ struct disk_copy {
 	 */
 	bool rebase;
 	struct disk *new_backing;
+
+	/* Instead of to: who compresses it, unit by unit.  What they write is not flushed. */
+	struct disk_packers *packers;
 };
 
 /* If 0, all of it is durable. */

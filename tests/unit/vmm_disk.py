@@ -203,11 +203,12 @@ class Convert(InFolder):
                          r"\Avmm: cannot write '.*b.raw': No space left on device\n\Z")
 
     def test_progress_is_shown_on_a_terminal_only(self):
-        self.make('big.raw', b'x' * (300 * MIB))
+        self.make('big.raw', random.Random(1).randbytes(48 * MIB))
         master, slave = pty.openpty()
         fcntl.ioctl(slave, 0x5414, struct.pack('HHHH', 24, 80, 0, 0))	# TIOCSWINSZ
-        subprocess.run([VMM, 'disk', 'convert', self.path('big.raw'), self.path('b.raw')],
-                       check=True, stderr=slave)
+        # Compressing takes longer than what is too short to be shown, on any machine.
+        subprocess.run([VMM, 'disk', 'convert', '--compress', 'zlib', self.path('big.raw'),
+                        self.path('b.qcow2')], check=True, stderr=slave)
         os.close(slave)
         shown = b''
         try:
@@ -382,6 +383,64 @@ class Qcow2(InFolder):
                 qemu_img('compare', self.raw, image)
                 self.assert_done('convert', image, self.path(f'{size}.raw'))
                 self.assertEqual(content(self.path(f'{size}.raw')), content(self.raw))
+
+    def test_compressed_image_is_what_qemu_reads(self):
+        with open(self.raw, 'ab') as file:
+            file.write(b'the end!' * 64)
+        for method in ('zlib', 'zstd'):
+            for size in ('512', '4K', '64K', '2M'):
+                with self.subTest(method, size=size):
+                    image = self.convert(f'{method}{size}.qcow2', '--compress', method,
+                                         '--cluster-size', size)
+                    self.assert_good(image)
+                    qemu_img('compare', self.raw, image)
+                    self.assert_done('compare', image, self.raw)
+                    info = json.loads(qemu_img('info', '--output=json', image))
+                    self.assertEqual(info['format-specific']['data']['compression-type'],
+                                     method)
+
+    def test_compressed_image_is_as_small_as_that_of_qemu(self):
+        image = self.convert('a.qcow2', '-z', 'zlib')
+        qemu_img('convert', '-c', '-O', 'qcow2', self.raw, self.path('q.qcow2'))
+        self.assertLessEqual(os.stat(image).st_size,
+                             os.stat(self.path('q.qcow2')).st_size + 65536)
+        self.assertIn('compressed', {e['stored'] for e in json.loads(
+            self.assert_done('map', '--json', image))})
+
+    def test_what_does_not_become_smaller_is_stored_as_it_is(self):
+        self.make('a.raw', random.Random(1).randbytes(MIB) + bytes(MIB) + b'x' * MIB)
+        image = self.convert('a.qcow2', '-z', 'zstd')
+        self.assert_good(image)
+        self.assertEqual([(e['start'], e['stored']) for e in json.loads(
+            self.assert_done('map', '--json', image)) if e['start'] in (0, MIB, 2 * MIB)],
+            [(0, 'data'), (MIB, 'absent'), (2 * MIB, 'compressed')])
+
+    def test_compressed_image_is_written_like_any_other(self):
+        image = self.convert('a.qcow2', '-z', 'zlib')
+        subprocess.run(['qemu-io', '-c', 'write -P 1 3M 1M', '-c', 'discard 5M 1M', image],
+                       check=True, stdout=subprocess.DEVNULL)
+        self.assert_good(image)
+        self.assert_done('resize', '--shrink', '-s', '4M', image)
+        self.assert_good(image)
+
+    def test_compression_that_cannot_be_is_refused(self):
+        self.assert_refused('not qcow2', 'convert', '-z', 'zlib', self.raw, self.path('b.raw'))
+        self.assert_refused('lzma', 'convert', '-z', 'lzma', self.raw, self.path('b.qcow2'))
+
+    def test_interrupted_compression_leaves_no_target(self):
+        def raise_blocked():
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            os.kill(os.getpid(), signal.SIGINT)
+
+        self.assert_refused('interrupted', 'convert', '-z', 'zlib', self.raw,
+                            self.path('b.qcow2'), preexec_fn=raise_blocked)
+
+    def test_compressed_target_without_space_is_removed(self):
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300 * 1024, 300 * 1024))
+        self.make('a.raw', random.Random(1).randbytes(MIB))
+        self.assert_refused("cannot write '.*b.qcow2': File too large", 'convert', '-z', 'zstd',
+                            self.raw, self.path('b.qcow2'), preexec_fn=limit,
+                            restore_signals=False)
 
     def test_image_of_qemu_is_converted_whatever_it_uses(self):
         for options in (['-c'], ['-c', '-o', 'compression_type=zstd'], ['-o', 'compat=0.10'],
