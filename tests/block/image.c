@@ -206,14 +206,13 @@ static void single_done(struct disk_request *request, int res)
 	loop_quit(single->loop);
 }
 
-int image_request(struct image *image, enum disk_op op, uint64_t at, void *bytes,
-		  uint64_t len)
+int image_do(struct image *image, const struct disk_request *request, void *bytes)
 {
 	struct single single = {
-		.request = { .op = op, .at = at, .len = len, .done = single_done },
-		.seg = { bytes, len }, .loop = image->loop,
+		.request = *request, .seg = { bytes, request->len }, .loop = image->loop,
 	};
 
+	single.request.done = single_done;
 	if (bytes) {
 		single.request.segs = &single.seg;
 		single.request.nr_segs = 1;
@@ -221,6 +220,14 @@ int image_request(struct image *image, enum disk_op op, uint64_t at, void *bytes
 	disk_submit(image->disk, &single.request);
 	ck_assert_int_eq(loop_run(image->loop), 0);
 	return single.res;
+}
+
+int image_request(struct image *image, enum disk_op op, uint64_t at, void *bytes,
+		  uint64_t len)
+{
+	const struct disk_request request = { .op = op, .at = at, .len = len };
+
+	return image_do(image, &request, bytes);
 }
 
 static enum disk_op random_op(struct image *image)

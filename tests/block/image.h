@@ -44,7 +44,10 @@ void image_take_model(struct image *image);
 void image_open(struct image *image);
 void image_close(struct image *image);
 
-/* One request; its result.  bytes are of len, or NULL. */
+/* One request, filled in but for what follows from bytes; its result.  bytes or NULL. */
+int image_do(struct image *image, const struct disk_request *request, void *bytes);
+
+/* The same with nothing but these.  bytes are of len, or NULL. */
 int image_request(struct image *image, enum disk_op op, uint64_t at, void *bytes,
 		  uint64_t len);
 
