@@ -2,6 +2,7 @@
 #include "arguments.h"
 #include "base/bits.h"
 #include "base/err.h"
+#include "block/disk_chain.h"
 #include "block/disk_map.h"
 #include "cli/command.h"
 #include "config/option.h"
@@ -25,7 +26,7 @@ static const struct option rows[] = {
 	  .help = "how the image is laid out; by default what the ending of its name says" },
 	DISK_TOOL_BACKING_FILES(struct info),
 	{ .key = "json", .letter = 'j', OPTION(struct info, json),
-	  .help = "print one JSON object" },
+	  .help = "print a JSON array with an object for each image" },
 	{ .key = "help", .letter = 'h', OPTION(struct info, help),
 	  .help = "print this and exit" },
 };
@@ -40,18 +41,43 @@ static void fact_to_json(void *ctx, const char *key, const char *text, uint64_t 
 				      json_integer((json_int_t)number));
 }
 
-static int print_json(const struct disk *disk, const char *path,
-		      json_t *snapshots)
+/* NULL, and err set, when they cannot be read. */
+static json_t *snapshots_of(const struct disk *disk, struct err *err)
+{
+	const struct disk_config config = {
+		.path = disk_id(disk), .format = disk_format_name(disk), .read_only = true,
+		.backing = DISK_BACKING_OFF,
+	};
+
+	return disk_snapshots_read(&config, err);
+}
+
+static json_t *image_to_json(const struct disk *disk, json_t *snapshots)
 {
 	json_t *facts = json_object();
 
 	disk_map_facts(disk, fact_to_json, facts);
-	return disk_tool_print_json(json_pack("{s:s,s:s,s:I,s:I,s:o,s:O}", "path", path,
-					      "format", disk_format_name(disk),
-					      "virtual-size", (json_int_t)disk_size(disk),
-					      "allocated", (json_int_t)disk_allocated(disk),
-					      "details", facts,
-					      "snapshots", snapshots));
+	return json_pack("{s:s,s:s,s:I,s:I,s:o,s:o}", "path", disk_id(disk),
+			 "format", disk_format_name(disk),
+			 "virtual-size", (json_int_t)disk_size(disk),
+			 "allocated", (json_int_t)disk_allocated(disk), "details", facts,
+			 "snapshots", snapshots);
+}
+
+static int print_json(const struct disk *disk, struct err *err)
+{
+	json_t *list = json_array();
+
+	for (; disk; disk = disk_chain_backing(disk)) {
+		json_t *snapshots = snapshots_of(disk, err);
+
+		if (!snapshots) {
+			json_decref(list);
+			return command_fail("%s", err->text);
+		}
+		json_array_append_new(list, image_to_json(disk, snapshots));
+	}
+	return disk_tool_print_json(list);
 }
 
 static void print_line(const char *key, const char *text)
@@ -68,12 +94,11 @@ static void print_fact(void *ctx, const char *key, const char *text, uint64_t nu
 	print_line(key, text ? text : line);
 }
 
-static int print_text(const struct disk *disk, const char *path,
-		      json_t *snapshots)
+static void print_image(const struct disk *disk, const json_t *snapshots)
 {
 	char size[DISK_TOOL_SIZE_MAX];
 
-	print_line("path", path);
+	print_line("path", disk_id(disk));
 	print_line("format", disk_format_name(disk));
 	print_line("virtual size", disk_tool_size(disk_size(disk), size));
 	print_line("allocated", disk_tool_size(disk_allocated(disk), size));
@@ -81,6 +106,21 @@ static int print_text(const struct disk *disk, const char *path,
 	if (json_array_size(snapshots))
 		printf("\n");
 	disk_snapshots_print(snapshots);
+}
+
+/* What is behind an image follows it after an empty line. */
+static int print_text(const struct disk *disk, struct err *err)
+{
+	for (; disk; disk = disk_chain_backing(disk)) {
+		json_t *snapshots = snapshots_of(disk, err);
+
+		if (!snapshots)
+			return command_fail("%s", err->text);
+		print_image(disk, snapshots);
+		json_decref(snapshots);
+		if (disk_chain_backing(disk))
+			putchar('\n');
+	}
 	return EXIT_OK;
 }
 
@@ -92,7 +132,6 @@ int disk_info_command(const struct command *command, int argc, char **argv)
 	struct arguments args;
 	struct err err = { 0 };
 	struct disk *disk = NULL;
-	json_t *snapshots = NULL;
 	int r, status;
 
 	if (!arguments_read(&args, command, &info, argc, argv))
@@ -100,17 +139,15 @@ int disk_info_command(const struct command *command, int argc, char **argv)
 	config.path = args.words[0];
 	config.format = info.format;
 	config.backing = info.backing_files;
+	if (info.backing_files == DISK_BACKING_OFF)
+		config.behind = DISK_BEHIND_LEAVE;
 	r = disk_tool_init(&tool, &err);
 	if (!r)
 		r = disk_open(&disk, &config, tool.loop, &err);
-	if (!r)
-		snapshots = disk_snapshots_read(&config, &err);
-	if (!snapshots)
+	if (r < 0)
 		status = command_fail("%s", err.text);
 	else
-		status = info.json ? print_json(disk, config.path, snapshots) :
-				     print_text(disk, config.path, snapshots);
-	json_decref(snapshots);
+		status = info.json ? print_json(disk, &err) : print_text(disk, &err);
 	disk_close(disk, NULL);
 	disk_tool_fini(&tool);
 	option_fini(&disk_info_options, &info);

@@ -310,7 +310,7 @@ class Info(InFolder):
         image = self.path('a.vmdk')
         qemu_img('convert', '-f', 'raw', '-O', 'vmdk', '-o', 'subformat=streamOptimized',
                  self.raw, image)
-        ours = json.loads(self.assert_done('info', '--json', image))
+        ours, = json.loads(self.assert_done('info', '--json', image))
         theirs = json.loads(qemu_img('info', '--output=json', image))
         self.assertEqual(ours['format'], theirs['format'])
         self.assertEqual(ours['virtual-size'], theirs['virtual-size'])
@@ -586,7 +586,7 @@ class Qcow2(InFolder):
         qemu_img('create', '-f', 'qcow2', '-o', 'cluster_size=4k,lazy_refcounts=on,'
                  'compression_type=zstd', image, '1G')
         qemu_img('snapshot', '-c', 'first', image)
-        self.assertEqual(json.loads(self.assert_done('info', '--json', image))['details'],
+        self.assertEqual(json.loads(self.assert_done('info', '--json', image))[0]['details'],
                          {'version': 3, 'cluster-size': 4096, 'refcount-bits': 16,
                           'compression': 'zstd', 'snapshots': 1, 'bitmaps': 0,
                           'extended-l2': 0, 'lazy-refcounts': 1, 'dirty': 0, 'corrupt': 0})
@@ -655,6 +655,30 @@ class Chain(InFolder):
         """What the image holds itself."""
         return [e for e in json.loads(self.assert_done('map', '--json', image))
                 if e['depth'] == 0 and e['stored'] != 'absent']
+
+
+class InfoOfChain(Chain):
+    def test_chain_is_told_image_by_image(self):
+        qemu_img('create', '-f', 'qcow2', '-b', 'a.raw', '-F', 'raw', self.path('b.qcow2'))
+        top = self.make_overlay('b.qcow2', size='9M')
+        ours = json.loads(self.assert_done('info', '--json', top))
+        theirs = json.loads(qemu_img('info', '--backing-chain', '--output=json', top))
+        self.assertEqual([(e['path'], e['format'], e['virtual-size'], e['allocated'])
+                          for e in ours],
+                         [(e['filename'], e['format'], e['virtual-size'], e['actual-size'])
+                          for e in theirs])
+        self.assertEqual([e['details'].get('backing-file') for e in ours],
+                         ['b.qcow2', 'a.raw', None])
+        blocks = self.assert_done('info', top).split('\n\n')
+        self.assertEqual([block.splitlines()[0].split() for block in blocks],
+                         [['path', e['path']] for e in ours])
+
+    def test_image_is_told_without_what_is_behind_it(self):
+        top = self.make_overlay()
+        os.unlink(self.raw)
+        self.assert_refused('a.raw.*No such file', 'info', top)
+        only, = json.loads(self.assert_done('info', '--backing-files', 'off', '--json', top))
+        self.assertEqual((only['path'], only['details']['backing-file']), (top, 'a.raw'))
 
 
 class Commit(Chain):
