@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Power cuts while an image is emptied in favour of its backing file, or gets another
- * one: what a guest would read is the same at each event, with all, and with a random
- * part, of what no sync had secured.
+ * Power cuts and failures while an image is emptied in favour of its backing file, or
+ * gets another one: what a guest would read is the same at each event, with all, and with
+ * a random part, of what no sync had secured; and whichever operation on the file fails.
  */
 #include "block/disk_chain.h"
 
@@ -13,13 +13,15 @@
 #include "block/recorder.h"
 
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define CUTS	4	/* at each event */
+#define CUTS		4	/* at each event */
+#define FAULTS_MAX	1000
 
 static const struct kind {
 	const char *options;
@@ -46,7 +48,8 @@ static void make_images(const struct kind *kind)
 	image_init(&image, "top.qcow2", 99);
 	image_run(&image, "qemu-img create -f qcow2 base.qcow2 1M && "
 		  "qemu-io -c 'write -P 5 3k 200k' base.qcow2 && "
-		  "qemu-img create -f qcow2 -o %s -b base.qcow2 -F qcow2 top.qcow2", kind->options);
+		  "qemu-img create -f qcow2 -o %s -b base.qcow2 -F qcow2 top.qcow2",
+		  kind->options);
 	if (kind->snapshot)
 		image_run(&image, "qemu-io -c 'write -P 7 10k 100k' top.qcow2 && "
 			  "qemu-img snapshot -c one top.qcow2");
@@ -71,18 +74,27 @@ static uint64_t mostly(void *ctx)
 	return image_random(ctx, 8);
 }
 
-static void check_cut(const struct recorder_medium *cut)
+/* Space may be lost, nothing else. */
+static void must_show_the_same(void)
 {
 	struct qcow2_check check;
-	int fd = open(image.path, O_CREAT | O_TRUNC | O_RDWR, 0644);
+	int fd = open(image.path, O_RDONLY);
 
-	ck_assert_int_eq(write(fd, cut->bytes, cut->len), cut->len);
 	ck_assert_int_eq(qcow2_check(&check, fd, image.path, QCOW2_CHECK_FIX_NONE, NULL), 0);
 	ck_assert_uint_eq(check.nr_corruptions, 0);
 	close(fd);
 	image_open(&image);
 	image_compare(&image);
 	image_close(&image);
+}
+
+static void check_cut(const struct recorder_medium *cut)
+{
+	int fd = open(image.path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
+
+	ck_assert_int_eq(write(fd, cut->bytes, cut->len), cut->len);
+	close(fd);
+	must_show_the_same();
 }
 
 static void cut_everywhere(uint32_t nr_events)
@@ -176,6 +188,51 @@ START_TEST(long_name_that_follows_a_long_name_is_as_safe)
 }
 END_TEST
 
+static int empty_disk(void)
+{
+	return disk_chain_empty(image.disk, NULL);
+}
+
+static int name_far(void)
+{
+	return disk_chain_set_backing(image.disk, FAR("same.qcow2"), NULL, NULL);
+}
+
+/* False when it has fewer operations. */
+static bool fails_cleanly(int (*change)(void), unsigned nr, bool lasting)
+{
+	bool has_failed;
+	int r;
+
+	image_run(&image, "cp master.qcow2 top.qcow2");
+	recorder_watch(image.path);
+	image_open(&image);
+	recorder_fail(nr, lasting);
+	r = change();
+	image.disk = disk_close(image.disk, NULL);
+	has_failed = recorder_end_fault();
+	ck_assert_int_eq(r, has_failed ? -EIO : 0);
+	must_show_the_same();
+	return has_failed;
+}
+
+START_TEST(each_operation_may_fail)
+{
+	static int (*const changes[])(void) = { empty_disk, name_far };
+	unsigned nr = 0;
+
+	make_images(&kinds[2]);
+	image_run(&image, "cp top.qcow2 master.qcow2");
+
+	while (nr < FAULTS_MAX && fails_cleanly(changes[_i / 2], nr, _i % 2))
+		nr++;
+
+	ck_assert_uint_ge(nr, 4);
+	ck_assert_uint_lt(nr, FAULTS_MAX);
+	image_fini(&image);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("qcow2 chain");
@@ -192,6 +249,7 @@ int main(void)
 			    ARRAY_LEN(kinds));
 	tcase_add_loop_test(tc, image_whose_backing_file_changes_shows_the_same_at_any_moment,
 			    0, ARRAY_LEN(kinds));
+	tcase_add_loop_test(tc, each_operation_may_fail, 0, 4);
 	tcase_add_test(tc, long_name_that_follows_a_long_name_is_as_safe);
 	suite_add_tcase(s, tc);
 
