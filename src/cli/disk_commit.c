@@ -68,7 +68,7 @@ static int open_image(struct work *w, const struct commit *commit, struct err *e
 		return err_set(err, -EINVAL, "'%s' has no backing file that it could be "
 			       "committed to", w->path);
 	snprintf(w->backing_path, sizeof(w->backing_path), "%s", disk_id(w->backing));
-	return 0;
+	return disk_tool_refuse_snapshots(w->disk, err);
 }
 
 static bool is_smaller(const struct work *w)

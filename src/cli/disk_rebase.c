@@ -64,8 +64,9 @@ static int open_image(struct work *w, const struct rebase *rebase, struct err *e
 		.path = w->path, .format = rebase->format, .backing = rebase->backing_files,
 		.behind = rebase->unsafe ? DISK_BEHIND_LEAVE : DISK_BEHIND_READ,
 	};
+	int r = disk_open(&w->disk, &config, w->tool.loop, err);
 
-	return disk_open(&w->disk, &config, w->tool.loop, err);
+	return r < 0 || rebase->unsafe ? r : disk_tool_refuse_snapshots(w->disk, err);
 }
 
 static int open_behind(struct work *w, const struct rebase *rebase, struct err *err)

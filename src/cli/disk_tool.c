@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "block/disk_map.h"
 #include "cli/command.h"
 
 #include <errno.h>
@@ -21,6 +22,24 @@ bool disk_tool_is_same(const char *a, const char *b)
 
 	return !stat(a, &sa) && !stat(b, &sb) && sa.st_dev == sb.st_dev &&
 	       sa.st_ino == sb.st_ino;
+}
+
+static void take_snapshots(void *ctx, const char *key, const char *text, uint64_t number)
+{
+	(void)text;
+	if (!strcmp(key, "snapshots"))
+		*(uint64_t *)ctx = number;
+}
+
+int disk_tool_refuse_snapshots(const struct disk *disk, struct err *err)
+{
+	uint64_t nr = 0;
+
+	disk_map_facts(disk, take_snapshots, &nr);
+	if (!nr)
+		return 0;
+	return err_set(err, -EINVAL, "'%s' has snapshots, which would not be the same with what "
+		       "is to be behind it: delete them first", disk_id(disk));
 }
 
 int disk_tool_backing_path(char backing[PATH_MAX], const char *path, const char *name,

@@ -37,6 +37,12 @@ struct disk_tool {
 /* Do both paths name one file? */
 bool disk_tool_is_same(const char *a, const char *b);
 
+/*
+ * What internal snapshots do not hold themselves they have from the backing file, too: so
+ * refuse to change that of an image that has some.
+ */
+int disk_tool_refuse_snapshots(const struct disk *disk, struct err *err);
+
 /* Where the backing file is that the image at path has as name. */
 int disk_tool_backing_path(char backing[PATH_MAX], const char *path, const char *name,
 			   struct err *err);
