@@ -86,7 +86,7 @@ static int check_format(const struct qcow2_header *h, const struct disk_config *
 	if (ending && (!strcasecmp(ending, ".qcow2") || !strcasecmp(ending, ".qcow")))
 		return 0;
 	return err_set(err, -EINVAL, "'%s' does not say which format its backing file '%s' "
-		       "has: qemu-img rebase -u -F FORMAT -b '%s' tells it", config->path,
+		       "has: vmm disk rebase --unsafe -F FORMAT -b '%s' tells it", config->path,
 		       h->backing, h->backing);
 }
 

@@ -903,6 +903,21 @@ class Rebase(Chain):
         self.assert_done('rebase', '--unsafe', '-b', './a.raw', top)
         self.assert_good(top)
 
+    def test_format_that_an_image_does_not_tell_can_be_added(self):
+        top = self.path('top.qcow2')
+        self.assert_done('create', '-b', 'a.raw', top)
+        os.rename(self.raw, self.path('a.dat'))
+        with open(top, 'r+b') as file:
+            file.seek(112)
+            file.write(bytes(4))	# the header ends before the format
+            file.seek(8)
+            file.seek(int.from_bytes(file.read(8), 'big'))
+            file.write(b'a.dat')
+        self.assert_refused("vmm disk rebase --unsafe -F FORMAT -b 'a.dat' tells it", 'info',
+                            top)
+        self.assert_done('rebase', '--unsafe', '-F', 'raw', '-b', 'a.dat', top)
+        self.assertEqual(self.backing(top), ('a.dat', 'raw'))
+
     def test_failed_rebase_can_be_repeated(self):
         top = self.make_overlay()
         before = self.read(top)
