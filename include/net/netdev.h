@@ -2,8 +2,11 @@
 /*
  * netdev.h - where a network card's packets go to and come from.
  *
- * Packets carry the header of virtio (virtio 1.2 section 5.1.6, 12 bytes) in
- * front, both ways, with checksum and segmentation left to do as negotiated.
+ * A back end (tap.h, ...) has one or more pairs of queues, each with a way in and a
+ * way out.  Packets carry the header of virtio (virtio 1.2 section 5.1.6, 12 bytes)
+ * in front, both ways, with checksum and segmentation left to do as negotiated.
+ *
+ *	opened --attach()--> serves a card --detach()--> opened --close()--> gone
  *
  * Opened and closed on the main thread; all else is for the owner of the card.
  */
@@ -14,33 +17,44 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-struct err;
+struct loop;
 struct netdev;
 
 #define NETDEV_HEADER_LEN 12
 
-/* What may be left to the receiver of a packet from the back end. */
+/* What may be left to the receiver of a packet. */
 #define NETDEV_CSUM	0x1
 #define NETDEV_TSO4	0x2
 #define NETDEV_TSO6	0x4
 #define NETDEV_ECN	0x8
 
-/* An existing tap of the host.  id is for messages and copied. */
-int netdev_open_tap(struct netdev **ret_netdev, const char *id, const char *name,
-		    struct err *err);
+/* Whoever moves the packets: what he is told while he is attached. */
+struct netdev_user {
+	/* A packet may be there; or room, after netdev_send() had none.  Each may be untrue. */
+	void (*readable)(struct netdev_user *user, unsigned pair);
+	void (*writable)(struct netdev_user *user, unsigned pair);
 
-/* An open tap, inherited as this descriptor, which becomes the netdev's. */
-int netdev_open_fd(struct netdev **ret_netdev, const char *id, int fd, struct err *err);
+	/* As netdev_link_up() says now. */
+	void (*link_changed)(struct netdev_user *user);
+};
 
 struct netdev *netdev_close(struct netdev *netdev);		/* -> NULL */
 
+/* Fixed; any thread: how many pairs, and what it takes, and can leave to the card. */
+unsigned netdev_nr_pairs(const struct netdev *netdev);
+unsigned netdev_offloads(const struct netdev *netdev);
+
+/* Without user nothing is read; what comes meanwhile waits or is lost. */
+int netdev_attach(struct netdev *netdev, struct loop *loop, struct netdev_user *user);
+void netdev_detach(struct netdev *netdev);
+
+/* Leave this much of a packet's work to the card. */
 int netdev_set_offloads(struct netdev *netdev, unsigned offloads);
 
-/* For readiness: POLLIN a packet is there, POLLOUT one can be sent. */
-int netdev_fd(const struct netdev *netdev);
+bool netdev_link_up(const struct netdev *netdev);
 
 /* One packet, header first; the length, or -EAGAIN when it would wait. */
-ssize_t netdev_send(struct netdev *netdev, const struct iovec *segs, unsigned nr);
-ssize_t netdev_recv(struct netdev *netdev, const struct iovec *segs, unsigned nr);
+ssize_t netdev_send(struct netdev *netdev, unsigned pair, const struct iovec *segs, unsigned nr);
+ssize_t netdev_recv(struct netdev *netdev, unsigned pair, const struct iovec *segs, unsigned nr);
 
 #endif

@@ -13,6 +13,7 @@
 #include "devices/pci/pci_bus.h"
 #include "machine/hotplug.h"
 #include "net/netdev.h"
+#include "net/tap.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -210,8 +211,8 @@ static int add_net(struct machine *m, const char *id, const struct vm_net_config
 
 	if (r < 0)
 		return r;
-	r = config->tap ? netdev_open_tap(&part->device.netdev, id, config->tap, err) :
-			  netdev_open_fd(&part->device.netdev, id, (int)config->fd, err);
+	r = config->tap ? tap_open(&part->device.netdev, id, config->tap, err) :
+			  tap_open_fd(&part->device.netdev, id, (int)config->fd, err);
 	if (r < 0) {
 		free_part(part);
 		return r;

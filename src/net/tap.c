@@ -5,14 +5,18 @@
  * See Documentation/networking/tuntap.rst; the header is the one of virtio, so
  * offloads pass through untouched.
  */
-#include "net/netdev.h"
+#include "net/tap.h"
 
+#include "back_end.h"
+#include "base/bits.h"
 #include "base/err.h"
+#include "loop/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -20,9 +24,122 @@
 
 #define TUN_PATH "/dev/net/tun"
 
-struct netdev {
+struct tap {
+	struct netdev netdev;
 	int fd;
+	struct loop_watch watch;
 };
+
+/* While it is attached. */
+
+static struct tap *tap_of(struct netdev *netdev)
+{
+	return container_of(netdev, struct tap, netdev);
+}
+
+/* A tap that is deleted stays so, whatever becomes of its name. */
+static void ready(struct loop_watch *watch, unsigned events)
+{
+	struct tap *tap = container_of(watch, struct tap, watch);
+	struct netdev_user *user = tap->netdev.user;
+
+	if (events & (POLLERR | POLLHUP)) {
+		loop_watch_remove(tap->netdev.loop, watch);
+		back_end_set_link(&tap->netdev, false);
+		return;
+	}
+	if (events & POLLIN)
+		user->readable(user, 0);
+	if (events & POLLOUT)
+		user->writable(user, 0);
+}
+
+static int tap_attach(struct netdev *netdev)
+{
+	struct tap *tap = tap_of(netdev);
+
+	return loop_watch_add(netdev->loop, &tap->watch, tap->fd, POLLIN);
+}
+
+static void tap_detach(struct netdev *netdev)
+{
+	loop_watch_remove(netdev->loop, &tap_of(netdev)->watch);
+}
+
+/*
+ * The kernel tells of room only whoever has looked for it in vain (tun_chr_poll()),
+ * so a watch from before the tap was full would wait for ever.
+ */
+static void await_room(struct tap *tap)
+{
+	struct loop *loop = tap->netdev.loop;
+
+	loop_watch_remove(loop, &tap->watch);
+	if (loop_watch_add(loop, &tap->watch, tap->fd, POLLIN | POLLOUT))
+		back_end_set_link(&tap->netdev, false);
+}
+
+static ssize_t tap_send(struct netdev *netdev, unsigned pair, const struct iovec *segs,
+			unsigned nr)
+{
+	struct tap *tap = tap_of(netdev);
+	ssize_t len = writev(tap->fd, segs, (int)nr);
+
+	(void)pair;
+	if (len >= 0)
+		return len;
+	if (errno != EAGAIN)
+		return -errno;
+	await_room(tap);
+	return -EAGAIN;
+}
+
+static ssize_t tap_recv(struct netdev *netdev, unsigned pair, const struct iovec *segs,
+			unsigned nr)
+{
+	ssize_t len = readv(tap_of(netdev)->fd, segs, (int)nr);
+
+	(void)pair;
+	return len < 0 ? -errno : len;
+}
+
+static int tap_set_offloads(struct netdev *netdev, unsigned offloads)
+{
+	static const struct {
+		unsigned offload;
+		unsigned long flag;
+	} flags[] = {
+		{ NETDEV_CSUM, TUN_F_CSUM },
+		{ NETDEV_TSO4, TUN_F_TSO4 },
+		{ NETDEV_TSO6, TUN_F_TSO6 },
+		{ NETDEV_ECN, TUN_F_TSO_ECN },
+	};
+	unsigned long wanted = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		if (offloads & flags[i].offload)
+			wanted |= flags[i].flag;
+	return ioctl(tap_of(netdev)->fd, TUNSETOFFLOAD, wanted) ? -errno : 0;
+}
+
+static void tap_close(struct netdev *netdev)
+{
+	struct tap *tap = tap_of(netdev);
+
+	close(tap->fd);
+	free(tap);
+}
+
+static const struct back_end_ops tap_ops = {
+	.close		= tap_close,
+	.attach		= tap_attach,
+	.detach		= tap_detach,
+	.set_offloads	= tap_set_offloads,
+	.send		= tap_send,
+	.recv		= tap_recv,
+};
+
+/* Opening. */
 
 #define CREATE_HINT "'sudo ip tuntap add dev %s mode tap user $USER vnet_hdr'"
 
@@ -75,23 +192,28 @@ static int set_up(int fd, const char *id, struct err *err)
 	return 0;
 }
 
-static int new_netdev(struct netdev **ret_netdev, int fd, const char *id, struct err *err)
+static int new_tap(struct netdev **ret_netdev, int fd, const char *id, struct err *err)
 {
-	struct netdev *netdev;
+	struct tap *tap;
 	int r = set_up(fd, id, err);
 
 	if (r < 0)
 		return r;
-	netdev = malloc(sizeof(*netdev));
-	if (!netdev)
+	tap = calloc(1, sizeof(*tap));
+	if (!tap)
 		return err_sys(err, -ENOMEM, "net '%s'", id);
-	netdev->fd = fd;
-	*ret_netdev = netdev;
+	tap->netdev = (struct netdev){
+		.ops = &tap_ops,
+		.nr_pairs = 1,
+		.offloads = NETDEV_CSUM | NETDEV_TSO4 | NETDEV_TSO6 | NETDEV_ECN,
+	};
+	tap->fd = fd;
+	tap->watch.ready = ready;
+	*ret_netdev = &tap->netdev;
 	return 0;
 }
 
-int netdev_open_tap(struct netdev **ret_netdev, const char *id, const char *name,
-		    struct err *err)
+int tap_open(struct netdev **ret_netdev, const char *id, const char *name, struct err *err)
 {
 	int fd, r = check_exists(id, name, err);
 
@@ -103,13 +225,13 @@ int netdev_open_tap(struct netdev **ret_netdev, const char *id, const char *name
 			       errno == ENOENT ? " (is the module 'tun' loaded?)" : "");
 	r = attach(fd, id, name, err);
 	if (!r)
-		r = new_netdev(ret_netdev, fd, id, err);
+		r = new_tap(ret_netdev, fd, id, err);
 	if (r < 0)
 		close(fd);
 	return r;
 }
 
-int netdev_open_fd(struct netdev **ret_netdev, const char *id, int fd, struct err *err)
+int tap_open_fd(struct netdev **ret_netdev, const char *id, int fd, struct err *err)
 {
 	struct ifreq ifr = { 0 };
 
@@ -121,48 +243,5 @@ int netdev_open_fd(struct netdev **ret_netdev, const char *id, int fd, struct er
 	if (!(ifr.ifr_flags & IFF_VNET_HDR))
 		return err_set(err, -EINVAL, "net '%s': the tap at descriptor %d was opened "
 			       "without IFF_VNET_HDR", id, fd);
-	return new_netdev(ret_netdev, fd, id, err);
-}
-
-struct netdev *netdev_close(struct netdev *netdev)
-{
-	if (netdev) {
-		close(netdev->fd);
-		free(netdev);
-	}
-	return NULL;
-}
-
-int netdev_set_offloads(struct netdev *netdev, unsigned offloads)
-{
-	unsigned long flags = 0;
-
-	if (offloads & NETDEV_CSUM)
-		flags |= TUN_F_CSUM;
-	if (offloads & NETDEV_TSO4)
-		flags |= TUN_F_TSO4;
-	if (offloads & NETDEV_TSO6)
-		flags |= TUN_F_TSO6;
-	if (offloads & NETDEV_ECN)
-		flags |= TUN_F_TSO_ECN;
-	return ioctl(netdev->fd, TUNSETOFFLOAD, flags) ? -errno : 0;
-}
-
-int netdev_fd(const struct netdev *netdev)
-{
-	return netdev->fd;
-}
-
-ssize_t netdev_send(struct netdev *netdev, const struct iovec *segs, unsigned nr)
-{
-	ssize_t len = writev(netdev->fd, segs, (int)nr);
-
-	return len < 0 ? -errno : len;
-}
-
-ssize_t netdev_recv(struct netdev *netdev, const struct iovec *segs, unsigned nr)
-{
-	ssize_t len = readv(netdev->fd, segs, (int)nr);
-
-	return len < 0 ? -errno : len;
+	return new_tap(ret_netdev, fd, id, err);
 }

@@ -96,7 +96,7 @@ static void plug_net(struct rig *rig)
 	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
 	struct virtio_dev *dev;
 
-	netdev = fake_netdev_new(&wire);
+	netdev = fake_netdev_new(FAKE_NETDEV_OFFLOADS, &wire);
 	must(!virtio_net_new(&dev, netdev, mac, rig->mem, rig->loop, NULL));
 	rig_plug(rig, dev);
 }

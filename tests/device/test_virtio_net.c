@@ -9,6 +9,7 @@
 #include "devices/virtio/virtio_pci.h"
 #include "fake_netdev.h"
 #include "guest_driver.h"
+#include "loop/loop.h"
 #include "rig.h"
 
 #include <check.h>
@@ -43,7 +44,7 @@ static void setup(void)
 	struct virtio_dev *dev;
 
 	rig_open(&rig, RIG_THREAD);
-	netdev = fake_netdev_new(&wire);
+	netdev = fake_netdev_new(FAKE_NETDEV_OFFLOADS, &wire);
 	ck_assert_int_eq(virtio_net_new(&dev, netdev, mac, rig.mem, rig.loop, NULL), 0);
 	rig_plug(&rig, dev);
 	ck_assert(driver_find(&driver, &rig, VIRTIO_ID_NET));
@@ -489,6 +490,52 @@ START_TEST(link_that_is_down_loses_packets_both_ways)
 }
 END_TEST
 
+static void lose_link(void *ctx)
+{
+	fake_netdev_set_link(ctx, false);
+}
+
+static void find_link(void *ctx)
+{
+	fake_netdev_set_link(ctx, true);
+}
+
+START_TEST(link_that_the_back_end_loses_is_down)
+{
+	start(0);
+
+	loop_call(rig.loop, lose_link, netdev);
+	ck_assert_uint_eq(link_status(), 0);
+	ck_assert_uint_eq(rig_take_interrupts(&rig, driver.config_message), 1);
+
+	loop_call(rig.loop, find_link, netdev);
+	ck_assert_uint_eq(link_status(), VIRTIO_NET_S_LINK_UP);
+	ck_assert_uint_eq(rig_take_interrupts(&rig, driver.config_message), 1);
+}
+END_TEST
+
+START_TEST(link_that_is_lost_before_the_start_is_down)
+{
+	loop_call(rig.loop, lose_link, netdev);
+
+	start(0);
+
+	ck_assert_uint_eq(link_status(), 0);
+}
+END_TEST
+
+START_TEST(cable_does_not_make_up_for_the_back_end)
+{
+	start(0);
+	loop_call(rig.loop, lose_link, netdev);
+
+	virtio_net_set_link(virtio_pci_device(rig.vp), false);
+	virtio_net_set_link(virtio_pci_device(rig.vp), true);
+
+	ck_assert_uint_eq(link_status(), 0);
+}
+END_TEST
+
 START_TEST(link_stays_down_when_the_driver_resets)
 {
 	virtio_net_set_link(virtio_pci_device(rig.vp), false);
@@ -529,6 +576,46 @@ START_TEST(back_end_without_offloads_makes_the_device_ask_for_a_reset)
 }
 END_TEST
 
+/* A back end that can do nothing for us. */
+static void setup_plain(void)
+{
+	struct virtio_dev *dev;
+
+	rig_open(&rig, RIG_THREAD);
+	netdev = fake_netdev_new(0, &wire);
+	ck_assert_int_eq(virtio_net_new(&dev, netdev, mac, rig.mem, rig.loop, NULL), 0);
+	rig_plug(&rig, dev);
+	ck_assert(driver_find(&driver, &rig, VIRTIO_ID_NET));
+}
+
+#define OFFLOADS							\
+	(BIT64(VIRTIO_NET_F_CSUM) | BIT64(VIRTIO_NET_F_GUEST_CSUM) |	\
+	 BIT64(VIRTIO_NET_F_HOST_TSO4) | BIT64(VIRTIO_NET_F_GUEST_TSO4) | \
+	 BIT64(VIRTIO_NET_F_HOST_TSO6) | BIT64(VIRTIO_NET_F_GUEST_TSO6) | \
+	 BIT64(VIRTIO_NET_F_HOST_ECN) | BIT64(VIRTIO_NET_F_GUEST_ECN))
+
+START_TEST(offloads_are_offered_as_the_back_end_can)
+{
+	ck_assert_uint_eq(driver_offered(&driver) & OFFLOADS, OFFLOADS);
+}
+END_TEST
+
+START_TEST(no_offloads_are_offered_where_the_back_end_can_none)
+{
+	ck_assert_uint_eq(driver_offered(&driver) & OFFLOADS, 0);
+}
+END_TEST
+
+static TCase *plain_tests(void)
+{
+	TCase *tc = tcase_create("plain back end");
+
+	tcase_add_checked_fixture(tc, setup_plain, teardown);
+	tcase_set_timeout(tc, SECONDS_MAX);
+	tcase_add_test(tc, no_offloads_are_offered_where_the_back_end_can_none);
+	return tc;
+}
+
 int main(void)
 {
 	Suite *s = suite_create("virtio_net");
@@ -559,10 +646,15 @@ int main(void)
 	tcase_add_test(tc, link_that_changes_is_told_by_an_interrupt);
 	tcase_add_test(tc, link_that_stays_as_it_is_makes_no_interrupt);
 	tcase_add_test(tc, link_that_is_down_loses_packets_both_ways);
+	tcase_add_test(tc, link_that_the_back_end_loses_is_down);
+	tcase_add_test(tc, link_that_is_lost_before_the_start_is_down);
+	tcase_add_test(tc, cable_does_not_make_up_for_the_back_end);
 	tcase_add_test(tc, link_stays_down_when_the_driver_resets);
+	tcase_add_test(tc, offloads_are_offered_as_the_back_end_can);
 	tcase_add_test(tc, offloads_are_those_that_the_driver_accepted);
 	tcase_add_test(tc, back_end_without_offloads_makes_the_device_ask_for_a_reset);
 	suite_add_tcase(s, tc);
+	suite_add_tcase(s, plain_tests());
 
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len)
 {
 	static const uint8_t mac[6] = { 2 };
 	struct rig *rig = guest_actions_rig();
-	struct netdev *netdev = fake_netdev_new(&wire);
+	struct netdev *netdev = fake_netdev_new(FAKE_NETDEV_OFFLOADS, &wire);
 	struct virtio_dev *dev;
 
 	if (virtio_net_new(&dev, netdev, mac, rig->mem, rig->loop, NULL))

@@ -2,10 +2,12 @@
 /*
  * tap.c, in a network namespace of its own: no device of the host is touched.
  */
-#include "net/netdev.h"
+#include "net/tap.h"
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "loop/loop.h"
+#include "net/netdev.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -17,7 +19,6 @@
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,7 +126,7 @@ static void refuses(const char *name, int code, const char *says)
 {
 	struct netdev *none = NULL;
 
-	ck_assert_int_eq(netdev_open_tap(&none, "net0", name, &err), code);
+	ck_assert_int_eq(tap_open(&none, "net0", name, &err), code);
 	ck_assert_ptr_null(none);
 	ck_assert_msg(strstr(err.text, "net 'net0'") != NULL, "%s", err.text);
 	ck_assert_msg(strstr(err.text, name) != NULL, "%s", err.text);
@@ -138,7 +139,7 @@ static void refuses_fd(int fd, int code, const char *says)
 	char which[32];
 
 	snprintf(which, sizeof(which), "descriptor %d", fd);
-	ck_assert_int_eq(netdev_open_fd(&none, "net0", fd, &err), code);
+	ck_assert_int_eq(tap_open_fd(&none, "net0", fd, &err), code);
 	ck_assert_ptr_null(none);
 	ck_assert_msg(strstr(err.text, which) != NULL, "%s", err.text);
 	ck_assert_msg(strstr(err.text, says) != NULL, "%s", err.text);
@@ -185,7 +186,7 @@ END_TEST
 
 START_TEST(tap_that_is_in_use_is_refused)
 {
-	ck_assert_int_eq(netdev_open_tap(&netdev, "net0", TAP, &err), 0);
+	ck_assert_int_eq(tap_open(&netdev, "net0", TAP, &err), 0);
 
 	refuses(TAP, -EBUSY, "in use");
 }
@@ -193,11 +194,11 @@ END_TEST
 
 START_TEST(closing_lets_go_of_the_tap)
 {
-	ck_assert_int_eq(netdev_open_tap(&netdev, "net0", TAP, &err), 0);
+	ck_assert_int_eq(tap_open(&netdev, "net0", TAP, &err), 0);
 	netdev = netdev_close(netdev);
 	ck_assert_ptr_null(netdev);
 
-	ck_assert_int_eq(netdev_open_tap(&netdev, "net0", TAP, &err), 0);
+	ck_assert_int_eq(tap_open(&netdev, "net0", TAP, &err), 0);
 }
 END_TEST
 
@@ -221,10 +222,11 @@ START_TEST(inherited_tap_serves)
 {
 	int fd = attach(TAP, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
 
-	ck_assert_int_eq(netdev_open_fd(&netdev, "net0", fd, &err), 0);
+	ck_assert_int_eq(tap_open_fd(&netdev, "net0", fd, &err), 0);
 
-	ck_assert_int_eq(netdev_fd(netdev), fd);
 	ck_assert_int_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+	netdev = netdev_close(netdev);
+	ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
 }
 END_TEST
 
@@ -251,19 +253,53 @@ END_TEST
 /* Packets. */
 
 static int host;
+static struct loop *loop;
+
+static void on_packet(struct netdev_user *user, unsigned pair)
+{
+	(void)user, (void)pair;
+	loop_quit(loop);
+}
+
+static bool has_room;
+
+static void on_room(struct netdev_user *user, unsigned pair)
+{
+	(void)user, (void)pair;
+	has_room = true;
+	loop_quit(loop);
+}
+
+static void on_link(struct netdev_user *user)
+{
+	(void)user;
+	loop_quit(loop);
+}
+
+static struct netdev_user user = { on_packet, on_room, on_link };
 
 static void setup_link(void)
 {
 	setup();
-	ck_assert_int_eq(netdev_open_tap(&netdev, "net0", TAP, &err), 0);
+	ck_assert_int_eq(tap_open(&netdev, "net0", TAP, &err), 0);
 	set_up_link(TAP);
 	host = open_host_end();
+	ck_assert_int_eq(loop_new(&loop, &err), 0);
+	ck_assert_int_eq(netdev_attach(netdev, loop, &user), 0);
 }
 
 static void teardown_link(void)
 {
+	netdev_detach(netdev);
 	close(host);
 	teardown();
+	loop = loop_free(loop);
+}
+
+/* Until the tap has something to tell; Check's timeout ends what waits in vain. */
+static void wait_for_news(void)
+{
+	ck_assert_int_eq(loop_run(loop), 0);
 }
 
 /* The next frame of PROTOCOL: a new link also brings some of the host's own. */
@@ -272,13 +308,13 @@ static ssize_t receive(struct packet *p)
 	const struct iovec segs[] = { { p, 5 }, { (char *)p + 5, sizeof(*p) - 5 } };
 	ssize_t len;
 
-	do {
-		struct pollfd ready = { .fd = netdev_fd(netdev), .events = POLLIN };
-
-		ck_assert_int_eq(poll(&ready, 1, 2000), 1);
-		len = netdev_recv(netdev, segs, 2);
-	} while (len >= 0 && p->frame.eth.h_proto != htons(PROTOCOL));
-	return len;
+	for (;;) {
+		len = netdev_recv(netdev, 0, segs, 2);
+		if (len == -EAGAIN)
+			wait_for_news();
+		else if (len < 0 || p->frame.eth.h_proto == htons(PROTOCOL))
+			return len;
+	}
 }
 
 START_TEST(nothing_to_receive_is_said_at_once)
@@ -286,9 +322,9 @@ START_TEST(nothing_to_receive_is_said_at_once)
 	char buf[2048];
 	const struct iovec seg = { buf, sizeof(buf) };
 
-	ck_assert_int_eq(netdev_open_tap(&netdev, "net0", TAP, &err), 0);
+	ck_assert_int_eq(tap_open(&netdev, "net0", TAP, &err), 0);
 
-	ck_assert_int_eq(netdev_recv(netdev, &seg, 1), -EAGAIN);
+	ck_assert_int_eq(netdev_recv(netdev, 0, &seg, 1), -EAGAIN);
 }
 END_TEST
 
@@ -311,7 +347,7 @@ START_TEST(frame_to_the_host_arrives_without_its_header)
 	struct frame in;
 	const struct iovec segs[] = { { &out, 20 }, { (char *)&out + 20, sizeof(out) - 20 } };
 
-	ck_assert_int_eq(netdev_send(netdev, segs, 2), sizeof(out));
+	ck_assert_int_eq(netdev_send(netdev, 0, segs, 2), sizeof(out));
 
 	ck_assert_int_eq(read(host, &in, sizeof(in)), sizeof(in));
 	ck_assert_mem_eq(&in, &out.frame, sizeof(in));
@@ -323,7 +359,7 @@ START_TEST(frame_without_a_whole_header_is_refused)
 	struct packet out = packet(0);
 	const struct iovec seg = { &out, NETDEV_HEADER_LEN - 1 };
 
-	ck_assert_int_eq(netdev_send(netdev, &seg, 1), -EINVAL);
+	ck_assert_int_eq(netdev_send(netdev, 0, &seg, 1), -EINVAL);
 }
 END_TEST
 
@@ -332,9 +368,9 @@ START_TEST(frame_on_a_link_that_is_down_is_refused)
 	struct packet out = packet(0);
 	const struct iovec seg = { &out, sizeof(out) };
 
-	ck_assert_int_eq(netdev_open_tap(&netdev, "net0", TAP, &err), 0);
+	ck_assert_int_eq(tap_open(&netdev, "net0", TAP, &err), 0);
 
-	ck_assert_int_eq(netdev_send(netdev, &seg, 1), -EIO);
+	ck_assert_int_eq(netdev_send(netdev, 0, &seg, 1), -EIO);
 }
 END_TEST
 
@@ -404,6 +440,65 @@ START_TEST(segmentation_without_checksums_is_refused)
 }
 END_TEST
 
+START_TEST(deleted_tap_is_a_link_that_is_down)
+{
+	ck_assert(netdev_link_up(netdev));
+
+	ck_assert_int_eq(system("ip link delete " TAP), 0);
+	while (netdev_link_up(netdev))
+		wait_for_news();
+}
+END_TEST
+
+/*
+ * A tap of which only a few frames may be on their way, and a port of the same bridge
+ * out of which next to nothing goes.
+ */
+static void setup_full(void)
+{
+	int fd, room = 4096;
+
+	setup();
+	ck_assert_int_eq(system("ip link add bridge0 type bridge && "
+				"ip link add out type veth peer name far && "
+				"ip link set " TAP " master bridge0 && "
+				"ip link set out master bridge0 && "
+				"ip link set bridge0 up && ip link set out up && "
+				"ip link set far up && "
+				"tc qdisc add dev out root tbf rate 1kbit burst 1600 "
+				"limit 100000"), 0);
+	set_up_link(TAP);
+	fd = attach(TAP, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+	ck_assert_int_eq(ioctl(fd, TUNSETSNDBUF, &room), 0);
+	ck_assert_int_eq(tap_open_fd(&netdev, "net0", fd, &err), 0);
+	ck_assert_int_eq(loop_new(&loop, &err), 0);
+	ck_assert_int_eq(netdev_attach(netdev, loop, &user), 0);
+	host = open_host_end();
+}
+
+/* To somebody who is not there: a bridge passes that on to others, not a copy of it. */
+static ssize_t send_one(void)
+{
+	struct packet out = packet(0);
+	const struct iovec seg = { &out, sizeof(out) };
+
+	out.frame.eth.h_dest[0] = 2;
+	return netdev_send(netdev, 0, &seg, 1);
+}
+
+START_TEST(full_tap_tells_when_there_is_room_again)
+{
+	while (send_one() >= 0)
+		;
+	ck_assert_int_eq(send_one(), -EAGAIN);
+
+	ck_assert_int_eq(system("tc qdisc delete dev out root"), 0);
+	while (!has_room)
+		wait_for_news();
+	ck_assert_int_gt(send_one(), 0);
+}
+END_TEST
+
 static bool is_root;
 
 static TCase *open_tests(void)
@@ -440,6 +535,16 @@ static TCase *link_tests(void)
 	tcase_add_test(tc, checksum_is_made_for_a_guest_that_wants_that);
 	tcase_add_test(tc, offloads_that_fit_together_are_taken);
 	tcase_add_test(tc, segmentation_without_checksums_is_refused);
+	tcase_add_test(tc, deleted_tap_is_a_link_that_is_down);
+	return tc;
+}
+
+static TCase *full_tests(void)
+{
+	TCase *tc = tcase_create("full");
+
+	tcase_add_checked_fixture(tc, setup_full, teardown_link);
+	tcase_add_test(tc, full_tap_tells_when_there_is_room_again);
 	return tc;
 }
 
@@ -476,6 +581,7 @@ int main(void)
 		return SKIPPED;
 	suite_add_tcase(s, open_tests());
 	suite_add_tcase(s, link_tests());
+	suite_add_tcase(s, full_tests());
 
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

@@ -20,7 +20,6 @@
 #include "net/netdev.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,8 +49,8 @@ enum { QUEUE_RX, QUEUE_TX, NR_QUEUES };
 struct net {
 	struct virtio_dev dev;
 	struct netdev *netdev;
-	struct loop_watch watch;	/* the back end's readiness */
-	bool back_end_full;		/* a packet waits for POLLOUT */
+	struct netdev_user user;
+	bool unplugged;			/* the cable, by virtio_net_set_link() */
 	bool link_down;			/* what comes is lost, either way */
 };
 
@@ -59,7 +58,6 @@ static void transmit(struct net *net, struct virtq *vq)
 {
 	struct virtio_chain chain;
 
-	net->back_end_full = false;
 	while (virtq_pop(vq, &chain) > 0) {
 		ssize_t len;
 
@@ -67,10 +65,9 @@ static void transmit(struct net *net, struct virtq *vq)
 			virtio_break(&net->dev, "a packet lacks its header");
 			return;
 		}
-		len = net->link_down ? 0 : netdev_send(net->netdev, chain.readable.segs,
+		len = net->link_down ? 0 : netdev_send(net->netdev, 0, chain.readable.segs,
 						       chain.readable.nr);
 		if (len == -EAGAIN) {
-			net->back_end_full = true;
 			virtq_unpop(vq);
 			return;
 		}
@@ -96,7 +93,7 @@ static void receive(struct net *net, struct virtq *vq)
 			virtio_break(&net->dev, "a receive buffer has no room for a header");
 			return;
 		}
-		len = netdev_recv(net->netdev, chain.writable.segs, chain.writable.nr);
+		len = netdev_recv(net->netdev, 0, chain.writable.segs, chain.writable.nr);
 		if (len == -EAGAIN) {
 			virtq_unpop(vq);
 			return;
@@ -123,48 +120,86 @@ static void net_kick(struct virtio_dev *dev, struct virtq *vq)
 		transmit(net, vq);
 }
 
-static void ready(struct loop_watch *watch, unsigned events)
+static void readable(struct netdev_user *user, unsigned pair)
 {
-	struct net *net = container_of(watch, struct net, watch);
+	struct net *net = container_of(user, struct net, user);
 
-	if (events & POLLIN)
-		virtq_run(net->dev.queues[QUEUE_RX]);
-	if (events & POLLOUT && net->back_end_full)
-		virtq_run(net->dev.queues[QUEUE_TX]);
+	virtq_run(net->dev.queues[2 * pair + QUEUE_RX]);
 }
 
-/* What the driver can take off a packet it receives. */
-static unsigned offloads(const struct virtio_dev *dev)
+static void writable(struct netdev_user *user, unsigned pair)
 {
-	unsigned flags = 0;
+	struct net *net = container_of(user, struct net, user);
 
-	if (virtio_has(dev, F_GUEST_CSUM))
-		flags |= NETDEV_CSUM;
-	if (virtio_has(dev, F_GUEST_TSO4))
-		flags |= NETDEV_TSO4;
-	if (virtio_has(dev, F_GUEST_TSO6))
-		flags |= NETDEV_TSO6;
-	if (virtio_has(dev, F_GUEST_ECN))
-		flags |= NETDEV_ECN;
-	return flags;
+	virtq_run(net->dev.queues[2 * pair + QUEUE_TX]);
+}
+
+/* The link, which takes a cable and something at the other end. */
+
+static void update_link(struct net *net)
+{
+	bool down = net->unplugged || !netdev_link_up(net->netdev);
+	uint8_t status[2];
+
+	if (down == net->link_down)
+		return;
+	net->link_down = down;
+	put_le16(status, down ? 0 : STATUS_LINK_UP);
+	virtio_set_config(&net->dev, CONFIG_STATUS, status, sizeof(status));
+}
+
+static void link_changed(struct netdev_user *user)
+{
+	update_link(container_of(user, struct net, user));
+}
+
+/* Offloads, as the feature bits of either way. */
+static const struct {
+	unsigned offload;
+	uint8_t guest, host;		/* who can receive such packets */
+} offloads[] = {
+	{ NETDEV_CSUM, F_GUEST_CSUM, F_CSUM },
+	{ NETDEV_TSO4, F_GUEST_TSO4, F_HOST_TSO4 },
+	{ NETDEV_TSO6, F_GUEST_TSO6, F_HOST_TSO6 },
+	{ NETDEV_ECN, F_GUEST_ECN, F_HOST_ECN },
+};
+
+static unsigned wanted_offloads(const struct virtio_dev *dev)
+{
+	unsigned wanted = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(offloads); i++)
+		if (virtio_has(dev, offloads[i].guest))
+			wanted |= offloads[i].offload;
+	return wanted;
+}
+
+static uint64_t offload_features(const struct netdev *netdev)
+{
+	uint64_t features = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(offloads); i++)
+		if (netdev_offloads(netdev) & offloads[i].offload)
+			features |= BIT64(offloads[i].guest) | BIT64(offloads[i].host);
+	return features;
 }
 
 static int net_start(struct virtio_dev *dev)
 {
 	struct net *net = container_of(dev, struct net, dev);
-	int r = netdev_set_offloads(net->netdev, offloads(dev));
+	int r = netdev_set_offloads(net->netdev, wanted_offloads(dev));
 
 	if (r < 0)
 		return r;
-	return loop_watch_add(dev->loop, &net->watch, netdev_fd(net->netdev),
-			      POLLIN | POLLOUT);
+	r = netdev_attach(net->netdev, dev->loop, &net->user);
+	if (!r)
+		update_link(net);
+	return r;
 }
 
 static void net_stop(struct virtio_dev *dev)
 {
-	struct net *net = container_of(dev, struct net, dev);
-
-	loop_watch_remove(dev->loop, &net->watch);
+	netdev_detach(container_of(dev, struct net, dev)->netdev);
 }
 
 static void net_free(struct virtio_dev *dev)
@@ -191,13 +226,9 @@ struct link {
 static void set_link(void *ctx)
 {
 	struct link *link = ctx;
-	uint8_t status[2];
 
-	if (link->net->link_down == !link->up)
-		return;
-	link->net->link_down = !link->up;
-	put_le16(status, link->up ? STATUS_LINK_UP : 0);
-	virtio_set_config(&link->net->dev, CONFIG_STATUS, status, sizeof(status));
+	link->net->unplugged = !link->up;
+	update_link(link->net);
 }
 
 void virtio_net_set_link(struct virtio_dev *dev, bool up)
@@ -211,28 +242,23 @@ int virtio_net_new(struct virtio_dev **ret_dev, struct netdev *netdev,
 		   const uint8_t mac[6], struct guest_mem *mem, struct loop *loop,
 		   struct err *err)
 {
-	static const uint8_t features[] = {
-		F_CSUM, F_GUEST_CSUM, F_MAC, F_GUEST_TSO4, F_GUEST_TSO6, F_GUEST_ECN,
-		F_HOST_TSO4, F_HOST_TSO6, F_HOST_ECN, F_STATUS,
-	};
+	uint64_t features = BIT64(F_MAC) | BIT64(F_STATUS) | offload_features(netdev);
 	struct net *net = calloc(1, sizeof(*net));
 	uint8_t config[CONFIG_LEN] = { 0 };
-	uint64_t offered = 0;
 	int r;
 
 	if (!net)
 		return err_sys(err, -ENOMEM, "cannot make %s", net_class.name);
-	for (size_t i = 0; i < ARRAY_LEN(features); i++)
-		offered |= BIT64(features[i]);
-	r = virtio_init(&net->dev, &net_class, NR_QUEUES, offered, mem, loop, err);
+	r = virtio_init(&net->dev, &net_class, NR_QUEUES, features, mem, loop, err);
 	if (r < 0) {
 		free(net);
 		return r;
 	}
 	net->netdev = netdev;
-	net->watch.ready = ready;
+	net->user = (struct netdev_user){ readable, writable, link_changed };
+	net->link_down = !netdev_link_up(netdev);
 	memcpy(config + CONFIG_MAC, mac, 6);
-	put_le16(config + CONFIG_STATUS, STATUS_LINK_UP);
+	put_le16(config + CONFIG_STATUS, net->link_down ? 0 : STATUS_LINK_UP);
 	virtio_set_config(&net->dev, 0, config, sizeof(config));
 	*ret_dev = &net->dev;
 	return 0;

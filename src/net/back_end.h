@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * back_end.h - what a back end implements; netdev.h says what of it.
+ */
+#ifndef NET_BACK_END_H
+#define NET_BACK_END_H
+
+#include "net/netdev.h"
+
+struct back_end_ops {
+	void (*close)(struct netdev *netdev);
+
+	/* Tell user from now on; user and loop are set.  And no more. */
+	int (*attach)(struct netdev *netdev);
+	void (*detach)(struct netdev *netdev);
+
+	int (*set_offloads)(struct netdev *netdev, unsigned offloads);
+	ssize_t (*send)(struct netdev *netdev, unsigned pair, const struct iovec *segs,
+			unsigned nr);
+	ssize_t (*recv)(struct netdev *netdev, unsigned pair, const struct iovec *segs,
+			unsigned nr);
+};
+
+/* First member of a back end's own struct. */
+struct netdev {
+	const struct back_end_ops *ops;
+	unsigned nr_pairs, offloads;		/* fixed once it is open */
+	bool link_down;
+	struct loop *loop;			/* while attached */
+	struct netdev_user *user;
+};
+
+/* The link has come up or gone; tells user, if there is one. */
+void back_end_set_link(struct netdev *netdev, bool up);
+
+#endif
