@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PACKET_MAX 2048
+#define PACKET_MAX 16384
 
 static int wire;
 

@@ -184,8 +184,14 @@ void virtio_break(struct virtio_dev *dev, const char *why);
  */
 int virtq_pop(struct virtq *vq, struct virtio_chain *chain);
 
-/* Put the request just taken back, to be popped again in another turn. */
-void virtq_unpop(struct virtq *vq);
+/* Put back the nr requests taken last, to be popped again in another turn. */
+void virtq_unpop(struct virtq *vq, unsigned nr);
+
+/*
+ * One more has been done of what a turn may do, without a request being taken: false:
+ * that is all, and kick is called again in another turn.
+ */
+bool virtq_spend(struct virtq *vq);
 
 /*
  * Give a request back with the number of bytes written to it.  The guest sees
@@ -197,6 +203,9 @@ void virtq_push(struct virtq *vq, uint16_t head, uint32_t written);
 void virtq_run(struct virtq *vq);
 
 unsigned virtq_index(const struct virtq *vq);
+
+/* As many requests as the driver can have offered at a time; while it runs. */
+unsigned virtq_size(const struct virtq *vq);
 
 /* For network cards: a packet of so many bytes was moved, or one was lost.  Owner. */
 void virtq_count_packet(struct virtq *vq, uint64_t len);

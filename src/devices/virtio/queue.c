@@ -83,7 +83,7 @@ struct virtq {
 	uint16_t next_avail;		/* of avail->ring, free running */
 	uint16_t next_used;		/* of used->ring, where push writes */
 	uint16_t published;		/* what used->idx says */
-	unsigned budget;		/* pops left in this kick */
+	unsigned budget;		/* pops and the like left in this kick */
 	unsigned nr_in_flight;		/* popped, not pushed */
 
 	/* Written by the owner only, so no increment needs to be locked. */
@@ -291,10 +291,17 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain)
 	return 1;
 }
 
-void virtq_unpop(struct virtq *vq)
+void virtq_unpop(struct virtq *vq, unsigned nr)
 {
-	vq->next_avail--;
-	vq->nr_in_flight--;
+	vq->next_avail -= (uint16_t)nr;
+	vq->nr_in_flight -= nr;
+}
+
+bool virtq_spend(struct virtq *vq)
+{
+	if (vq->budget)
+		vq->budget--;
+	return vq->budget;
 }
 
 /* Giving them back. */
@@ -431,6 +438,11 @@ struct virtq *virtq_free(struct virtq *vq)
 unsigned virtq_index(const struct virtq *vq)
 {
 	return vq->index;
+}
+
+unsigned virtq_size(const struct virtq *vq)
+{
+	return vq->size;
 }
 
 void virtq_count_packet(struct virtq *vq, uint64_t len)

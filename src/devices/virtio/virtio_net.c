@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * virtio_net.c - carries packets between a guest and a network back end.
+ * virtio_net.c - the network device's configuration and life.
  *
  * Both sides put the same header in front of a packet (section 5.1.6), so a
  * packet goes by one system call from guest memory to the back end or the
@@ -11,32 +11,15 @@
  * end has no more or the driver has no buffers.  What ends the pause is a kick
  * in the one case and the back end's readiness in the other.
  */
-#include "devices/virtio/virtio_net.h"
+#include "net.h"
 
 #include "base/bits.h"
 #include "base/bytes.h"
 #include "base/err.h"
-#include "devices/virtio/virtio.h"
-#include "net/netdev.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define QUEUE_SIZE	256
-enum { QUEUE_RX, QUEUE_TX, NR_QUEUES };
-
-/* Feature bits, section 5.1.3. */
-#define F_CSUM		0
-#define F_GUEST_CSUM	1
-#define F_MAC		5
-#define F_GUEST_TSO4	7
-#define F_GUEST_TSO6	8
-#define F_GUEST_ECN	9
-#define F_HOST_TSO4	11
-#define F_HOST_TSO6	12
-#define F_HOST_ECN	13
-#define F_STATUS	16
 
 /* Configuration, section 5.1.4. */
 #define CONFIG_MAC	0
@@ -44,94 +27,33 @@ enum { QUEUE_RX, QUEUE_TX, NR_QUEUES };
 #define CONFIG_LEN	8
 #define STATUS_LINK_UP	1
 
-#define HEADER_NUM_BUFFERS 10	/* of struct virtio_net_hdr, section 5.1.6 */
-
-struct net {
-	struct virtio_dev dev;
-	struct netdev *netdev;
-	struct netdev_user user;
-	bool unplugged;			/* the cable, by virtio_net_set_link() */
-	bool link_down;			/* what comes is lost, either way */
-};
-
-static void transmit(struct net *net, struct virtq *vq)
+static struct net *net_of(struct virtio_dev *dev)
 {
-	struct virtio_chain chain;
-
-	while (virtq_pop(vq, &chain) > 0) {
-		ssize_t len;
-
-		if (chain.readable.len < NETDEV_HEADER_LEN) {
-			virtio_break(&net->dev, "a packet lacks its header");
-			return;
-		}
-		len = net->link_down ? 0 : netdev_send(net->netdev, 0, chain.readable.segs,
-						       chain.readable.nr);
-		if (len == -EAGAIN) {
-			virtq_unpop(vq);
-			return;
-		}
-		/* What the back end refuses otherwise is lost, as on a wire. */
-		if (len < NETDEV_HEADER_LEN)
-			virtq_count_drop(vq);
-		else
-			virtq_count_packet(vq, (size_t)len - NETDEV_HEADER_LEN);
-		virtq_push(vq, chain.head, 0);
-	}
-}
-
-static void receive(struct net *net, struct virtq *vq)
-{
-	struct virtio_chain chain;
-	uint8_t one[2];
-
-	put_le16(one, 1);
-	while (virtq_pop(vq, &chain) > 0) {
-		ssize_t len;
-
-		if (chain.writable.len < NETDEV_HEADER_LEN) {
-			virtio_break(&net->dev, "a receive buffer has no room for a header");
-			return;
-		}
-		len = netdev_recv(net->netdev, 0, chain.writable.segs, chain.writable.nr);
-		if (len == -EAGAIN) {
-			virtq_unpop(vq);
-			return;
-		}
-		if (net->link_down || len < NETDEV_HEADER_LEN) {
-			virtq_count_drop(vq);
-			virtq_unpop(vq);	/* the packet is lost, the buffer is not */
-			continue;
-		}
-		virtq_count_packet(vq, (size_t)len - NETDEV_HEADER_LEN);
-		iov_write(&chain.writable, HEADER_NUM_BUFFERS, one, sizeof(one));
-		virtq_push(vq, chain.head, (uint32_t)min_u64((uint64_t)len,
-							     chain.writable.len));
-	}
+	return container_of(dev, struct net, dev);
 }
 
 static void net_kick(struct virtio_dev *dev, struct virtq *vq)
 {
-	struct net *net = container_of(dev, struct net, dev);
+	unsigned index = virtq_index(vq);
 
-	if (virtq_index(vq) == QUEUE_RX)
-		receive(net, vq);
+	if (index % 2 == NET_RX)
+		net_receive(net_of(dev), index / 2);
 	else
-		transmit(net, vq);
+		net_transmit(net_of(dev), index / 2);
 }
 
 static void readable(struct netdev_user *user, unsigned pair)
 {
 	struct net *net = container_of(user, struct net, user);
 
-	virtq_run(net->dev.queues[2 * pair + QUEUE_RX]);
+	virtq_run(net->dev.queues[2 * pair + NET_RX]);
 }
 
 static void writable(struct netdev_user *user, unsigned pair)
 {
 	struct net *net = container_of(user, struct net, user);
 
-	virtq_run(net->dev.queues[2 * pair + QUEUE_TX]);
+	virtq_run(net->dev.queues[2 * pair + NET_TX]);
 }
 
 /* The link, which takes a cable and something at the other end. */
@@ -158,10 +80,10 @@ static const struct {
 	unsigned offload;
 	uint8_t guest, host;		/* who can receive such packets */
 } offloads[] = {
-	{ NETDEV_CSUM, F_GUEST_CSUM, F_CSUM },
-	{ NETDEV_TSO4, F_GUEST_TSO4, F_HOST_TSO4 },
-	{ NETDEV_TSO6, F_GUEST_TSO6, F_HOST_TSO6 },
-	{ NETDEV_ECN, F_GUEST_ECN, F_HOST_ECN },
+	{ NETDEV_CSUM, NET_F_GUEST_CSUM, NET_F_CSUM },
+	{ NETDEV_TSO4, NET_F_GUEST_TSO4, NET_F_HOST_TSO4 },
+	{ NETDEV_TSO6, NET_F_GUEST_TSO6, NET_F_HOST_TSO6 },
+	{ NETDEV_ECN, NET_F_GUEST_ECN, NET_F_HOST_ECN },
 };
 
 static unsigned wanted_offloads(const struct virtio_dev *dev)
@@ -184,13 +106,24 @@ static uint64_t offload_features(const struct netdev *netdev)
 	return features;
 }
 
+/* Without offloads no packet is longer than the wire carries. */
+static void choose_buffers(struct net *net, unsigned offloads_wanted)
+{
+	bool large = offloads_wanted & (NETDEV_TSO4 | NETDEV_TSO6);
+
+	net->mergeable = virtio_has(&net->dev, NET_F_MRG_RXBUF);
+	net->rx_room = large ? NET_PACKET_MAX : NET_SMALL_MAX;
+}
+
 static int net_start(struct virtio_dev *dev)
 {
-	struct net *net = container_of(dev, struct net, dev);
-	int r = netdev_set_offloads(net->netdev, wanted_offloads(dev));
+	struct net *net = net_of(dev);
+	unsigned wanted = wanted_offloads(dev);
+	int r = netdev_set_offloads(net->netdev, wanted);
 
 	if (r < 0)
 		return r;
+	choose_buffers(net, wanted);
 	r = netdev_attach(net->netdev, dev->loop, &net->user);
 	if (!r)
 		update_link(net);
@@ -199,18 +132,22 @@ static int net_start(struct virtio_dev *dev)
 
 static void net_stop(struct virtio_dev *dev)
 {
-	netdev_detach(container_of(dev, struct net, dev)->netdev);
+	struct net *net = net_of(dev);
+
+	netdev_detach(net->netdev);
+	for (unsigned i = 0; i < netdev_nr_pairs(net->netdev); i++)
+		net_receive_stop(net, i);
 }
 
 static void net_free(struct virtio_dev *dev)
 {
-	free(container_of(dev, struct net, dev));
+	free(net_of(dev));
 }
 
 static const struct virtio_class net_class = {
 	.name		= "virtio-net",
 	.id		= 1,
-	.queue_size	= QUEUE_SIZE,
+	.queue_size	= NET_QUEUE_SIZE,
 	.config_size	= CONFIG_LEN,
 	.start		= net_start,
 	.stop		= net_stop,
@@ -233,7 +170,7 @@ static void set_link(void *ctx)
 
 void virtio_net_set_link(struct virtio_dev *dev, bool up)
 {
-	struct link link = { container_of(dev, struct net, dev), up };
+	struct link link = { net_of(dev), up };
 
 	loop_call(dev->loop, set_link, &link);
 }
@@ -242,14 +179,17 @@ int virtio_net_new(struct virtio_dev **ret_dev, struct netdev *netdev,
 		   const uint8_t mac[6], struct guest_mem *mem, struct loop *loop,
 		   struct err *err)
 {
-	uint64_t features = BIT64(F_MAC) | BIT64(F_STATUS) | offload_features(netdev);
-	struct net *net = calloc(1, sizeof(*net));
+	uint64_t features = BIT64(NET_F_MAC) | BIT64(NET_F_STATUS) | BIT64(NET_F_MRG_RXBUF) |
+			    offload_features(netdev);
+	unsigned nr_pairs = netdev_nr_pairs(netdev);
+	/* Most of it is touched only when a guest is short of buffers. */
+	struct net *net = calloc(1, sizeof(*net) + nr_pairs * sizeof(net->rx[0]));
 	uint8_t config[CONFIG_LEN] = { 0 };
 	int r;
 
 	if (!net)
 		return err_sys(err, -ENOMEM, "cannot make %s", net_class.name);
-	r = virtio_init(&net->dev, &net_class, NR_QUEUES, features, mem, loop, err);
+	r = virtio_init(&net->dev, &net_class, 2 * nr_pairs, features, mem, loop, err);
 	if (r < 0) {
 		free(net);
 		return r;

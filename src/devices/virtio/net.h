@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * net.h - the network device from the inside: virtio_net.c has its configuration
+ * and its life, net_receive.c and net_transmit.c move packets.
+ *
+ * Owner, all of it.
+ */
+#ifndef DEVICES_VIRTIO_NET_H
+#define DEVICES_VIRTIO_NET_H
+
+#include "devices/virtio/virtio.h"
+#include "devices/virtio/virtio_net.h"
+#include "net/netdev.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#define NET_QUEUE_SIZE	256
+#define NET_SEGS_MAX	1023		/* less than readv(2) takes */
+
+/* Queues of a pair. */
+enum { NET_RX, NET_TX };
+
+/* Feature bits, section 5.1.3. */
+#define NET_F_CSUM		0
+#define NET_F_GUEST_CSUM	1
+#define NET_F_MAC		5
+#define NET_F_GUEST_TSO4	7
+#define NET_F_GUEST_TSO6	8
+#define NET_F_GUEST_ECN		9
+#define NET_F_HOST_TSO4		11
+#define NET_F_HOST_TSO6		12
+#define NET_F_HOST_ECN		13
+#define NET_F_MRG_RXBUF		15
+#define NET_F_STATUS		16
+
+/* A packet with its header: a frame with a VLAN tag round 1500 bytes, or round 65535. */
+#define NET_SMALL_MAX	(NETDEV_HEADER_LEN + 18 + 1500)
+#define NET_PACKET_MAX	(NETDEV_HEADER_LEN + 18 + 65535)
+
+/*
+ * Where packets come in: buffers of the guest that were taken and have no packet
+ * yet, in their order.
+ */
+struct net_rx {
+	struct net_buffer {
+		uint16_t head, nr_segs;
+		uint32_t len;
+	} buffers[NET_QUEUE_SIZE];
+	unsigned first, nr;			/* of buffers */
+	unsigned first_seg, nr_segs;		/* of segs */
+	struct iovec segs[NET_SEGS_MAX + 1];	/* the buffers', then spill */
+	uint64_t room;				/* bytes of the buffers */
+
+	/* A packet for which there was not enough room; the end of it is in spill. */
+	uint64_t waiting;			/* its length; 0: none */
+	uint64_t in_buffers;			/* bytes that are there */
+	uint8_t spill[NET_PACKET_MAX];
+};
+
+struct net {
+	struct virtio_dev dev;
+	struct netdev *netdev;
+	struct netdev_user user;
+	bool unplugged;			/* the cable, by virtio_net_set_link() */
+	bool link_down;			/* what comes is lost, either way */
+	bool mergeable;			/* a packet may use several buffers */
+	uint64_t rx_room;		/* wanted for a packet that is to come */
+	struct net_rx rx[];		/* of each pair */
+};
+
+/* As far as it goes in this turn. */
+void net_receive(struct net *net, unsigned pair);
+void net_transmit(struct net *net, unsigned pair);
+
+/* Nothing is received any more: give back what is left of the buffers. */
+void net_receive_stop(struct net *net, unsigned pair);
+
+#endif
