@@ -153,6 +153,13 @@ struct qmp_machine_new_device {
 		enum qmp_on_error rerror, werror;
 	} disk;				/* of a disk */
 	const uint8_t *mac;		/* of a net, or NULL */
+	uint16_t mtu;			/* of a net; 0: none is told */
+};
+
+/* The guest's cards are to be announced so often, at growing intervals. */
+struct qmp_machine_announcement {
+	uint64_t initial_ms, step_ms, max_ms;
+	uint32_t rounds;		/* at least one */
 };
 
 struct qmp_machine_function {
@@ -237,6 +244,8 @@ struct qmp_machine_ops {
 	int (*plug)(void *ctx, const struct qmp_machine_new_device *device, struct err *err);
 	int (*unplug)(void *ctx, const char *id, struct err *err);
 	int (*set_link)(void *ctx, const char *name, bool up, struct err *err);
+
+	void (*announce)(void *ctx, const struct qmp_machine_announcement *announcement);
 
 	uint64_t (*memory)(void *ctx);		/* bytes of RAM */
 

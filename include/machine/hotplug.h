@@ -52,6 +52,7 @@ struct machine_plug {
 		struct disk_use use;
 	} *disk;			/* of a disk */
 	const uint8_t *mac;		/* of a card, 6 bytes; NULL: made up from the id */
+	uint16_t mtu;			/* likewise; 0: none is told */
 };
 
 /* Opens the disk that config describes, id included; *config is copied. */

@@ -73,6 +73,13 @@ enum machine_cause {
 	MACHINE_CAUSE_HOST_RESET,	/* a command */
 };
 
+/* When the guest's cards are announced, and how often, once at least. */
+struct machine_announcement {
+	uint64_t initial_ms;	/* from the first time to the second */
+	uint64_t step_ms, max_ms;	/* later the more, up to so long */
+	uint32_t rounds;
+};
+
 struct machine_config {
 	const struct vm_config *vm;
 	struct loop *main;
@@ -157,6 +164,9 @@ int machine_disk_error(const struct machine *machine, uint32_t i);
 int machine_throttle_disk(struct machine *machine, uint32_t i,
 			  const struct throttle_limits *limits, const char *group,
 			  struct err *err);
+
+/* Guests that know how to tell the network by themselves; one that is under way ends. */
+void machine_announce(struct machine *machine, const struct machine_announcement *how);
 
 /* As disk_resize(); the disk is there. */
 int machine_resize_disk(struct machine *machine, uint32_t i, uint64_t size, struct err *err);

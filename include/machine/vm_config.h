@@ -43,6 +43,7 @@ struct vm_net_config {
 	char *tap;			/* either tap or fd */
 	uint32_t fd;
 	uint8_t mac[6];			/* all zero: made up */
+	uint32_t mtu;			/* 0: the guest is told of none */
 };
 
 /* What the machine does when its guest does something. */

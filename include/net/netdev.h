@@ -14,6 +14,7 @@
 #define NET_NETDEV_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -43,6 +44,9 @@ struct netdev *netdev_close(struct netdev *netdev);		/* -> NULL */
 /* Fixed; any thread: how many pairs, and what it takes, and can leave to the card. */
 unsigned netdev_nr_pairs(const struct netdev *netdev);
 unsigned netdev_offloads(const struct netdev *netdev);
+
+/* Mbit/s, 0: nobody knows. */
+uint32_t netdev_speed(const struct netdev *netdev);
 
 /* Without user nothing is read; what comes meanwhile waits or is lost. */
 int netdev_attach(struct netdev *netdev, struct loop *loop, struct netdev_user *user);

@@ -252,6 +252,7 @@ static json_t *net_device(const struct vm_net_config *net, const char *id)
 		json_object_set_new(device, "mac",
 				    json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
 						 mac[2], mac[3], mac[4], mac[5]));
+	set_number(device, "host_mtu", net->mtu);
 	return device;
 }
 

@@ -94,6 +94,7 @@ int hotplug_qmp_plug(void *ctx, const struct qmp_machine_new_device *device, str
 		.slot = device->slot < 0 ? MACHINE_ANY_SLOT : device->slot,
 		.disk = &disk,
 		.mac = device->mac,
+		.mtu = device->mtu,
 	};
 
 	return hotplug_plug(mq->machine, &plug, err);
@@ -111,6 +112,19 @@ int hotplug_qmp_set_link(void *ctx, const char *name, bool up, struct err *err)
 	const struct machine_qmp *mq = ctx;
 
 	return hotplug_set_link(mq->machine, name, up, err);
+}
+
+void hotplug_qmp_announce(void *ctx, const struct qmp_machine_announcement *announcement)
+{
+	const struct machine_qmp *mq = ctx;
+	const struct machine_announcement how = {
+		.initial_ms = announcement->initial_ms,
+		.step_ms = announcement->step_ms,
+		.max_ms = announcement->max_ms,
+		.rounds = announcement->rounds,
+	};
+
+	machine_announce(mq->machine, &how);
 }
 
 void hotplug_qmp_unplugged(struct machine_qmp *mq, const char *id, bool gone)

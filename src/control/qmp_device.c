@@ -21,6 +21,10 @@
 #define BLOCK_SIZE_MIN	512
 #define BLOCK_SIZE_MAX	4096
 
+/* As those of cards do. */
+#define MTU_MIN		68
+#define MTU_MAX		65535
+
 static const char *const on_errors[] = {
 	[QMP_ON_ERROR_AUTO] = "auto",
 	[QMP_ON_ERROR_REPORT] = "report",
@@ -46,6 +50,7 @@ struct add_arguments {
 	uint64_t block_size;
 	char *netdev;
 	uint8_t mac[6];
+	uint32_t mtu;
 };
 
 static const struct option add_rows[] = {
@@ -64,6 +69,8 @@ static const struct option add_rows[] = {
 	  .min = BLOCK_SIZE_MIN, .max = BLOCK_SIZE_MAX },
 	{ .key = "netdev", OPTION(struct add_arguments, netdev) },
 	{ .key = "mac", OPTION(struct add_arguments, mac) },
+	{ .key = "host_mtu", OPTION(struct add_arguments, mtu), .min = MTU_MIN,
+	  .max = MTU_MAX },
 };
 static const struct option_object add_options = {
 	.name = "device", OPTION_OBJECT(struct add_arguments, add_rows),
@@ -108,6 +115,7 @@ static int check_properties(const struct add_arguments *arguments, bool net, str
 		{ "logical_block_size", &arguments->block_size, false },
 		{ "netdev", &arguments->netdev, true },
 		{ "mac", &arguments->mac, true },
+		{ "host_mtu", &arguments->mtu, true },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(properties); i++)
@@ -167,6 +175,7 @@ static int describe(const struct add_arguments *arguments,
 	};
 	if (option_given(&add_options, arguments, &arguments->mac))
 		device->mac = arguments->mac;
+	device->mtu = (uint16_t)arguments->mtu;
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * qmp_netdev.c - taps are opened, for device_add to make cards of, and closed; and
- * the cable of a card is pulled.
+ * the cable of a card is pulled, and cards are announced.
  */
 #include "base/err.h"
 #include "config/option.h"
@@ -139,7 +139,46 @@ static void run_set_link(struct qmp_call *call)
 	     arguments->name, &err);
 }
 
+/* As QEMU bounds them: milliseconds, and times. */
+#define ANNOUNCE_MS_MAX		100000
+#define ANNOUNCE_STEP_MAX	10000
+#define ANNOUNCE_ROUNDS_MAX	1000
+
+struct announce_arguments {
+	struct option_given given;
+	uint32_t initial, max, rounds, step;
+};
+
+static const struct option announce_rows[] = {
+	{ .key = "initial", OPTION(struct announce_arguments, initial), .required = true,
+	  .min = 1, .max = ANNOUNCE_MS_MAX },
+	{ .key = "max", OPTION(struct announce_arguments, max), .required = true,
+	  .min = 1, .max = ANNOUNCE_MS_MAX },
+	{ .key = "rounds", OPTION(struct announce_arguments, rounds), .required = true,
+	  .min = 1, .max = ANNOUNCE_ROUNDS_MAX },
+	{ .key = "step", OPTION(struct announce_arguments, step), .required = true,
+	  .min = 0, .max = ANNOUNCE_STEP_MAX },
+};
+static const struct option_object announce_options = {
+	.name = "announce", OPTION_OBJECT(struct announce_arguments, announce_rows),
+};
+
+static void run_announce(struct qmp_call *call)
+{
+	const struct announce_arguments *arguments = call->arguments;
+	const struct qmp_machine_announcement announcement = {
+		.initial_ms = arguments->initial,
+		.step_ms = arguments->step,
+		.max_ms = arguments->max,
+		.rounds = arguments->rounds,
+	};
+
+	call->machine->ops->announce(call->machine->ctx, &announcement);
+	qmp_call_over(call, 0, NULL);
+}
+
 static const struct qmp_command commands[] = {
+	{ .name = "announce-self", .arguments = &announce_options, .run = run_announce },
 	{ .name = "netdev_add", .arguments = &add_options, .run = run_add },
 	{ .name = "netdev_del", .arguments = &del_options, .run = run_del },
 	{ .name = "set_link", .arguments = &link_options, .run = run_set_link },

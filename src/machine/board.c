@@ -81,7 +81,7 @@ static int new_virtio(struct board *board, const struct board_device *device,
 				      vm_config_queues(vm, device->disk_config), board->mem,
 				      err);
 	case BOARD_NET:
-		return virtio_net_new(ret_dev, device->netdev, device->mac, board->mem,
+		return virtio_net_new(ret_dev, device->netdev, &device->net_card, board->mem,
 				      device->loop, err);
 	default:
 		return virtio_rng_new(ret_dev, board->mem, device->loop, err);
@@ -357,6 +357,11 @@ void board_update_link(struct board *board, const struct board_device *device)
 {
 	virtio_net_set_link(virtio_pci_device(board->functions[device->slot]),
 			    !device->link_down);
+}
+
+void board_announce(struct board *board, const struct board_device *device)
+{
+	virtio_net_announce(virtio_pci_device(board->functions[device->slot]));
 }
 
 void board_nmi(struct board *board)

@@ -12,6 +12,7 @@
 #define MACHINE_BOARD_H
 
 #include "devices/uart.h"
+#include "devices/virtio/virtio_net.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,7 +36,7 @@ enum board_event {
 
 enum board_device_kind {
 	BOARD_DISK,		/* disk, disk_config */
-	BOARD_NET,		/* netdev, mac, link_down */
+	BOARD_NET,		/* netdev, net_card, link_down */
 	BOARD_RNG,
 };
 
@@ -47,7 +48,7 @@ struct board_device {
 	const struct vm_disk_config *disk_config;
 	struct netdev *netdev;
 	struct loop *loop;		/* owns it; runs */
-	uint8_t mac[6];
+	struct virtio_net_card net_card;
 	bool link_down;
 	int slot;			/* PCI_BUS_ANY_SLOT until a board has placed it */
 };
@@ -103,6 +104,9 @@ void board_unplug(struct board *board, struct board_device *device);
 
 /* device->link_down has changed.  Main. */
 void board_update_link(struct board *board, const struct board_device *device);
+
+/* Have the guest announce the card.  Main. */
+void board_announce(struct board *board, const struct board_device *device);
 
 /* To every vCPU.  Main. */
 void board_nmi(struct board *board);

@@ -28,7 +28,7 @@ static int check_mac(const struct machine *m, const uint8_t *mac, struct err *er
 {
 	for (struct machine_part *part = m->parts; part; part = part->next)
 		if (part->device.kind == BOARD_NET && part->device_id &&
-		    !memcmp(part->device.mac, mac, 6))
+		    !memcmp(part->device.net_card.mac, mac, 6))
 			return err_set(err, -EINVAL, "the device '%s' has the same mac",
 				       part->device_id);
 	return 0;
@@ -69,9 +69,11 @@ static int describe_net(struct machine *m, struct machine_part *part,
 	if (plug->mac)
 		memcpy(mac, plug->mac, 6);
 	r = check_mac(m, mac, err);
-	if (!r)
-		memcpy(part->device.mac, mac, 6);
-	return r;
+	if (r < 0)
+		return r;
+	memcpy(part->device.net_card.mac, mac, 6);
+	part->device.net_card.mtu = plug->mtu;
+	return 0;
 }
 
 /* What plug says of the device, nothing of it being left of the one before. */

@@ -456,6 +456,7 @@ int machine_new(struct machine **ret_machine, const struct machine_config *confi
 	m->on_event.run = on_event;
 	m->on_slots.run = machine_parts_look_at_slots;
 	m->timeout.fired = timed_out;
+	m->announce_timer.fired = machine_parts_announce;
 	m->actions = config->vm->action;
 	m->state = config->paused ? MACHINE_PRELAUNCH : MACHINE_RUNNING;
 	r = make_loops(m, err);
@@ -481,6 +482,7 @@ struct machine *machine_free(struct machine *m)
 	loop_cancel(m->config.main, &m->on_event);
 	loop_cancel(m->config.main, &m->on_slots);
 	loop_timer_clear(m->config.main, &m->timeout);
+	loop_timer_clear(m->config.main, &m->announce_timer);
 	for (uint32_t i = 0; i < m->nr_running; i++)
 		loop_stop(m->loops[i]);
 	machine_parts_close(m);

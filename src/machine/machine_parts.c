@@ -217,7 +217,8 @@ static int add_net(struct machine *m, const char *id, const struct vm_net_config
 		free_part(part);
 		return r;
 	}
-	memcpy(part->device.mac, config->mac, 6);
+	memcpy(part->device.net_card.mac, config->mac, 6);
+	part->device.net_card.mtu = (uint16_t)config->mtu;
 	append(m, part);
 	*ret_part = part;
 	return 0;
@@ -317,6 +318,7 @@ static int open_nets(struct machine *m, struct err *err)
 	for (uint32_t i = 0; i < vm->nr_net; i++) {
 		struct machine_part *part;
 		char id[24];
+		uint8_t *mac;
 		int r;
 
 		snprintf(id, sizeof(id), "net%u", i);
@@ -325,8 +327,9 @@ static int open_nets(struct machine *m, struct err *err)
 			r = give_device(part, err);
 		if (r < 0)
 			return r;
-		if (!memcmp(part->device.mac, no_mac, 6))
-			machine_parts_make_mac(m, "", i, part->device.mac);
+		mac = part->device.net_card.mac;
+		if (!memcmp(mac, no_mac, 6))
+			machine_parts_make_mac(m, "", i, mac);
 	}
 	return 0;
 }

@@ -48,6 +48,9 @@ struct machine {
 	struct loop_task on_event;
 	struct loop_timer timeout;	/* of the shutdown */
 
+	struct machine_announcement announcement;	/* what is left of it */
+	struct loop_timer announce_timer;
+
 	_Atomic(uint32_t) ejected, refused;	/* masks of slots, by the guest */
 	struct loop_task on_slots;
 };
@@ -101,6 +104,9 @@ struct board_device *machine_parts_devices(struct machine *m);
 
 /* The board is gone: what the guest was asked to let go, it has. */
 void machine_parts_settle(struct machine *m);
+
+/* Once more. */
+void machine_parts_announce(struct loop_timer *timer);
 
 /* The board's word of slots, on vCPU threads, and what is made of it on the main thread. */
 void machine_parts_slot_changed(void *ctx, unsigned slot, bool refused);

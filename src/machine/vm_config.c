@@ -112,6 +112,9 @@ static const struct option net_rows[] = {
 	  .help = "an open tap device, inherited as this file descriptor" },
 	{ .key = "mac", OPTION(struct vm_net_config, mac),
 	  .help = "the guest's address; made up from name and position by default" },
+	{ .key = "mtu", OPTION(struct vm_net_config, mtu), .min = 68, .max = 65535,
+	  .metavar = "BYTES",
+	  .help = "how much a packet may carry, for the guest to set its interface to" },
 	{ .key = "id", OPTION(struct vm_net_config, id), .max = VM_CONFIG_NAME_MAX,
 	  .help = "name of the card in messages; net0, net1, ... by default" },
 };

@@ -25,6 +25,7 @@ struct back_end_ops {
 struct netdev {
 	const struct back_end_ops *ops;
 	unsigned nr_pairs, offloads;		/* fixed once it is open */
+	uint32_t speed;				/* likewise */
 	bool link_down;
 	struct loop *loop;			/* while attached */
 	struct netdev_user *user;

@@ -21,6 +21,11 @@ unsigned netdev_offloads(const struct netdev *netdev)
 	return netdev->offloads;
 }
 
+uint32_t netdev_speed(const struct netdev *netdev)
+{
+	return netdev->speed;
+}
+
 int netdev_attach(struct netdev *netdev, struct loop *loop, struct netdev_user *user)
 {
 	int r;

@@ -14,12 +14,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define TUN_PATH "/dev/net/tun"
@@ -192,6 +195,25 @@ static int set_up(int fd, const char *id, struct err *err)
 	return 0;
 }
 
+/* What ethtool(8) says: the tap's owner can set it there. */
+static uint32_t speed_of(int fd)
+{
+	struct ethtool_cmd cmd = { .cmd = ETHTOOL_GSET };
+	struct ifreq ifr = { 0 };
+	int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint32_t speed = 0;
+
+	if (sock < 0)
+		return 0;
+	if (!ioctl(fd, TUNGETIFF, &ifr)) {
+		ifr.ifr_data = (char *)&cmd;
+		if (!ioctl(sock, SIOCETHTOOL, &ifr))
+			speed = ethtool_cmd_speed(&cmd);
+	}
+	close(sock);
+	return speed == (uint32_t)SPEED_UNKNOWN ? 0 : speed;
+}
+
 static int new_tap(struct netdev **ret_netdev, int fd, const char *id, struct err *err)
 {
 	struct tap *tap;
@@ -206,6 +228,7 @@ static int new_tap(struct netdev **ret_netdev, int fd, const char *id, struct er
 		.ops = &tap_ops,
 		.nr_pairs = 1,
 		.offloads = NETDEV_CSUM | NETDEV_TSO4 | NETDEV_TSO6 | NETDEV_ECN,
+		.speed = speed_of(fd),
 	};
 	tap->fd = fd;
 	tap->watch.ready = ready;

@@ -254,6 +254,11 @@ static int unplug(void *ctx, const char *id, struct err *err)
 	return 0;
 }
 
+static void announce(void *ctx, const struct qmp_machine_announcement *announcement)
+{
+	(void)ctx, (void)announcement;
+}
+
 static int set_link(void *ctx, const char *name, bool up, struct err *err)
 {
 	struct fake_part *part = find_part(ctx, true, name);
@@ -400,6 +405,7 @@ static const struct qmp_machine_ops ops = {
 	.plug = plug,
 	.unplug = unplug,
 	.set_link = set_link,
+	.announce = announce,
 	.memory = get_memory,
 	.cpu = get_cpu,
 	.iothread = get_iothread,

@@ -176,6 +176,10 @@ HOTPLUG = [
     b'{"execute": "set_link", "arguments": {"name": "zz", "up": 1}}',
     b'{"execute": "set_link", "arguments": {"name": "zz"}}',
     b'{"execute": "set_link", "arguments": {"up": true}}',
+    b'{"execute": "announce-self"}',
+    b'{"execute": "announce-self", "arguments": {"initial": 50, "max": 550, "rounds": 5}}',
+    b'{"execute": "announce-self", "arguments": {"initial": 50, "max": 550, "rounds": 2, '
+    b'"step": 9}}',
 ]
 
 # Besides what is required; those that change something come first.

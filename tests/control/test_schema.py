@@ -16,6 +16,7 @@ SERVER = sys.argv.pop(1)
 
 # Commands with arguments that they cannot do without, or that end things.
 ARGUMENTS = {
+    'announce-self': {'initial': 50, 'max': 550, 'rounds': 5, 'step': 100},
     'block_resize': {'device': 'disk0', 'size': 2 << 30},
     'block_set_io_throttle': {
         'device': 'disk0', 'bps': 0, 'bps_rd': 0, 'bps_wr': 0, 'iops': 9, 'iops_rd': 0,

@@ -95,7 +95,9 @@ struct netdev *fake_netdev_new(unsigned can, int *ret_wire)
 
 	if (!fake || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds))
 		abort();
-	fake->netdev = (struct netdev){ .ops = &ops, .nr_pairs = 1, .offloads = can };
+	fake->netdev = (struct netdev){
+		.ops = &ops, .nr_pairs = 1, .offloads = can, .speed = FAKE_NETDEV_SPEED,
+	};
 	fake->fd = fds[0];
 	fake->watch.ready = ready;
 	*ret_wire = fds[1];

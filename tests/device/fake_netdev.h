@@ -12,6 +12,8 @@
 
 #define FAKE_NETDEV_OFFLOADS	(NETDEV_CSUM | NETDEV_TSO4 | NETDEV_TSO6 | NETDEV_ECN)
 
+#define FAKE_NETDEV_SPEED	2500
+
 /* can: what netdev_offloads() is to say. */
 struct netdev *fake_netdev_new(unsigned can, int *ret_wire);
 

@@ -93,11 +93,11 @@ static unsigned blk_request(struct rig *rig, struct buffer *buffers)
 
 static void plug_net(struct rig *rig)
 {
-	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
+	static const struct virtio_net_card config = { .mac = { 2, 0, 0, 0, 0, 1 } };
 	struct virtio_dev *dev;
 
 	netdev = fake_netdev_new(FAKE_NETDEV_OFFLOADS, &wire);
-	must(!virtio_net_new(&dev, netdev, mac, rig->mem, rig->loop, NULL));
+	must(!virtio_net_new(&dev, netdev, &config, rig->mem, rig->loop, NULL));
 	rig_plug(rig, dev);
 }
 
@@ -118,6 +118,6 @@ static unsigned net_request(struct rig *rig, struct buffer *buffers)
 const struct kind kinds[KINDS_NR] = {
 	{ "virtio-rng", VIRTIO_ID_RNG, 0, 0, plug_rng, NULL, rng_request },
 	{ "virtio-blk", VIRTIO_ID_BLOCK, 0, 60, plug_blk, unplugged_blk, blk_request },
-	{ "virtio-net", VIRTIO_ID_NET, 1, 8, plug_net, unplugged_net, net_request },
+	{ "virtio-net", VIRTIO_ID_NET, 1, 17, plug_net, unplugged_net, net_request },
 	{ "echo", ECHO_TYPE, 0, ECHO_CONFIG_LEN, plug_echo, NULL, echo_request },
 };

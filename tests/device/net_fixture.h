@@ -34,7 +34,9 @@
 #define OUT_AT		DRIVER_FREE_AT
 #define IN_AT		(DRIVER_FREE_AT + 0x4000)
 
-static const uint8_t mac[6] = { 0x02, 0x11, 0x22, 0x33, 0x44, 0x55 };
+static struct virtio_net_card config = {
+	.mac = { 0x02, 0x11, 0x22, 0x33, 0x44, 0x55 },
+};
 
 static struct rig rig;
 static struct driver driver;
@@ -49,7 +51,7 @@ static inline void setup_with(unsigned offloads)
 
 	rig_open(&rig, RIG_THREAD);
 	netdev = fake_netdev_new(offloads, &wire);
-	ck_assert_int_eq(virtio_net_new(&dev, netdev, mac, rig.mem, rig.loop, NULL), 0);
+	ck_assert_int_eq(virtio_net_new(&dev, netdev, &config, rig.mem, rig.loop, NULL), 0);
 	rig_plug(&rig, dev);
 	ck_assert(driver_find(&driver, &rig, VIRTIO_ID_NET));
 	rx = &driver.rings[0];

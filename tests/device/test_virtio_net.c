@@ -308,10 +308,36 @@ END_TEST
 
 START_TEST(configuration_tells_address_and_link)
 {
-	for (unsigned i = 0; i < sizeof(mac); i++)
-		ck_assert_uint_eq(driver_config(&driver, i, 1), mac[i]);
+	for (unsigned i = 0; i < sizeof(config.mac); i++)
+		ck_assert_uint_eq(driver_config(&driver, i, 1), config.mac[i]);
 	ck_assert_uint_eq(driver_config(&driver, offsetof(struct virtio_net_config, status),
 					2), VIRTIO_NET_S_LINK_UP);
+}
+END_TEST
+
+START_TEST(speed_is_that_of_the_back_end)
+{
+	ck_assert(driver_offered(&driver) & BIT64(VIRTIO_NET_F_SPEED_DUPLEX));
+	ck_assert_uint_eq(driver_config(&driver, offsetof(struct virtio_net_config, speed), 4),
+			  FAKE_NETDEV_SPEED);
+	ck_assert_uint_eq(driver_config(&driver, offsetof(struct virtio_net_config, duplex),
+					1), 1);
+}
+END_TEST
+
+START_TEST(mtu_is_told_to_the_driver_if_there_is_one)
+{
+	struct driver other;
+
+	ck_assert(!(driver_offered(&driver) & BIT64(VIRTIO_NET_F_MTU)));
+	teardown();
+	config.mtu = 9000;
+	setup();
+
+	ck_assert(driver_find(&other, &rig, VIRTIO_ID_NET));
+	ck_assert(driver_offered(&other) & BIT64(VIRTIO_NET_F_MTU));
+	ck_assert_uint_eq(driver_config(&other, offsetof(struct virtio_net_config, mtu), 2),
+			  9000);
 }
 END_TEST
 
@@ -513,6 +539,8 @@ int main(void)
 	tcase_add_test(tc, packet_without_a_header_is_dropped_and_its_buffer_used_again);
 	tcase_add_test(tc, receive_buffer_smaller_than_a_header_is_a_breach);
 	tcase_add_test(tc, configuration_tells_address_and_link);
+	tcase_add_test(tc, speed_is_that_of_the_back_end);
+	tcase_add_test(tc, mtu_is_told_to_the_driver_if_there_is_one);
 	tcase_add_test(tc, link_that_changes_is_told_by_an_interrupt);
 	tcase_add_test(tc, link_that_stays_as_it_is_makes_no_interrupt);
 	tcase_add_test(tc, link_that_is_down_loses_packets_both_ways);

@@ -196,9 +196,9 @@ static int make_blk(struct err *err)
 
 static int make_net(struct err *err)
 {
-	static const uint8_t mac[6] = { 2 };
+	static const struct virtio_net_card config = { .mac = { 2 } };
 	struct virtio_dev *dev;
-	int r = virtio_net_new(&dev, netdev, mac, rig.mem, rig.loop, err);
+	int r = virtio_net_new(&dev, netdev, &config, rig.mem, rig.loop, err);
 
 	return r < 0 ? r : make_function(dev, err);
 }

@@ -32,12 +32,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len)
 {
-	static const uint8_t mac[6] = { 2 };
+	static const struct virtio_net_card config = { .mac = { 2 } };
 	struct rig *rig = guest_actions_rig();
 	struct netdev *netdev = fake_netdev_new(FAKE_NETDEV_OFFLOADS, &wire);
 	struct virtio_dev *dev;
 
-	if (virtio_net_new(&dev, netdev, mac, rig->mem, rig->loop, NULL))
+	if (virtio_net_new(&dev, netdev, &config, rig->mem, rig->loop, NULL))
 		abort();
 	rig_plug(rig, dev);
 	guest_actions_run(rig, VIRTIO_ID_NET, input, len, poke);

@@ -133,12 +133,20 @@ static void restart(struct guest *guest, const struct step *step)
 		     features & driver_offered(driver), (uint16_t)(1u << step->a % 11));
 }
 
+static unsigned nr_rings(const struct driver *driver)
+{
+	unsigned nr = 1;
+
+	while (nr < DRIVER_RINGS_MAX && driver->rings[nr].size)
+		nr++;
+	return nr;
+}
+
 static void take_step(struct guest *guest, const struct step *step)
 {
 	struct rig *rig = guest->rig;
 	struct driver *driver = &guest->driver;
-	unsigned nr_rings = driver->rings[1].size ? 2 : 1;
-	struct ring *ring = &driver->rings[step->ring % nr_rings];
+	struct ring *ring = &driver->rings[step->ring % nr_rings(driver)];
 	uint8_t bytes[8];
 
 	switch ((enum action)(step->what % NR_ACTIONS)) {

@@ -164,7 +164,8 @@ class Attach(VmTest):
         run = self.begin()
         tap = vm.open_tap('vmmplug%d')
         self.addCleanup(os.close, tap)
-        done = self.attach('--net', f'fd={tap},mac=52:54:00:00:00:07', pass_fds=[tap])
+        done = self.attach('--net', f'fd={tap},mac=52:54:00:00:00:07,mtu=9000',
+                           pass_fds=[tap])
         self.assertEqual(done, (OK, 'net0\n', ''))
         run.wait_for(b'COME 2')
         self.assert_refused_with(self.attach('--net', f'fd={tap},mac=52:54:00:00:00:07,id=other',

@@ -320,7 +320,8 @@ class Hotplug(VmTest):
         client.command('device_add', {'driver': 'virtio-net-pci', 'netdev': 'lan', 'id': 'card'})
         run.wait_for(b'COME 2')
         self.assertEqual(self.slots(client)[2], 'card')
-        self.assertEqual(len(self.queues(client, 'virtio-net')), 2)
+        self.assertEqual(len(self.queues(client, 'virtio-net')), 3)
+        client.command('announce-self', {'initial': 1, 'max': 1, 'rounds': 3, 'step': 0})
         self.refused(client, 'netdev_del', {'id': 'lan'}, 'in use')
 
         client.command('device_del', {'id': 'card'})

@@ -14,9 +14,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/ethtool.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <sched.h>
@@ -247,6 +249,22 @@ START_TEST(tap_without_the_header_is_refused)
 
 	refuses_fd(fd, -EINVAL, "without IFF_VNET_HDR");
 	close(fd);
+}
+END_TEST
+
+START_TEST(speed_is_what_the_owner_has_set)
+{
+	struct ethtool_cmd cmd = { .cmd = ETHTOOL_SSET };
+	struct ifreq ifr = { .ifr_name = TAP, .ifr_data = (char *)&cmd };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	ethtool_cmd_speed_set(&cmd, 2500);
+	ck_assert_int_eq(ioctl(fd, SIOCETHTOOL, &ifr), 0);
+	close(fd);
+
+	ck_assert_int_eq(tap_open(&netdev, "net0", TAP, &err), 0);
+
+	ck_assert_uint_eq(netdev_speed(netdev), 2500);
 }
 END_TEST
 
@@ -518,6 +536,7 @@ static TCase *open_tests(void)
 	tcase_add_test(tc, inherited_tap_serves);
 	tcase_add_test(tc, descriptor_that_is_no_tap_is_refused);
 	tcase_add_test(tc, tap_without_the_header_is_refused);
+	tcase_add_test(tc, speed_is_what_the_owner_has_set);
 	tcase_add_test(tc, nothing_to_receive_is_said_at_once);
 	tcase_add_test(tc, frame_on_a_link_that_is_down_is_refused);
 	return tc;

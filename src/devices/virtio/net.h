@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * net.h - the network device from the inside: virtio_net.c has its configuration
- * and its life, net_receive.c and net_transmit.c move packets.
+ * and its life, net_receive.c and net_transmit.c move packets, net_control.c does
+ * what the driver asks.
  *
  * Owner, all of it.
  */
@@ -11,6 +12,7 @@
 #include "devices/virtio/virtio.h"
 #include "devices/virtio/virtio_net.h"
 #include "net/netdev.h"
+#include "net_filter.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +27,8 @@ enum { NET_RX, NET_TX };
 /* Feature bits, section 5.1.3. */
 #define NET_F_CSUM		0
 #define NET_F_GUEST_CSUM	1
+#define NET_F_CTRL_GUEST_OFFLOADS 2
+#define NET_F_MTU		3
 #define NET_F_MAC		5
 #define NET_F_GUEST_TSO4	7
 #define NET_F_GUEST_TSO6	8
@@ -34,10 +38,17 @@ enum { NET_RX, NET_TX };
 #define NET_F_HOST_ECN		13
 #define NET_F_MRG_RXBUF		15
 #define NET_F_STATUS		16
+#define NET_F_CTRL_VQ		17
+#define NET_F_CTRL_RX		18
+#define NET_F_CTRL_VLAN		19
+#define NET_F_CTRL_RX_EXTRA	20
+#define NET_F_GUEST_ANNOUNCE	21
+#define NET_F_CTRL_MAC_ADDR	23
+#define NET_F_SPEED_DUPLEX	63
 
-/* A packet with its header: a frame with a VLAN tag round 1500 bytes, or round 65535. */
-#define NET_SMALL_MAX	(NETDEV_HEADER_LEN + 18 + 1500)
-#define NET_PACKET_MAX	(NETDEV_HEADER_LEN + 18 + 65535)
+/* Round what a packet carries: its header, and a frame's with a VLAN tag. */
+#define NET_PACKET_MORE	(NETDEV_HEADER_LEN + 18)
+#define NET_PACKET_MAX	(NET_PACKET_MORE + 65535)
 
 /*
  * Where packets come in: buffers of the guest that were taken and have no packet
@@ -63,8 +74,13 @@ struct net {
 	struct virtio_dev dev;
 	struct netdev *netdev;
 	struct netdev_user user;
+	struct virtio_net_card card;
 	bool unplugged;			/* the cable, by virtio_net_set_link() */
 	bool link_down;			/* what comes is lost, either way */
+	bool announcing;		/* the driver is asked to say where it is */
+	unsigned offloads;		/* that the driver can have left to it, now */
+	bool offloads_set;		/* by a command */
+	struct net_filter filter;
 	bool mergeable;			/* a packet may use several buffers */
 	uint64_t rx_room;		/* wanted for a packet that is to come */
 	struct net_rx rx[];		/* of each pair */
@@ -73,6 +89,16 @@ struct net {
 /* As far as it goes in this turn. */
 void net_receive(struct net *net, unsigned pair);
 void net_transmit(struct net *net, unsigned pair);
+
+/* Do what is asked. */
+void net_control(struct net *net, struct virtq *vq);
+
+/* Feature bits; -EINVAL where it has not accepted all of them, or another errno. */
+int net_set_offloads(struct net *net, uint64_t features);
+
+/* In the configuration. */
+void net_tell_mac(struct net *net, const uint8_t mac[6]);
+void net_set_announcing(struct net *net, bool announcing);
 
 /* Nothing is received any more: give back what is left of the buffers. */
 void net_receive_stop(struct net *net, unsigned pair);

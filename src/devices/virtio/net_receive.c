@@ -133,6 +133,18 @@ static bool receive_waiting(struct net *net, struct net_rx *rx, struct virtq *vq
 	return true;
 }
 
+static bool is_wanted(const struct net *net, struct net_rx *rx, uint64_t len)
+{
+	struct iov packet = room_of(rx);
+	uint8_t frame[NET_FILTER_FRAME_LEN] = { 0 };
+
+	packet.nr++;
+	packet.len += sizeof(rx->spill);
+	iov_read(&packet, NETDEV_HEADER_LEN, frame,
+		 min_u64(len - NETDEV_HEADER_LEN, sizeof(frame)));
+	return net_filter_wants(&net->filter, frame);
+}
+
 static bool receive_next(struct net *net, struct net_rx *rx, struct virtq *vq, unsigned pair)
 {
 	ssize_t len;
@@ -147,6 +159,8 @@ static bool receive_next(struct net *net, struct net_rx *rx, struct virtq *vq, u
 		return false;
 	if (len < NETDEV_HEADER_LEN || net->link_down)
 		return drop(rx, vq);
+	if (!is_wanted(net, rx, (uint64_t)len))
+		return virtq_spend(vq);
 	if ((uint64_t)len <= rx->room) {
 		give(rx, vq, (uint64_t)len);
 		return true;

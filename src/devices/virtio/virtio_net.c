@@ -24,22 +24,39 @@
 /* Configuration, section 5.1.4. */
 #define CONFIG_MAC	0
 #define CONFIG_STATUS	6
-#define CONFIG_LEN	8
+#define CONFIG_MTU	10
+#define CONFIG_SPEED	12
+#define CONFIG_DUPLEX	16
+#define CONFIG_LEN	17
+
 #define STATUS_LINK_UP	1
+#define STATUS_ANNOUNCE	2
+#define DUPLEX_FULL	1
+
+#define MTU_DEFAULT	1500
 
 static struct net *net_of(struct virtio_dev *dev)
 {
 	return container_of(dev, struct net, dev);
 }
 
+static unsigned nr_pairs(const struct net *net)
+{
+	return netdev_nr_pairs(net->netdev);
+}
+
+/* Behind the pairs there is a queue for commands. */
 static void net_kick(struct virtio_dev *dev, struct virtq *vq)
 {
+	struct net *net = net_of(dev);
 	unsigned index = virtq_index(vq);
 
-	if (index % 2 == NET_RX)
-		net_receive(net_of(dev), index / 2);
+	if (index == 2 * nr_pairs(net))
+		net_control(net, vq);
+	else if (index % 2 == NET_RX)
+		net_receive(net, index / 2);
 	else
-		net_transmit(net_of(dev), index / 2);
+		net_transmit(net, index / 2);
 }
 
 static void readable(struct netdev_user *user, unsigned pair)
@@ -56,18 +73,43 @@ static void writable(struct netdev_user *user, unsigned pair)
 	virtq_run(net->dev.queues[2 * pair + NET_TX]);
 }
 
-/* The link, which takes a cable and something at the other end. */
+/* Configuration that changes. */
 
+void net_tell_mac(struct net *net, const uint8_t mac[6])
+{
+	virtio_set_config(&net->dev, CONFIG_MAC, mac, 6);
+}
+
+static uint16_t status_of(const struct net *net)
+{
+	return (net->link_down ? 0 : STATUS_LINK_UP) | (net->announcing ? STATUS_ANNOUNCE : 0);
+}
+
+static void tell_status(struct net *net)
+{
+	uint8_t status[2];
+
+	put_le16(status, status_of(net));
+	virtio_set_config(&net->dev, CONFIG_STATUS, status, sizeof(status));
+}
+
+/* A link takes a cable and something at its other end. */
 static void update_link(struct net *net)
 {
 	bool down = net->unplugged || !netdev_link_up(net->netdev);
-	uint8_t status[2];
 
 	if (down == net->link_down)
 		return;
 	net->link_down = down;
-	put_le16(status, down ? 0 : STATUS_LINK_UP);
-	virtio_set_config(&net->dev, CONFIG_STATUS, status, sizeof(status));
+	tell_status(net);
+}
+
+void net_set_announcing(struct net *net, bool announcing)
+{
+	if (net->announcing == announcing)
+		return;
+	net->announcing = announcing;
+	tell_status(net);
 }
 
 static void link_changed(struct netdev_user *user)
@@ -86,14 +128,51 @@ static const struct {
 	{ NETDEV_ECN, NET_F_GUEST_ECN, NET_F_HOST_ECN },
 };
 
-static unsigned wanted_offloads(const struct virtio_dev *dev)
+/* Without offloads no packet is longer than the wire carries. */
+static void choose_buffers(struct net *net)
+{
+	bool large = net->offloads & (NETDEV_TSO4 | NETDEV_TSO6);
+	uint16_t mtu = net->card.mtu > MTU_DEFAULT ? net->card.mtu : MTU_DEFAULT;
+
+	net->mergeable = virtio_has(&net->dev, NET_F_MRG_RXBUF);
+	net->rx_room = large ? NET_PACKET_MAX : NET_PACKET_MORE + mtu;
+}
+
+static int apply_offloads(struct net *net, unsigned wanted)
+{
+	int r = netdev_set_offloads(net->netdev, wanted);
+
+	if (r < 0)
+		return r;
+	net->offloads = wanted;
+	choose_buffers(net);
+	return 0;
+}
+
+/* Those of the features that a guest has for offloads. */
+static unsigned offloads_of(uint64_t features)
 {
 	unsigned wanted = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(offloads); i++)
-		if (virtio_has(dev, offloads[i].guest))
+		if (features & BIT64(offloads[i].guest))
 			wanted |= offloads[i].offload;
 	return wanted;
+}
+
+int net_set_offloads(struct net *net, uint64_t features)
+{
+	uint64_t may = 0;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_LEN(offloads); i++)
+		may |= net->dev.features & BIT64(offloads[i].guest);
+	if (features & ~may)
+		return -EINVAL;
+	r = apply_offloads(net, offloads_of(features));
+	if (!r)
+		net->offloads_set = true;
+	return r;
 }
 
 static uint64_t offload_features(const struct netdev *netdev)
@@ -103,31 +182,32 @@ static uint64_t offload_features(const struct netdev *netdev)
 	for (size_t i = 0; i < ARRAY_LEN(offloads); i++)
 		if (netdev_offloads(netdev) & offloads[i].offload)
 			features |= BIT64(offloads[i].guest) | BIT64(offloads[i].host);
-	return features;
-}
-
-/* Without offloads no packet is longer than the wire carries. */
-static void choose_buffers(struct net *net, unsigned offloads_wanted)
-{
-	bool large = offloads_wanted & (NETDEV_TSO4 | NETDEV_TSO6);
-
-	net->mergeable = virtio_has(&net->dev, NET_F_MRG_RXBUF);
-	net->rx_room = large ? NET_PACKET_MAX : NET_SMALL_MAX;
+	return features ? features | BIT64(NET_F_CTRL_GUEST_OFFLOADS) : 0;
 }
 
 static int net_start(struct virtio_dev *dev)
 {
 	struct net *net = net_of(dev);
-	unsigned wanted = wanted_offloads(dev);
-	int r = netdev_set_offloads(net->netdev, wanted);
+	int r = apply_offloads(net, net->offloads_set ? net->offloads :
+						       offloads_of(dev->features));
 
 	if (r < 0)
 		return r;
-	choose_buffers(net, wanted);
+	net->filter.by_vlan = virtio_has(dev, NET_F_CTRL_VLAN);
 	r = netdev_attach(net->netdev, dev->loop, &net->user);
 	if (!r)
 		update_link(net);
 	return r;
+}
+
+static void net_reset(struct virtio_dev *dev)
+{
+	struct net *net = net_of(dev);
+
+	net_filter_reset(&net->filter, net->card.mac);
+	net_tell_mac(net, net->card.mac);
+	net->offloads_set = false;
+	net_set_announcing(net, false);
 }
 
 static void net_stop(struct virtio_dev *dev)
@@ -135,7 +215,7 @@ static void net_stop(struct virtio_dev *dev)
 	struct net *net = net_of(dev);
 
 	netdev_detach(net->netdev);
-	for (unsigned i = 0; i < netdev_nr_pairs(net->netdev); i++)
+	for (unsigned i = 0; i < nr_pairs(net); i++)
 		net_receive_stop(net, i);
 }
 
@@ -152,6 +232,7 @@ static const struct virtio_class net_class = {
 	.start		= net_start,
 	.stop		= net_stop,
 	.kick		= net_kick,
+	.reset		= net_reset,
 	.free		= net_free,
 };
 
@@ -175,31 +256,68 @@ void virtio_net_set_link(struct virtio_dev *dev, bool up)
 	loop_call(dev->loop, set_link, &link);
 }
 
-int virtio_net_new(struct virtio_dev **ret_dev, struct netdev *netdev,
-		   const uint8_t mac[6], struct guest_mem *mem, struct loop *loop,
-		   struct err *err)
+static void announce(void *ctx)
 {
-	uint64_t features = BIT64(NET_F_MAC) | BIT64(NET_F_STATUS) | BIT64(NET_F_MRG_RXBUF) |
-			    offload_features(netdev);
-	unsigned nr_pairs = netdev_nr_pairs(netdev);
-	/* Most of it is touched only when a guest is short of buffers. */
-	struct net *net = calloc(1, sizeof(*net) + nr_pairs * sizeof(net->rx[0]));
+	struct net *net = ctx;
+
+	if (virtio_has(&net->dev, NET_F_GUEST_ANNOUNCE) && !net->link_down)
+		net_set_announcing(net, true);
+}
+
+void virtio_net_announce(struct virtio_dev *dev)
+{
+	loop_call(dev->loop, announce, net_of(dev));
+}
+
+static uint64_t features_of(const struct netdev *netdev, const struct virtio_net_card *card)
+{
+	uint64_t features = BIT64(NET_F_MAC) | BIT64(NET_F_MRG_RXBUF) | BIT64(NET_F_STATUS) |
+			    BIT64(NET_F_CTRL_VQ) | BIT64(NET_F_CTRL_RX) |
+			    BIT64(NET_F_CTRL_VLAN) | BIT64(NET_F_CTRL_RX_EXTRA) |
+			    BIT64(NET_F_GUEST_ANNOUNCE) | BIT64(NET_F_CTRL_MAC_ADDR);
+
+	if (card->mtu)
+		features |= BIT64(NET_F_MTU);
+	if (netdev_speed(netdev))
+		features |= BIT64(NET_F_SPEED_DUPLEX);
+	return features | offload_features(netdev);
+}
+
+static void put_config(struct net *net)
+{
 	uint8_t config[CONFIG_LEN] = { 0 };
+
+	memcpy(config + CONFIG_MAC, net->card.mac, 6);
+	put_le16(config + CONFIG_STATUS, status_of(net));
+	put_le16(config + CONFIG_MTU, net->card.mtu);
+	put_le32(config + CONFIG_SPEED, netdev_speed(net->netdev));
+	config[CONFIG_DUPLEX] = DUPLEX_FULL;
+	virtio_set_config(&net->dev, 0, config, sizeof(config));
+}
+
+int virtio_net_new(struct virtio_dev **ret_dev, struct netdev *netdev,
+		   const struct virtio_net_card *card, struct guest_mem *mem,
+		   struct loop *loop, struct err *err)
+{
+	unsigned nr = netdev_nr_pairs(netdev);
+	/* Most of it is touched only when a guest is short of buffers. */
+	struct net *net = calloc(1, sizeof(*net) + nr * sizeof(net->rx[0]));
 	int r;
 
 	if (!net)
 		return err_sys(err, -ENOMEM, "cannot make %s", net_class.name);
-	r = virtio_init(&net->dev, &net_class, 2 * nr_pairs, features, mem, loop, err);
+	r = virtio_init(&net->dev, &net_class, 2 * nr + 1, features_of(netdev, card), mem,
+			loop, err);
 	if (r < 0) {
 		free(net);
 		return r;
 	}
 	net->netdev = netdev;
 	net->user = (struct netdev_user){ readable, writable, link_changed };
+	net->card = *card;
 	net->link_down = !netdev_link_up(netdev);
-	memcpy(config + CONFIG_MAC, mac, 6);
-	put_le16(config + CONFIG_STATUS, net->link_down ? 0 : STATUS_LINK_UP);
-	virtio_set_config(&net->dev, 0, config, sizeof(config));
+	net_filter_reset(&net->filter, card->mac);
+	put_config(net);
 	*ret_dev = &net->dev;
 	return 0;
 }
