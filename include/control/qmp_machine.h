@@ -137,6 +137,7 @@ struct qmp_machine_new_net {
 	const char *id;
 	const char *tap;		/* its name */
 	const char *fd;			/* the name that getfd gave to a descriptor */
+	uint32_t queues;		/* pairs of them; 0: as the machine likes */
 };
 
 /* A device to be made of a disk or net. */

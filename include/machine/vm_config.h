@@ -44,6 +44,7 @@ struct vm_net_config {
 	uint32_t fd;
 	uint8_t mac[6];			/* all zero: made up */
 	uint32_t mtu;			/* 0: the guest is told of none */
+	uint32_t queues;		/* pairs; 0: as many as a disk's, if the tap has them */
 };
 
 /* What the machine does when its guest does something. */
@@ -108,8 +109,11 @@ int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err 
 /* Is it fit to be the name of a VM, and of a folder?  -EINVAL. */
 int vm_config_check_name(const char *name, struct err *err);
 
-/* How many queues a disk of this VM has: as many as it is given, else as there are vCPUs. */
-uint32_t vm_config_queues(const struct vm_config *config, const struct vm_disk_config *disk);
+/*
+ * How many queues a disk, or pairs of them a card, of this VM has: as many as it is
+ * given, 0: as there are vCPUs, up to a few.
+ */
+uint32_t vm_config_queues(const struct vm_config *config, uint32_t given);
 
 /* What no single option can tell: does it all fit together? */
 int vm_config_check(const struct vm_config *config, struct err *err);

@@ -22,6 +22,7 @@ struct loop;
 struct netdev;
 
 #define NETDEV_HEADER_LEN 12
+#define NETDEV_PAIRS_MAX 16
 
 /* What may be left to the receiver of a packet. */
 #define NETDEV_CSUM	0x1
@@ -51,6 +52,12 @@ uint32_t netdev_speed(const struct netdev *netdev);
 /* Without user nothing is read; what comes meanwhile waits or is lost. */
 int netdev_attach(struct netdev *netdev, struct loop *loop, struct netdev_user *user);
 void netdev_detach(struct netdev *netdev);
+
+/*
+ * Use the first nr pairs, one at least; all are until this is called.  What has come
+ * for the others is lost.  On failure some of them may be used or not.
+ */
+int netdev_set_pairs(struct netdev *netdev, unsigned nr);
 
 /* Leave this much of a packet's work to the card. */
 int netdev_set_offloads(struct netdev *netdev, unsigned offloads);

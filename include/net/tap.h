@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tap.h - the back end that is a tap device of the host.
- *
- * id is for messages.  Main.
  */
 #ifndef NET_TAP_H
 #define NET_TAP_H
 
+#include <stdbool.h>
+
 struct err;
 struct netdev;
 
-/* An existing tap of the host. */
-int tap_open(struct netdev **ret_netdev, const char *id, const char *name, struct err *err);
+struct tap_config {
+	const char *id;			/* for messages */
+	const char *name;
+	unsigned nr_pairs;		/* so many or, unless exact, one if it can do no more */
+	bool exact;
+};
 
-/* An open tap, inherited as this descriptor, which becomes the netdev's. */
+/* An existing tap of the host.  Main, like all here. */
+int tap_open(struct netdev **ret_netdev, const struct tap_config *config, struct err *err);
+
+/* An open tap, inherited as this descriptor, which becomes the netdev's: one pair. */
 int tap_open_fd(struct netdev **ret_netdev, const char *id, int fd, struct err *err);
 
 #endif

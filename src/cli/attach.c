@@ -260,15 +260,17 @@ static int attach_net(struct client *client, const struct vm_net_config *net, st
 {
 	const char *fd = net->tap ? NULL : PASSED_FD;
 	struct device_id id;
+	json_t *netdev;
 	int r = choose_id(client, net->id, "net", &id, err);
 
 	if (!r && fd)
 		r = client_give_fd(client, fd, (int)net->fd, err);
 	if (r < 0)
 		return r;
-	r = execute(client, "netdev_add",
-		    json_pack("{s:s, s:s, s:s*, s:s*}", "type", "tap", "id", id.text, "ifname",
-			      net->tap, "fd", fd), err);
+	netdev = json_pack("{s:s, s:s, s:s*, s:s*}", "type", "tap", "id", id.text, "ifname",
+			   net->tap, "fd", fd);
+	set_number(netdev, "queues", net->queues);
+	r = execute(client, "netdev_add", netdev, err);
 	if (r < 0 && fd)
 		(void)client_execute(client, "closefd", json_pack("{s:s}", "fdname", fd), NULL,
 				     NULL);

@@ -53,7 +53,9 @@ int hotplug_qmp_remove_disk(void *ctx, const char *id, struct err *err)
 int hotplug_qmp_add_net(void *ctx, const struct qmp_machine_new_net *net, struct err *err)
 {
 	const struct machine_qmp *mq = ctx;
-	struct vm_net_config config = { .id = (char *)net->id, .tap = (char *)net->tap };
+	struct vm_net_config config = {
+		.id = (char *)net->id, .tap = (char *)net->tap, .queues = net->queues,
+	};
 	int r, fd = -1;
 
 	if (net->fd) {

@@ -14,6 +14,9 @@
 #include <stddef.h>
 #include <string.h>
 
+/* As the option tables of cards allow them. */
+#define QUEUES_MAX	16
+
 /* Types that there are; the table then admits no other. */
 enum type { TYPE_TAP };
 
@@ -27,6 +30,7 @@ struct add_arguments {
 	char *fd;
 	char *script, *downscript;
 	bool vhost;
+	uint32_t queues;
 };
 
 static const struct option add_rows[] = {
@@ -37,6 +41,7 @@ static const struct option add_rows[] = {
 	{ .key = "script", OPTION(struct add_arguments, script) },
 	{ .key = "downscript", OPTION(struct add_arguments, downscript) },
 	{ .key = "vhost", OPTION(struct add_arguments, vhost) },
+	{ .key = "queues", OPTION(struct add_arguments, queues), .min = 1, .max = QUEUES_MAX },
 };
 static const struct option_object add_options = {
 	.name = "netdev", OPTION_OBJECT(struct add_arguments, add_rows),
@@ -53,6 +58,8 @@ static int check(const struct add_arguments *arguments, struct err *err)
 		return err_set(err, -EINVAL, "Parameter 'id' expects an identifier");
 	if (!arguments->ifname == !arguments->fd)
 		return err_set(err, -EINVAL, "a tap needs either 'ifname' or 'fd'");
+	if (arguments->fd && arguments->queues > 1)
+		return err_set(err, -EINVAL, "'fd' is one queue: use 'ifname' for several");
 	if (runs_script(arguments->script) || runs_script(arguments->downscript))
 		return err_set(err, -ENOTSUP, "script and downscript can only be 'no': set the "
 			       "tap up before");
@@ -68,6 +75,7 @@ static int add(struct qmp_call *call, struct err *err)
 		.id = arguments->id,
 		.tap = arguments->ifname,
 		.fd = arguments->fd,
+		.queues = arguments->queues,
 	};
 	int r = check(arguments, err);
 

@@ -78,8 +78,8 @@ static int new_virtio(struct board *board, const struct board_device *device,
 	switch (device->kind) {
 	case BOARD_DISK:
 		return virtio_blk_new(ret_dev, device->disk, device->disk_config->serial,
-				      vm_config_queues(vm, device->disk_config), board->mem,
-				      err);
+				      vm_config_queues(vm, device->disk_config->queues),
+				      board->mem, err);
 	case BOARD_NET:
 		return virtio_net_new(ret_dev, device->netdev, &device->net_card, board->mem,
 				      device->loop, err);

@@ -203,6 +203,20 @@ static int add_disk(struct machine *m, const char *id, const struct vm_disk_conf
 	return 0;
 }
 
+static int open_net(struct netdev **ret_netdev, const struct machine *m, const char *id,
+		    const struct vm_net_config *config, struct err *err)
+{
+	const struct tap_config tap = {
+		.id = id,
+		.name = config->tap,
+		.nr_pairs = vm_config_queues(m->config.vm, config->queues),
+		.exact = config->queues,
+	};
+
+	return config->tap ? tap_open(ret_netdev, &tap, err) :
+			     tap_open_fd(ret_netdev, id, (int)config->fd, err);
+}
+
 static int add_net(struct machine *m, const char *id, const struct vm_net_config *config,
 		   struct machine_part **ret_part, struct err *err)
 {
@@ -211,8 +225,7 @@ static int add_net(struct machine *m, const char *id, const struct vm_net_config
 
 	if (r < 0)
 		return r;
-	r = config->tap ? tap_open(&part->device.netdev, id, config->tap, err) :
-			  tap_open_fd(&part->device.netdev, id, (int)config->fd, err);
+	r = open_net(&part->device.netdev, m, id, config, err);
 	if (r < 0) {
 		free_part(part);
 		return r;

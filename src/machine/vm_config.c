@@ -7,6 +7,7 @@
 #include "boot/boot.h"
 #include "devices/virtio/virtio_blk.h"
 #include "machine/vm_serial.h"
+#include "net/netdev.h"
 
 #include <errno.h>
 #include <string.h>
@@ -112,6 +113,10 @@ static const struct option net_rows[] = {
 	  .help = "an open tap device, inherited as this file descriptor" },
 	{ .key = "mac", OPTION(struct vm_net_config, mac),
 	  .help = "the guest's address; made up from name and position by default" },
+	{ .key = "queues", OPTION(struct vm_net_config, queues), .min = 1,
+	  .max = NETDEV_PAIRS_MAX,
+	  .help = "number of pairs of queues; by default one for each vCPU, at most 4, or "
+		  "one where the tap is not made for several" },
 	{ .key = "mtu", OPTION(struct vm_net_config, mtu), .min = 68, .max = 65535,
 	  .metavar = "BYTES",
 	  .help = "how much a packet may carry, for the guest to set its interface to" },
@@ -261,6 +266,8 @@ int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err 
 		return err_set(err, -EINVAL, "net %u: give tap= or fd=, not both", i);
 	if (!net->tap && !fd)
 		return err_set(err, -EINVAL, "net %u: where to? give tap=NAME or fd=N", i);
+	if (fd && net->queues > 1)
+		return err_set(err, -EINVAL, "net %u: fd= is one queue: give no queues=", i);
 	return 0;
 }
 
@@ -277,10 +284,10 @@ static int check_pair(const struct vm_net_config *a, unsigned i,
 	return 0;
 }
 
-uint32_t vm_config_queues(const struct vm_config *config, const struct vm_disk_config *disk)
+uint32_t vm_config_queues(const struct vm_config *config, uint32_t given)
 {
-	if (disk->queues)
-		return disk->queues;
+	if (given)
+		return given;
 	return config->cpus < QUEUES_BY_DEFAULT_MAX ? config->cpus : QUEUES_BY_DEFAULT_MAX;
 }
 

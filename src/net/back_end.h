@@ -14,6 +14,7 @@ struct back_end_ops {
 	int (*attach)(struct netdev *netdev);
 	void (*detach)(struct netdev *netdev);
 
+	int (*set_pairs)(struct netdev *netdev, unsigned nr);
 	int (*set_offloads)(struct netdev *netdev, unsigned offloads);
 	ssize_t (*send)(struct netdev *netdev, unsigned pair, const struct iovec *segs,
 			unsigned nr);

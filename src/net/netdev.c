@@ -44,6 +44,11 @@ void netdev_detach(struct netdev *netdev)
 	netdev->user = NULL;
 }
 
+int netdev_set_pairs(struct netdev *netdev, unsigned nr)
+{
+	return netdev->ops->set_pairs(netdev, nr);
+}
+
 int netdev_set_offloads(struct netdev *netdev, unsigned offloads)
 {
 	return netdev->ops->set_offloads(netdev, offloads);

@@ -5,7 +5,7 @@
  * See Documentation/networking/tuntap.rst; the header is the one of virtio, so
  * offloads pass through untouched.
  */
-#include "net/tap.h"
+#include "tap_netdev.h"
 
 #include "back_end.h"
 #include "base/bits.h"
@@ -20,17 +20,25 @@
 #include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TUN_PATH "/dev/net/tun"
+/*
+ * A queue that is not used is detached, so that the kernel deals out packets among
+ * those that are.
+ */
+struct tap_queue {
+	struct tap *tap;
+	unsigned pair;
+	int fd;
+	bool detached;
+	struct loop_watch watch;
+};
 
 struct tap {
 	struct netdev netdev;
-	int fd;
-	struct loop_watch watch;
+	struct tap_queue queues[];
 };
 
 /* While it is attached. */
@@ -43,66 +51,101 @@ static struct tap *tap_of(struct netdev *netdev)
 /* A tap that is deleted stays so, whatever becomes of its name. */
 static void ready(struct loop_watch *watch, unsigned events)
 {
-	struct tap *tap = container_of(watch, struct tap, watch);
-	struct netdev_user *user = tap->netdev.user;
+	struct tap_queue *queue = container_of(watch, struct tap_queue, watch);
+	struct netdev *netdev = &queue->tap->netdev;
 
 	if (events & (POLLERR | POLLHUP)) {
-		loop_watch_remove(tap->netdev.loop, watch);
-		back_end_set_link(&tap->netdev, false);
+		loop_watch_remove(netdev->loop, watch);
+		back_end_set_link(netdev, false);
 		return;
 	}
 	if (events & POLLIN)
-		user->readable(user, 0);
+		netdev->user->readable(netdev->user, queue->pair);
 	if (events & POLLOUT)
-		user->writable(user, 0);
+		netdev->user->writable(netdev->user, queue->pair);
+}
+
+static int watch_queue(struct tap_queue *queue, unsigned events)
+{
+	struct loop *loop = queue->tap->netdev.loop;
+
+	loop_watch_remove(loop, &queue->watch);
+	return queue->detached ? 0 : loop_watch_add(loop, &queue->watch, queue->fd, events);
+}
+
+static void tap_detach(struct netdev *netdev)
+{
+	struct tap *tap = tap_of(netdev);
+
+	for (unsigned i = 0; i < netdev->nr_pairs; i++)
+		loop_watch_remove(netdev->loop, &tap->queues[i].watch);
 }
 
 static int tap_attach(struct netdev *netdev)
 {
 	struct tap *tap = tap_of(netdev);
+	int r = 0;
 
-	return loop_watch_add(netdev->loop, &tap->watch, tap->fd, POLLIN);
+	for (unsigned i = 0; i < netdev->nr_pairs && !r; i++)
+		r = watch_queue(&tap->queues[i], POLLIN);
+	if (r < 0)
+		tap_detach(netdev);
+	return r;
 }
 
-static void tap_detach(struct netdev *netdev)
+static int use_queue(struct tap_queue *queue, bool used)
 {
-	loop_watch_remove(netdev->loop, &tap_of(netdev)->watch);
+	struct netdev *netdev = &queue->tap->netdev;
+	struct ifreq ifr = { .ifr_flags = used ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
+
+	if (queue->detached == !used)
+		return 0;
+	if (!used && netdev->user)
+		loop_watch_remove(netdev->loop, &queue->watch);
+	if (ioctl(queue->fd, TUNSETQUEUE, &ifr))
+		return -errno;
+	queue->detached = !used;
+	return netdev->user ? watch_queue(queue, POLLIN) : 0;
+}
+
+static int tap_set_pairs(struct netdev *netdev, unsigned nr)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < netdev->nr_pairs && !r; i++)
+		r = use_queue(&tap_of(netdev)->queues[i], i < nr);
+	return r;
 }
 
 /*
  * The kernel tells of room only whoever has looked for it in vain (tun_chr_poll()),
  * so a watch from before the tap was full would wait for ever.
  */
-static void await_room(struct tap *tap)
+static void await_room(struct tap_queue *queue)
 {
-	struct loop *loop = tap->netdev.loop;
-
-	loop_watch_remove(loop, &tap->watch);
-	if (loop_watch_add(loop, &tap->watch, tap->fd, POLLIN | POLLOUT))
-		back_end_set_link(&tap->netdev, false);
+	if (watch_queue(queue, POLLIN | POLLOUT))
+		back_end_set_link(&queue->tap->netdev, false);
 }
 
 static ssize_t tap_send(struct netdev *netdev, unsigned pair, const struct iovec *segs,
 			unsigned nr)
 {
-	struct tap *tap = tap_of(netdev);
-	ssize_t len = writev(tap->fd, segs, (int)nr);
+	struct tap_queue *queue = &tap_of(netdev)->queues[pair];
+	ssize_t len = writev(queue->fd, segs, (int)nr);
 
-	(void)pair;
 	if (len >= 0)
 		return len;
 	if (errno != EAGAIN)
 		return -errno;
-	await_room(tap);
+	await_room(queue);
 	return -EAGAIN;
 }
 
 static ssize_t tap_recv(struct netdev *netdev, unsigned pair, const struct iovec *segs,
 			unsigned nr)
 {
-	ssize_t len = readv(tap_of(netdev)->fd, segs, (int)nr);
+	ssize_t len = readv(tap_of(netdev)->queues[pair].fd, segs, (int)nr);
 
-	(void)pair;
 	return len < 0 ? -errno : len;
 }
 
@@ -122,14 +165,15 @@ static int tap_set_offloads(struct netdev *netdev, unsigned offloads)
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
 		if (offloads & flags[i].offload)
 			wanted |= flags[i].flag;
-	return ioctl(tap_of(netdev)->fd, TUNSETOFFLOAD, wanted) ? -errno : 0;
+	return ioctl(tap_of(netdev)->queues[0].fd, TUNSETOFFLOAD, wanted) ? -errno : 0;
 }
 
 static void tap_close(struct netdev *netdev)
 {
 	struct tap *tap = tap_of(netdev);
 
-	close(tap->fd);
+	for (unsigned i = 0; i < netdev->nr_pairs; i++)
+		close(tap->queues[i].fd);
 	free(tap);
 }
 
@@ -137,52 +181,14 @@ static const struct back_end_ops tap_ops = {
 	.close		= tap_close,
 	.attach		= tap_attach,
 	.detach		= tap_detach,
+	.set_pairs	= tap_set_pairs,
 	.set_offloads	= tap_set_offloads,
 	.send		= tap_send,
 	.recv		= tap_recv,
 };
 
-/* Opening. */
+/* Life. */
 
-#define CREATE_HINT "'sudo ip tuntap add dev %s mode tap user $USER vnet_hdr'"
-
-/* Opening by name would create what does not exist, if we may; we do not want to. */
-static int check_exists(const char *id, const char *name, struct err *err)
-{
-	if (strlen(name) >= IFNAMSIZ)
-		return err_set(err, -EINVAL, "net '%s': '%s' is too long for the name of a "
-			       "device", id, name);
-	if (!if_nametoindex(name))
-		return err_set(err, -ENODEV, "net '%s': there is no tap device '%s' (create it "
-			       "with " CREATE_HINT ")", id, name, name);
-	return 0;
-}
-
-static int attach(int fd, const char *id, const char *name, struct err *err)
-{
-	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
-
-	memcpy(ifr.ifr_name, name, strlen(name));
-	if (!ioctl(fd, TUNSETIFF, &ifr))
-		return 0;
-	switch (errno) {
-	case EBUSY:
-		return err_sys(err, -EBUSY, "net '%s': tap '%s' is in use by another VM", id,
-			       name);
-	case EPERM:
-		return err_sys(err, -EPERM, "net '%s': tap '%s' belongs to another user "
-			       "(needs CAP_NET_ADMIN, or a tap of your own: " CREATE_HINT ")",
-			       id, name, name);
-	case EINVAL:
-		return err_set(err, -EINVAL, "net '%s': '%s' is no tap device for one queue "
-			       "with a vnet header (create one with " CREATE_HINT ")", id,
-			       name, name);
-	default:
-		return err_sys(err, -errno, "net '%s': cannot attach to tap '%s'", id, name);
-	}
-}
-
-/* Both ways of opening end here. */
 static int set_up(int fd, const char *id, struct err *err)
 {
 	int len = NETDEV_HEADER_LEN, flags = fcntl(fd, F_GETFL);
@@ -214,57 +220,29 @@ static uint32_t speed_of(int fd)
 	return speed == (uint32_t)SPEED_UNKNOWN ? 0 : speed;
 }
 
-static int new_tap(struct netdev **ret_netdev, int fd, const char *id, struct err *err)
+int tap_netdev_new(struct netdev **ret_netdev, const char *id, const int *fds, unsigned nr,
+		   struct err *err)
 {
 	struct tap *tap;
-	int r = set_up(fd, id, err);
+	int r = 0;
 
+	for (unsigned i = 0; i < nr && !r; i++)
+		r = set_up(fds[i], id, err);
 	if (r < 0)
 		return r;
-	tap = calloc(1, sizeof(*tap));
+	tap = calloc(1, sizeof(*tap) + nr * sizeof(tap->queues[0]));
 	if (!tap)
 		return err_sys(err, -ENOMEM, "net '%s'", id);
 	tap->netdev = (struct netdev){
 		.ops = &tap_ops,
-		.nr_pairs = 1,
+		.nr_pairs = nr,
 		.offloads = NETDEV_CSUM | NETDEV_TSO4 | NETDEV_TSO6 | NETDEV_ECN,
-		.speed = speed_of(fd),
+		.speed = speed_of(fds[0]),
 	};
-	tap->fd = fd;
-	tap->watch.ready = ready;
+	for (unsigned i = 0; i < nr; i++)
+		tap->queues[i] = (struct tap_queue){
+			.tap = tap, .pair = i, .fd = fds[i], .watch.ready = ready,
+		};
 	*ret_netdev = &tap->netdev;
 	return 0;
-}
-
-int tap_open(struct netdev **ret_netdev, const char *id, const char *name, struct err *err)
-{
-	int fd, r = check_exists(id, name, err);
-
-	if (r < 0)
-		return r;
-	fd = open(TUN_PATH, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return err_sys(err, -errno, "net '%s': cannot open " TUN_PATH "%s", id,
-			       errno == ENOENT ? " (is the module 'tun' loaded?)" : "");
-	r = attach(fd, id, name, err);
-	if (!r)
-		r = new_tap(ret_netdev, fd, id, err);
-	if (r < 0)
-		close(fd);
-	return r;
-}
-
-int tap_open_fd(struct netdev **ret_netdev, const char *id, int fd, struct err *err)
-{
-	struct ifreq ifr = { 0 };
-
-	if (fcntl(fd, F_GETFD) < 0)
-		return err_sys(err, -errno, "net '%s': descriptor %d is not open", id, fd);
-	if (ioctl(fd, TUNGETIFF, &ifr) || !(ifr.ifr_flags & IFF_TAP))
-		return err_set(err, -EINVAL, "net '%s': descriptor %d is no tap device", id,
-			       fd);
-	if (!(ifr.ifr_flags & IFF_VNET_HDR))
-		return err_set(err, -EINVAL, "net '%s': the tap at descriptor %d was opened "
-			       "without IFF_VNET_HDR", id, fd);
-	return new_tap(ret_netdev, fd, id, err);
 }

@@ -11,12 +11,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-struct fake {
-	struct netdev netdev;
+struct fake_pair {
+	struct fake *fake;
+	unsigned pair;
 	int fd;
 	struct loop_watch watch;
-	int result;
-	unsigned offloads;
+};
+
+struct fake {
+	struct netdev netdev;
+	int offloads_result, pairs_result;
+	unsigned offloads, pairs;
+	struct fake_pair queues[NETDEV_PAIRS_MAX];
 };
 
 static struct fake *fake_of(const struct netdev *netdev)
@@ -26,39 +32,50 @@ static struct fake *fake_of(const struct netdev *netdev)
 
 static void ready(struct loop_watch *watch, unsigned events)
 {
-	struct netdev_user *user = container_of(watch, struct fake, watch)->netdev.user;
+	struct fake_pair *queue = container_of(watch, struct fake_pair, watch);
+	struct netdev_user *user = queue->fake->netdev.user;
 
 	if (events & POLLIN)
-		user->readable(user, 0);
+		user->readable(user, queue->pair);
 	if (events & POLLOUT)
-		user->writable(user, 0);
+		user->writable(user, queue->pair);
 }
 
 static int fake_attach(struct netdev *netdev)
 {
 	struct fake *fake = fake_of(netdev);
+	int r = 0;
 
-	return loop_watch_add(netdev->loop, &fake->watch, fake->fd, POLLIN | POLLOUT);
+	for (unsigned i = 0; i < netdev->nr_pairs && !r; i++)
+		r = loop_watch_add(netdev->loop, &fake->queues[i].watch, fake->queues[i].fd,
+				   POLLIN | POLLOUT);
+	return r;
 }
 
 static void fake_detach(struct netdev *netdev)
 {
-	loop_watch_remove(netdev->loop, &fake_of(netdev)->watch);
+	for (unsigned i = 0; i < netdev->nr_pairs; i++)
+		loop_watch_remove(netdev->loop, &fake_of(netdev)->queues[i].watch);
+}
+
+static int fake_set_pairs(struct netdev *netdev, unsigned nr)
+{
+	fake_of(netdev)->pairs = nr;
+	return fake_of(netdev)->pairs_result;
 }
 
 static int fake_set_offloads(struct netdev *netdev, unsigned offloads)
 {
 	fake_of(netdev)->offloads = offloads;
-	return fake_of(netdev)->result;
+	return fake_of(netdev)->offloads_result;
 }
 
 static ssize_t fake_send(struct netdev *netdev, unsigned pair, const struct iovec *segs,
 			 unsigned nr)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)segs, .msg_iovlen = nr };
-	ssize_t len = sendmsg(fake_of(netdev)->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t len = sendmsg(fake_of(netdev)->queues[pair].fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	(void)pair;
 	return len < 0 ? -errno : len;
 }
 
@@ -67,15 +84,15 @@ static ssize_t fake_recv(struct netdev *netdev, unsigned pair, const struct iove
 			 unsigned nr)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)segs, .msg_iovlen = nr };
-	ssize_t len = recvmsg(fake_of(netdev)->fd, &msg, MSG_DONTWAIT);
+	ssize_t len = recvmsg(fake_of(netdev)->queues[pair].fd, &msg, MSG_DONTWAIT);
 
-	(void)pair;
 	return len < 0 ? -errno : len;
 }
 
 static void fake_close(struct netdev *netdev)
 {
-	close(fake_of(netdev)->fd);
+	for (unsigned i = 0; i < netdev->nr_pairs; i++)
+		close(fake_of(netdev)->queues[i].fd);
 	free(fake_of(netdev));
 }
 
@@ -83,30 +100,46 @@ static const struct back_end_ops ops = {
 	.close		= fake_close,
 	.attach		= fake_attach,
 	.detach		= fake_detach,
+	.set_pairs	= fake_set_pairs,
 	.set_offloads	= fake_set_offloads,
 	.send		= fake_send,
 	.recv		= fake_recv,
 };
 
-struct netdev *fake_netdev_new(unsigned can, int *ret_wire)
+struct netdev *fake_netdev_new(unsigned can, unsigned nr_pairs, int *ret_wires)
 {
 	struct fake *fake = calloc(1, sizeof(*fake));
 	int fds[2];
 
-	if (!fake || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds))
+	if (!fake || nr_pairs > NETDEV_PAIRS_MAX)
 		abort();
 	fake->netdev = (struct netdev){
-		.ops = &ops, .nr_pairs = 1, .offloads = can, .speed = FAKE_NETDEV_SPEED,
+		.ops = &ops, .nr_pairs = nr_pairs, .offloads = can, .speed = FAKE_NETDEV_SPEED,
 	};
-	fake->fd = fds[0];
-	fake->watch.ready = ready;
-	*ret_wire = fds[1];
+	for (unsigned i = 0; i < nr_pairs; i++) {
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds))
+			abort();
+		fake->queues[i] = (struct fake_pair){
+			.fake = fake, .pair = i, .fd = fds[0], .watch.ready = ready,
+		};
+		ret_wires[i] = fds[1];
+	}
 	return &fake->netdev;
+}
+
+void fake_netdev_refuse_pairs(struct netdev *netdev, int result)
+{
+	fake_of(netdev)->pairs_result = result;
+}
+
+unsigned fake_netdev_pairs(const struct netdev *netdev)
+{
+	return fake_of(netdev)->pairs;
 }
 
 void fake_netdev_refuse_offloads(struct netdev *netdev, int result)
 {
-	fake_of(netdev)->result = result;
+	fake_of(netdev)->offloads_result = result;
 }
 
 unsigned fake_netdev_offloads(const struct netdev *netdev)

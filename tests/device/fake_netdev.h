@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fake_netdev.h - a back end over a socket pair.
+ * fake_netdev.h - a back end over socket pairs, one for each pair of queues.
  *
- * The other end is the wire: the test reads from it what was sent and writes to
+ * The other end of each is a wire: the test reads from it what was sent and writes to
  * it what is to be received, header included.
  */
 #ifndef TESTS_DEVICE_FAKE_NETDEV_H
@@ -14,8 +14,12 @@
 
 #define FAKE_NETDEV_SPEED	2500
 
-/* can: what netdev_offloads() is to say. */
-struct netdev *fake_netdev_new(unsigned can, int *ret_wire);
+/* can: what netdev_offloads() is to say.  ret_wires: of each pair. */
+struct netdev *fake_netdev_new(unsigned can, unsigned nr_pairs, int *ret_wires);
+
+/* What netdev_set_pairs() is to return, and what it was last given; 0: nothing. */
+void fake_netdev_refuse_pairs(struct netdev *netdev, int result);
+unsigned fake_netdev_pairs(const struct netdev *netdev);
 
 /* What netdev_set_offloads() is to return, and what it was last given. */
 void fake_netdev_refuse_offloads(struct netdev *netdev, int result);

@@ -25,11 +25,11 @@
 struct rig;
 struct driver;
 
-#define DRIVER_RINGS_MAX	3
+#define DRIVER_RINGS_MAX	5
 #define DRIVER_RING_MAX		1024	/* descriptors */
 
 /* RAM below belongs to the rings; tests put their buffers at or above. */
-#define DRIVER_FREE_AT		UINT64_C(0x18000)
+#define DRIVER_FREE_AT		UINT64_C(0x28000)
 
 #define DRIVER_CORE_FEATURES						\
 	(UINT64_C(1) << VIRTIO_F_VERSION_1 |				\

@@ -96,7 +96,7 @@ static void plug_net(struct rig *rig)
 	static const struct virtio_net_card config = { .mac = { 2, 0, 0, 0, 0, 1 } };
 	struct virtio_dev *dev;
 
-	netdev = fake_netdev_new(FAKE_NETDEV_OFFLOADS, &wire);
+	netdev = fake_netdev_new(FAKE_NETDEV_OFFLOADS, 1, &wire);
 	must(!virtio_net_new(&dev, netdev, &config, rig->mem, rig->loop, NULL));
 	rig_plug(rig, dev);
 }

@@ -50,7 +50,7 @@ static inline void setup_with(unsigned offloads)
 	struct virtio_dev *dev;
 
 	rig_open(&rig, RIG_THREAD);
-	netdev = fake_netdev_new(offloads, &wire);
+	netdev = fake_netdev_new(offloads, 1, &wire);
 	ck_assert_int_eq(virtio_net_new(&dev, netdev, &config, rig.mem, rig.loop, NULL), 0);
 	rig_plug(&rig, dev);
 	ck_assert(driver_find(&driver, &rig, VIRTIO_ID_NET));

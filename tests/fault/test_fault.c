@@ -60,7 +60,7 @@ static void setup(void)
 	ck_assert_int_eq(ftruncate(fd, DISK_LEN), 0);
 	close(fd);
 	rig_open(&rig, RIG_INLINE);
-	netdev = fake_netdev_new(FAKE_NETDEV_OFFLOADS, &wire);
+	netdev = fake_netdev_new(FAKE_NETDEV_OFFLOADS, 1, &wire);
 	ck_assert_int_eq(disk_open(&disk, &disk_config, rig.loop, NULL), 0);
 }
 

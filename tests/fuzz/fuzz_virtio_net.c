@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* fuzz_virtio_net.c - the network device, on a socket pair. */
+/* fuzz_virtio_net.c - the network device, on two socket pairs. */
 #include "device/fake_netdev.h"
 #include "device/rig.h"
 #include "devices/virtio/virtio.h"
@@ -12,12 +12,14 @@
 #include <unistd.h>
 
 #define PACKET_MAX 16384
+#define PAIRS 2
 
-static int wire;
+static int wires[PAIRS];
 
 /* A packet comes, or one is taken off the wire. */
 static void poke(uint32_t what, uint32_t value)
 {
+	int wire = wires[what / 2 % PAIRS];
 	uint8_t packet[PACKET_MAX] = { 0 };
 	ssize_t len;
 
@@ -34,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len)
 {
 	static const struct virtio_net_card config = { .mac = { 2 } };
 	struct rig *rig = guest_actions_rig();
-	struct netdev *netdev = fake_netdev_new(FAKE_NETDEV_OFFLOADS, &wire);
+	struct netdev *netdev = fake_netdev_new(FAKE_NETDEV_OFFLOADS, PAIRS, wires);
 	struct virtio_dev *dev;
 
 	if (virtio_net_new(&dev, netdev, &config, rig->mem, rig->loop, NULL))
@@ -42,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len)
 	rig_plug(rig, dev);
 	guest_actions_run(rig, VIRTIO_ID_NET, input, len, poke);
 	rig_unplug(rig);
-	close(wire);
+	for (unsigned i = 0; i < PAIRS; i++)
+		close(wires[i]);
 	netdev_close(netdev);
 	return 0;
 }

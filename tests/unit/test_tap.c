@@ -96,12 +96,12 @@ static void set_up_link(const char *name)
 }
 
 /* The host's end: a socket that sends and receives whole frames of PROTOCOL. */
-static int open_host_end(void)
+static int open_host_end(const char *name)
 {
 	struct sockaddr_ll at = {
 		.sll_family = AF_PACKET,
 		.sll_protocol = htons(PROTOCOL),
-		.sll_ifindex = (int)if_nametoindex(TAP),
+		.sll_ifindex = (int)if_nametoindex(name),
 	};
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(PROTOCOL));
 
@@ -124,11 +124,25 @@ static void teardown(void)
 	netdev = netdev_close(netdev);
 }
 
+static int open_tap(struct netdev **ret_netdev, const char *name)
+{
+	const struct tap_config config = { .id = "net0", .name = name, .nr_pairs = 1 };
+
+	return tap_open(ret_netdev, &config, &err);
+}
+
+static int open_pairs(struct netdev **ret_netdev, const char *name, unsigned nr, bool exact)
+{
+	const struct tap_config config = { "net0", name, nr, exact };
+
+	return tap_open(ret_netdev, &config, &err);
+}
+
 static void refuses(const char *name, int code, const char *says)
 {
 	struct netdev *none = NULL;
 
-	ck_assert_int_eq(tap_open(&none, "net0", name, &err), code);
+	ck_assert_int_eq(open_tap(&none, name), code);
 	ck_assert_ptr_null(none);
 	ck_assert_msg(strstr(err.text, "net 'net0'") != NULL, "%s", err.text);
 	ck_assert_msg(strstr(err.text, name) != NULL, "%s", err.text);
@@ -178,29 +192,60 @@ START_TEST(device_that_is_no_tap_is_refused)
 }
 END_TEST
 
-START_TEST(tap_of_several_queues_is_refused)
-{
-	make_device("vmmtap2", IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE);
-
-	refuses("vmmtap2", -EINVAL, "for one queue");
-}
-END_TEST
-
 START_TEST(tap_that_is_in_use_is_refused)
 {
-	ck_assert_int_eq(tap_open(&netdev, "net0", TAP, &err), 0);
+	ck_assert_int_eq(open_tap(&netdev, TAP), 0);
 
 	refuses(TAP, -EBUSY, "in use");
 }
 END_TEST
 
+/* Several queues. */
+
+#define MULTI_TAP "vmmtap2"
+
+START_TEST(tap_for_several_queues_has_as_many_as_are_wanted)
+{
+	make_device(MULTI_TAP, IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE);
+
+	ck_assert_int_eq(open_pairs(&netdev, MULTI_TAP, 3, true), 0);
+	ck_assert_uint_eq(netdev_nr_pairs(netdev), 3);
+	netdev = netdev_close(netdev);
+	ck_assert_int_eq(open_pairs(&netdev, MULTI_TAP, 1, true), 0);
+	ck_assert_uint_eq(netdev_nr_pairs(netdev), 1);
+}
+END_TEST
+
+START_TEST(tap_for_one_queue_has_one_unless_that_is_not_enough)
+{
+	struct netdev *none;
+
+	ck_assert_int_eq(open_pairs(&none, TAP, 3, true), -EINVAL);
+	ck_assert_msg(strstr(err.text, "multi_queue") != NULL, "%s", err.text);
+	ck_assert_msg(strstr(err.text, "queues=1") != NULL, "%s", err.text);
+
+	ck_assert_int_eq(open_pairs(&netdev, TAP, 3, false), 0);
+	ck_assert_uint_eq(netdev_nr_pairs(netdev), 1);
+}
+END_TEST
+
+START_TEST(tap_for_several_queues_is_for_one_vm_all_the_same)
+{
+	make_device(MULTI_TAP, IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE);
+	ck_assert_int_eq(open_pairs(&netdev, MULTI_TAP, 2, true), 0);
+	ck_assert_int_eq(netdev_set_pairs(netdev, 1), 0);
+
+	refuses(MULTI_TAP, -EBUSY, "in use");
+}
+END_TEST
+
 START_TEST(closing_lets_go_of_the_tap)
 {
-	ck_assert_int_eq(tap_open(&netdev, "net0", TAP, &err), 0);
+	ck_assert_int_eq(open_tap(&netdev, TAP), 0);
 	netdev = netdev_close(netdev);
 	ck_assert_ptr_null(netdev);
 
-	ck_assert_int_eq(tap_open(&netdev, "net0", TAP, &err), 0);
+	ck_assert_int_eq(open_tap(&netdev, TAP), 0);
 }
 END_TEST
 
@@ -262,7 +307,7 @@ START_TEST(speed_is_what_the_owner_has_set)
 	ck_assert_int_eq(ioctl(fd, SIOCETHTOOL, &ifr), 0);
 	close(fd);
 
-	ck_assert_int_eq(tap_open(&netdev, "net0", TAP, &err), 0);
+	ck_assert_int_eq(open_tap(&netdev, TAP), 0);
 
 	ck_assert_uint_eq(netdev_speed(netdev), 2500);
 }
@@ -299,9 +344,9 @@ static struct netdev_user user = { on_packet, on_room, on_link };
 static void setup_link(void)
 {
 	setup();
-	ck_assert_int_eq(tap_open(&netdev, "net0", TAP, &err), 0);
+	ck_assert_int_eq(open_tap(&netdev, TAP), 0);
 	set_up_link(TAP);
-	host = open_host_end();
+	host = open_host_end(TAP);
 	ck_assert_int_eq(loop_new(&loop, &err), 0);
 	ck_assert_int_eq(netdev_attach(netdev, loop, &user), 0);
 }
@@ -321,13 +366,13 @@ static void wait_for_news(void)
 }
 
 /* The next frame of PROTOCOL: a new link also brings some of the host's own. */
-static ssize_t receive(struct packet *p)
+static ssize_t receive_on(unsigned pair, struct packet *p)
 {
 	const struct iovec segs[] = { { p, 5 }, { (char *)p + 5, sizeof(*p) - 5 } };
 	ssize_t len;
 
 	for (;;) {
-		len = netdev_recv(netdev, 0, segs, 2);
+		len = netdev_recv(netdev, pair, segs, 2);
 		if (len == -EAGAIN)
 			wait_for_news();
 		else if (len < 0 || p->frame.eth.h_proto == htons(PROTOCOL))
@@ -335,12 +380,17 @@ static ssize_t receive(struct packet *p)
 	}
 }
 
+static ssize_t receive(struct packet *p)
+{
+	return receive_on(0, p);
+}
+
 START_TEST(nothing_to_receive_is_said_at_once)
 {
 	char buf[2048];
 	const struct iovec seg = { buf, sizeof(buf) };
 
-	ck_assert_int_eq(tap_open(&netdev, "net0", TAP, &err), 0);
+	ck_assert_int_eq(open_tap(&netdev, TAP), 0);
 
 	ck_assert_int_eq(netdev_recv(netdev, 0, &seg, 1), -EAGAIN);
 }
@@ -386,7 +436,7 @@ START_TEST(frame_on_a_link_that_is_down_is_refused)
 	struct packet out = packet(0);
 	const struct iovec seg = { &out, sizeof(out) };
 
-	ck_assert_int_eq(tap_open(&netdev, "net0", TAP, &err), 0);
+	ck_assert_int_eq(open_tap(&netdev, TAP), 0);
 
 	ck_assert_int_eq(netdev_send(netdev, 0, &seg, 1), -EIO);
 }
@@ -468,6 +518,42 @@ START_TEST(deleted_tap_is_a_link_that_is_down)
 }
 END_TEST
 
+static void setup_pairs(void)
+{
+	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	memset(&err, 0, sizeof(err));
+	make_device(MULTI_TAP, IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE);
+	ck_assert_int_eq(open_pairs(&netdev, MULTI_TAP, 2, true), 0);
+	set_up_link(MULTI_TAP);
+	host = open_host_end(MULTI_TAP);
+	ck_assert_int_eq(loop_new(&loop, &err), 0);
+	ck_assert_int_eq(netdev_attach(netdev, loop, &user), 0);
+}
+
+START_TEST(packets_come_by_the_pair_that_sends_or_by_those_in_use)
+{
+	struct packet out = packet(1), in;
+	const struct iovec seg = { &out, sizeof(out) };
+
+	/* The kernel answers by the queue that it has seen a flow on. */
+	ck_assert_int_eq(netdev_send(netdev, 1, &seg, 1), sizeof(out));
+	ck_assert_int_eq(read(host, &in.frame, sizeof(in.frame)), sizeof(in.frame));
+	ck_assert_int_eq(write(host, &out.frame, sizeof(out.frame)), sizeof(out.frame));
+	ck_assert_int_eq(receive_on(1, &in), sizeof(in));
+
+	ck_assert_int_eq(netdev_set_pairs(netdev, 1), 0);
+	ck_assert_int_eq(write(host, &out.frame, sizeof(out.frame)), sizeof(out.frame));
+	ck_assert_int_eq(receive_on(0, &in), sizeof(in));
+
+	ck_assert_int_eq(netdev_set_pairs(netdev, 2), 0);
+	ck_assert_int_eq(netdev_send(netdev, 1, &seg, 1), sizeof(out));
+	ck_assert_int_eq(read(host, &in.frame, sizeof(in.frame)), sizeof(in.frame));
+	ck_assert_int_eq(write(host, &out.frame, sizeof(out.frame)), sizeof(out.frame));
+	ck_assert_int_eq(receive_on(1, &in), sizeof(in));
+	ck_assert(netdev_link_up(netdev));
+}
+END_TEST
+
 /*
  * A tap of which only a few frames may be on their way, and a port of the same bridge
  * out of which next to nothing goes.
@@ -491,7 +577,7 @@ static void setup_full(void)
 	ck_assert_int_eq(tap_open_fd(&netdev, "net0", fd, &err), 0);
 	ck_assert_int_eq(loop_new(&loop, &err), 0);
 	ck_assert_int_eq(netdev_attach(netdev, loop, &user), 0);
-	host = open_host_end();
+	host = open_host_end(TAP);
 }
 
 /* To somebody who is not there: a bridge passes that on to others, not a copy of it. */
@@ -528,8 +614,10 @@ static TCase *open_tests(void)
 	tcase_add_test(tc, pattern_of_a_name_creates_nothing);
 	tcase_add_test(tc, name_that_is_too_long_is_refused);
 	tcase_add_test(tc, device_that_is_no_tap_is_refused);
-	tcase_add_test(tc, tap_of_several_queues_is_refused);
 	tcase_add_test(tc, tap_that_is_in_use_is_refused);
+	tcase_add_test(tc, tap_for_several_queues_has_as_many_as_are_wanted);
+	tcase_add_test(tc, tap_for_one_queue_has_one_unless_that_is_not_enough);
+	tcase_add_test(tc, tap_for_several_queues_is_for_one_vm_all_the_same);
 	tcase_add_test(tc, closing_lets_go_of_the_tap);
 	if (is_root)	/* others have no second group to give it to */
 		tcase_add_test(tc, tap_of_another_user_is_refused);
@@ -555,6 +643,15 @@ static TCase *link_tests(void)
 	tcase_add_test(tc, offloads_that_fit_together_are_taken);
 	tcase_add_test(tc, segmentation_without_checksums_is_refused);
 	tcase_add_test(tc, deleted_tap_is_a_link_that_is_down);
+	return tc;
+}
+
+static TCase *pair_tests(void)
+{
+	TCase *tc = tcase_create("pairs");
+
+	tcase_add_checked_fixture(tc, setup_pairs, teardown_link);
+	tcase_add_test(tc, packets_come_by_the_pair_that_sends_or_by_those_in_use);
 	return tc;
 }
 
@@ -600,6 +697,7 @@ int main(void)
 		return SKIPPED;
 	suite_add_tcase(s, open_tests());
 	suite_add_tcase(s, link_tests());
+	suite_add_tcase(s, pair_tests());
 	suite_add_tcase(s, full_tests());
 
 	sr = srunner_create(s);

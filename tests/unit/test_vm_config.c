@@ -123,11 +123,11 @@ START_TEST(disk_has_a_queue_for_each_vcpu_up_to_four_unless_told)
 	give("--disk", "d");
 	give("--disk", "d,queues=7");
 	give("--cpus", "3");
-	ck_assert_uint_eq(vm_config_queues(&config, &config.disk[0]), 3);
-	ck_assert_uint_eq(vm_config_queues(&config, &config.disk[1]), 7);
+	ck_assert_uint_eq(vm_config_queues(&config, config.disk[0].queues), 3);
+	ck_assert_uint_eq(vm_config_queues(&config, config.disk[1].queues), 7);
 
 	give("--cpus", "5");
-	ck_assert_uint_eq(vm_config_queues(&config, &config.disk[0]), 4);
+	ck_assert_uint_eq(vm_config_queues(&config, config.disk[0].queues), 4);
 }
 END_TEST
 

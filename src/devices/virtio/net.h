@@ -43,6 +43,7 @@ enum { NET_RX, NET_TX };
 #define NET_F_CTRL_VLAN		19
 #define NET_F_CTRL_RX_EXTRA	20
 #define NET_F_GUEST_ANNOUNCE	21
+#define NET_F_MQ		22
 #define NET_F_CTRL_MAC_ADDR	23
 #define NET_F_SPEED_DUPLEX	63
 
@@ -83,6 +84,7 @@ struct net {
 	struct net_filter filter;
 	bool mergeable;			/* a packet may use several buffers */
 	uint64_t rx_room;		/* wanted for a packet that is to come */
+	unsigned nr_used;		/* of the pairs, by the driver */
 	struct net_rx rx[];		/* of each pair */
 };
 
@@ -95,6 +97,9 @@ void net_control(struct net *net, struct virtq *vq);
 
 /* Feature bits; -EINVAL where it has not accepted all of them, or another errno. */
 int net_set_offloads(struct net *net, uint64_t features);
+
+/* -EINVAL where there are not so many pairs, or another errno. */
+int net_use_pairs(struct net *net, unsigned nr);
 
 /* In the configuration. */
 void net_tell_mac(struct net *net, const uint8_t mac[6]);

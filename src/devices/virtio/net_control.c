@@ -20,6 +20,7 @@ enum { RX_PROMISC, RX_ALLMULTI, RX_ALLUNI, RX_NOMULTI, RX_NOUNI, RX_NOBCAST };
 enum { MAC_TABLE_SET, MAC_ADDR_SET };
 enum { VLAN_ADD, VLAN_DEL };
 enum { ANNOUNCE_ACK };
+enum { MQ_VQ_PAIRS_SET };
 enum { GUEST_OFFLOADS_SET };
 
 static int set_rx_mode(struct net *net, uint8_t command, struct iov *data)
@@ -115,6 +116,15 @@ static int announced(struct net *net, uint8_t command, struct iov *data)
 	return 0;
 }
 
+static int set_pairs(struct net *net, uint8_t command, struct iov *data)
+{
+	uint8_t bytes[2];
+
+	if (command != MQ_VQ_PAIRS_SET || iov_read(data, 0, bytes, sizeof(bytes)))
+		return -EINVAL;
+	return net_use_pairs(net, get_le16(bytes));
+}
+
 static int set_offloads(struct net *net, uint8_t command, struct iov *data)
 {
 	uint8_t bytes[8];
@@ -124,7 +134,7 @@ static int set_offloads(struct net *net, uint8_t command, struct iov *data)
 	return net_set_offloads(net, get_le64(bytes));
 }
 
-/* By class, with the feature without which there is none; NULL: none ever. */
+/* By class, with the feature without which there is none. */
 static const struct {
 	int (*run)(struct net *net, uint8_t command, struct iov *data);
 	unsigned feature;
@@ -133,7 +143,7 @@ static const struct {
 	{ set_mac, NET_F_CTRL_VQ },
 	{ set_vlan, NET_F_CTRL_VLAN },
 	{ announced, NET_F_GUEST_ANNOUNCE },
-	{ NULL, 0 },
+	{ set_pairs, NET_F_MQ },
 	{ set_offloads, NET_F_CTRL_GUEST_OFFLOADS },
 };
 
@@ -144,8 +154,7 @@ static int run(struct net *net, struct iov *request)
 	iov_read(request, 0, command, sizeof(command));
 	iov_drop_front(request, sizeof(command));
 	class = command[0];
-	if (class >= ARRAY_LEN(classes) || !classes[class].run ||
-	    !virtio_has(&net->dev, classes[class].feature))
+	if (class >= ARRAY_LEN(classes) || !virtio_has(&net->dev, classes[class].feature))
 		return -EOPNOTSUPP;
 	return classes[class].run(net, command[1], request);
 }

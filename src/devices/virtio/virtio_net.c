@@ -24,6 +24,7 @@
 /* Configuration, section 5.1.4. */
 #define CONFIG_MAC	0
 #define CONFIG_STATUS	6
+#define CONFIG_PAIRS	8
 #define CONFIG_MTU	10
 #define CONFIG_SPEED	12
 #define CONFIG_DUPLEX	16
@@ -45,14 +46,21 @@ static unsigned nr_pairs(const struct net *net)
 	return netdev_nr_pairs(net->netdev);
 }
 
-/* Behind the pairs there is a queue for commands. */
+/* The queue for commands is behind the pairs that the driver knows of (section 5.1.2). */
+static unsigned control_queue(const struct net *net)
+{
+	return virtio_has(&net->dev, NET_F_MQ) ? 2 * nr_pairs(net) : 2;
+}
+
 static void net_kick(struct virtio_dev *dev, struct virtq *vq)
 {
 	struct net *net = net_of(dev);
 	unsigned index = virtq_index(vq);
 
-	if (index == 2 * nr_pairs(net))
+	if (index == control_queue(net))
 		net_control(net, vq);
+	else if (index / 2 >= net->nr_used)
+		return;
 	else if (index % 2 == NET_RX)
 		net_receive(net, index / 2);
 	else
@@ -71,6 +79,23 @@ static void writable(struct netdev_user *user, unsigned pair)
 	struct net *net = container_of(user, struct net, user);
 
 	virtq_run(net->dev.queues[2 * pair + NET_TX]);
+}
+
+int net_use_pairs(struct net *net, unsigned nr)
+{
+	unsigned before = net->nr_used;
+	int r;
+
+	if (!nr || nr > nr_pairs(net))
+		return -EINVAL;
+	r = netdev_set_pairs(net->netdev, nr);
+	if (r < 0)
+		return r;
+	net->nr_used = nr;
+	/* What has been offered to them so far nobody has looked at. */
+	for (unsigned i = 2 * before; i < 2 * nr; i++)
+		virtq_run(net->dev.queues[i]);
+	return 0;
 }
 
 /* Configuration that changes. */
@@ -191,6 +216,8 @@ static int net_start(struct virtio_dev *dev)
 	int r = apply_offloads(net, net->offloads_set ? net->offloads :
 						       offloads_of(dev->features));
 
+	if (!r)
+		r = netdev_set_pairs(net->netdev, net->nr_used);
 	if (r < 0)
 		return r;
 	net->filter.by_vlan = virtio_has(dev, NET_F_CTRL_VLAN);
@@ -207,6 +234,7 @@ static void net_reset(struct virtio_dev *dev)
 	net_filter_reset(&net->filter, net->card.mac);
 	net_tell_mac(net, net->card.mac);
 	net->offloads_set = false;
+	net->nr_used = 1;
 	net_set_announcing(net, false);
 }
 
@@ -276,6 +304,8 @@ static uint64_t features_of(const struct netdev *netdev, const struct virtio_net
 			    BIT64(NET_F_CTRL_VLAN) | BIT64(NET_F_CTRL_RX_EXTRA) |
 			    BIT64(NET_F_GUEST_ANNOUNCE) | BIT64(NET_F_CTRL_MAC_ADDR);
 
+	if (netdev_nr_pairs(netdev) > 1)
+		features |= BIT64(NET_F_MQ);
 	if (card->mtu)
 		features |= BIT64(NET_F_MTU);
 	if (netdev_speed(netdev))
@@ -289,6 +319,7 @@ static void put_config(struct net *net)
 
 	memcpy(config + CONFIG_MAC, net->card.mac, 6);
 	put_le16(config + CONFIG_STATUS, status_of(net));
+	put_le16(config + CONFIG_PAIRS, (uint16_t)nr_pairs(net));
 	put_le16(config + CONFIG_MTU, net->card.mtu);
 	put_le32(config + CONFIG_SPEED, netdev_speed(net->netdev));
 	config[CONFIG_DUPLEX] = DUPLEX_FULL;
@@ -316,6 +347,7 @@ int virtio_net_new(struct virtio_dev **ret_dev, struct netdev *netdev,
 	net->user = (struct netdev_user){ readable, writable, link_changed };
 	net->card = *card;
 	net->link_down = !netdev_link_up(netdev);
+	net->nr_used = 1;
 	net_filter_reset(&net->filter, card->mac);
 	put_config(net);
 	*ret_dev = &net->dev;
