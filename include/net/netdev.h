@@ -29,6 +29,8 @@ struct netdev;
 #define NETDEV_TSO4	0x2
 #define NETDEV_TSO6	0x4
 #define NETDEV_ECN	0x8
+#define NETDEV_USO4	0x10	/* segmentation of UDP */
+#define NETDEV_USO6	0x20
 
 /* Whoever moves the packets: what he is told while he is attached. */
 struct netdev_user {

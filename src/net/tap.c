@@ -149,7 +149,11 @@ static ssize_t tap_recv(struct netdev *netdev, unsigned pair, const struct iovec
 	return len < 0 ? -errno : len;
 }
 
-static int tap_set_offloads(struct netdev *netdev, unsigned offloads)
+/* Since Linux 6.2, and only both of them. */
+#define TUN_F_USO	(0x20 | 0x40)
+#define USO		(NETDEV_USO4 | NETDEV_USO6)
+
+static int set_offloads(int fd, unsigned offloads)
 {
 	static const struct {
 		unsigned offload;
@@ -159,13 +163,19 @@ static int tap_set_offloads(struct netdev *netdev, unsigned offloads)
 		{ NETDEV_TSO4, TUN_F_TSO4 },
 		{ NETDEV_TSO6, TUN_F_TSO6 },
 		{ NETDEV_ECN, TUN_F_TSO_ECN },
+		{ USO, TUN_F_USO },
 	};
 	unsigned long wanted = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
-		if (offloads & flags[i].offload)
+		if ((offloads & flags[i].offload) == flags[i].offload)
 			wanted |= flags[i].flag;
-	return ioctl(tap_of(netdev)->queues[0].fd, TUNSETOFFLOAD, wanted) ? -errno : 0;
+	return ioctl(fd, TUNSETOFFLOAD, wanted) ? -errno : 0;
+}
+
+static int tap_set_offloads(struct netdev *netdev, unsigned offloads)
+{
+	return set_offloads(tap_of(netdev)->queues[0].fd, offloads);
 }
 
 static void tap_close(struct netdev *netdev)
@@ -220,6 +230,15 @@ static uint32_t speed_of(int fd)
 	return speed == (uint32_t)SPEED_UNKNOWN ? 0 : speed;
 }
 
+static unsigned find_offloads(int fd)
+{
+	unsigned offloads = NETDEV_CSUM | NETDEV_TSO4 | NETDEV_TSO6 | NETDEV_ECN;
+
+	if (!set_offloads(fd, NETDEV_CSUM | USO) && !set_offloads(fd, 0))
+		offloads |= USO;
+	return offloads;
+}
+
 int tap_netdev_new(struct netdev **ret_netdev, const char *id, const int *fds, unsigned nr,
 		   struct err *err)
 {
@@ -236,7 +255,7 @@ int tap_netdev_new(struct netdev **ret_netdev, const char *id, const int *fds, u
 	tap->netdev = (struct netdev){
 		.ops = &tap_ops,
 		.nr_pairs = nr,
-		.offloads = NETDEV_CSUM | NETDEV_TSO4 | NETDEV_TSO6 | NETDEV_ECN,
+		.offloads = find_offloads(fds[0]),
 		.speed = speed_of(fds[0]),
 	};
 	for (unsigned i = 0; i < nr; i++)

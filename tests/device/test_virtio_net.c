@@ -4,6 +4,11 @@
  */
 #include "net_fixture.h"
 
+/* Newer than the headers of some hosts. */
+#define GUEST_USO4	54
+#define GUEST_USO6	55
+#define HOST_USO	56
+
 /* Out. */
 
 START_TEST(packet_goes_out_with_its_header)
@@ -463,6 +468,14 @@ START_TEST(offloads_are_those_that_the_driver_accepted)
 }
 END_TEST
 
+START_TEST(datagrams_are_left_to_a_driver_that_accepts_them)
+{
+	start(BIT64(VIRTIO_NET_F_GUEST_CSUM) | BIT64(GUEST_USO4) | BIT64(GUEST_USO6));
+	ck_assert_uint_eq(fake_netdev_offloads(netdev),
+			  NETDEV_CSUM | NETDEV_USO4 | NETDEV_USO6);
+}
+END_TEST
+
 START_TEST(back_end_without_offloads_makes_the_device_ask_for_a_reset)
 {
 	fake_netdev_refuse_offloads(netdev, -EINVAL);
@@ -488,7 +501,8 @@ static void setup_plain(void)
 	(BIT64(VIRTIO_NET_F_CSUM) | BIT64(VIRTIO_NET_F_GUEST_CSUM) |	\
 	 BIT64(VIRTIO_NET_F_HOST_TSO4) | BIT64(VIRTIO_NET_F_GUEST_TSO4) | \
 	 BIT64(VIRTIO_NET_F_HOST_TSO6) | BIT64(VIRTIO_NET_F_GUEST_TSO6) | \
-	 BIT64(VIRTIO_NET_F_HOST_ECN) | BIT64(VIRTIO_NET_F_GUEST_ECN))
+	 BIT64(VIRTIO_NET_F_HOST_ECN) | BIT64(VIRTIO_NET_F_GUEST_ECN) |	\
+	 BIT64(HOST_USO) | BIT64(GUEST_USO4) | BIT64(GUEST_USO6))
 
 START_TEST(offloads_are_offered_as_the_back_end_can)
 {
@@ -550,6 +564,7 @@ int main(void)
 	tcase_add_test(tc, link_stays_down_when_the_driver_resets);
 	tcase_add_test(tc, offloads_are_offered_as_the_back_end_can);
 	tcase_add_test(tc, offloads_are_those_that_the_driver_accepted);
+	tcase_add_test(tc, datagrams_are_left_to_a_driver_that_accepts_them);
 	tcase_add_test(tc, back_end_without_offloads_makes_the_device_ask_for_a_reset);
 	suite_add_tcase(s, tc);
 	suite_add_tcase(s, plain_tests());

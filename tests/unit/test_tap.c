@@ -502,6 +502,16 @@ START_TEST(offloads_that_fit_together_are_taken)
 }
 END_TEST
 
+START_TEST(datagrams_are_segmented_by_those_who_can)
+{
+	unsigned uso = netdev_offloads(netdev) & (NETDEV_USO4 | NETDEV_USO6);
+
+	ck_assert(uso == 0 || uso == (NETDEV_USO4 | NETDEV_USO6));
+	ck_assert_int_eq(netdev_set_offloads(netdev, NETDEV_CSUM | uso), 0);
+	ck_assert_int_eq(netdev_set_offloads(netdev, NETDEV_CSUM | NETDEV_USO4), 0);
+}
+END_TEST
+
 START_TEST(segmentation_without_checksums_is_refused)
 {
 	ck_assert_int_eq(netdev_set_offloads(netdev, NETDEV_TSO4), -EINVAL);
@@ -641,6 +651,7 @@ static TCase *link_tests(void)
 	tcase_add_test(tc, checksum_is_left_to_a_guest_that_wants_that);
 	tcase_add_test(tc, checksum_is_made_for_a_guest_that_wants_that);
 	tcase_add_test(tc, offloads_that_fit_together_are_taken);
+	tcase_add_test(tc, datagrams_are_segmented_by_those_who_can);
 	tcase_add_test(tc, segmentation_without_checksums_is_refused);
 	tcase_add_test(tc, deleted_tap_is_a_link_that_is_down);
 	return tc;

@@ -45,6 +45,9 @@ enum { NET_RX, NET_TX };
 #define NET_F_GUEST_ANNOUNCE	21
 #define NET_F_MQ		22
 #define NET_F_CTRL_MAC_ADDR	23
+#define NET_F_GUEST_USO4	54
+#define NET_F_GUEST_USO6	55
+#define NET_F_HOST_USO		56
 #define NET_F_SPEED_DUPLEX	63
 
 /* Round what a packet carries: its header, and a frame's with a VLAN tag. */

@@ -151,12 +151,14 @@ static const struct {
 	{ NETDEV_TSO4, NET_F_GUEST_TSO4, NET_F_HOST_TSO4 },
 	{ NETDEV_TSO6, NET_F_GUEST_TSO6, NET_F_HOST_TSO6 },
 	{ NETDEV_ECN, NET_F_GUEST_ECN, NET_F_HOST_ECN },
+	{ NETDEV_USO4, NET_F_GUEST_USO4, NET_F_HOST_USO },
+	{ NETDEV_USO6, NET_F_GUEST_USO6, NET_F_HOST_USO },
 };
 
 /* Without offloads no packet is longer than the wire carries. */
 static void choose_buffers(struct net *net)
 {
-	bool large = net->offloads & (NETDEV_TSO4 | NETDEV_TSO6);
+	bool large = net->offloads & (NETDEV_TSO4 | NETDEV_TSO6 | NETDEV_USO4 | NETDEV_USO6);
 	uint16_t mtu = net->card.mtu > MTU_DEFAULT ? net->card.mtu : MTU_DEFAULT;
 
 	net->mergeable = virtio_has(&net->dev, NET_F_MRG_RXBUF);
