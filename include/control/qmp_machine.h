@@ -132,11 +132,12 @@ struct qmp_machine_new_disk {
 	uint64_t l2_cache;		/* bytes; 0: a default */
 };
 
-/* A tap to be opened, by one of the two. */
+/* A tap to be opened, by its name or as a descriptor; or a new one in a bridge. */
 struct qmp_machine_new_net {
 	const char *id;
 	const char *tap;		/* its name */
 	const char *fd;			/* the name that getfd gave to a descriptor */
+	const char *bridge;		/* that it is to be a port of; or NULL */
 	uint32_t queues;		/* pairs of them; 0: as the machine likes */
 };
 

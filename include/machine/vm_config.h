@@ -40,8 +40,9 @@ struct vm_disk_config {
 struct vm_net_config {
 	struct option_given given;
 	char *id;
-	char *tap;			/* either tap or fd */
+	char *tap;			/* tap, fd or bridge; or tap and bridge */
 	uint32_t fd;
+	char *bridge;
 	uint8_t mac[6];			/* all zero: made up */
 	uint32_t mtu;			/* 0: the guest is told of none */
 	uint32_t queues;		/* pairs; 0: as many as a disk's, if the tap has them */

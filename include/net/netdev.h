@@ -51,6 +51,9 @@ unsigned netdev_offloads(const struct netdev *netdev);
 /* Mbit/s, 0: nobody knows. */
 uint32_t netdev_speed(const struct netdev *netdev);
 
+/* The only address whose packets come by, 6 bytes; NULL: any may. */
+const uint8_t *netdev_mac(const struct netdev *netdev);
+
 /* Without user nothing is read; what comes meanwhile waits or is lost. */
 int netdev_attach(struct netdev *netdev, struct loop *loop, struct netdev_user *user);
 void netdev_detach(struct netdev *netdev);

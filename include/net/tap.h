@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tap.h - the back end that is a tap device of the host.
+ * tap.h - the back end that is a tap device of the host, or a macvtap.
  */
 #ifndef NET_TAP_H
 #define NET_TAP_H
@@ -12,12 +12,16 @@ struct netdev;
 
 struct tap_config {
 	const char *id;			/* for messages */
-	const char *name;
+	const char *name;		/* NULL: a new one, called as it comes */
 	unsigned nr_pairs;		/* so many or, unless exact, one if it can do no more */
 	bool exact;
+	const char *bridge;		/* that it is to be a port of; NULL: none */
 };
 
-/* An existing tap of the host.  Main, like all here. */
+/*
+ * A tap or macvtap of the host; a tap that does not exist is made, and goes when it is
+ * closed.  Main, like all here.
+ */
 int tap_open(struct netdev **ret_netdev, const struct tap_config *config, struct err *err);
 
 /* An open tap, inherited as this descriptor, which becomes the netdev's: one pair. */

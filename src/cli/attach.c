@@ -258,7 +258,7 @@ static json_t *net_device(const struct vm_net_config *net, const char *id)
 
 static int attach_net(struct client *client, const struct vm_net_config *net, struct err *err)
 {
-	const char *fd = net->tap ? NULL : PASSED_FD;
+	const char *fd = net->tap || net->bridge ? NULL : PASSED_FD;
 	struct device_id id;
 	json_t *netdev;
 	int r = choose_id(client, net->id, "net", &id, err);
@@ -267,8 +267,9 @@ static int attach_net(struct client *client, const struct vm_net_config *net, st
 		r = client_give_fd(client, fd, (int)net->fd, err);
 	if (r < 0)
 		return r;
-	netdev = json_pack("{s:s, s:s, s:s*, s:s*}", "type", "tap", "id", id.text, "ifname",
-			   net->tap, "fd", fd);
+	netdev = json_pack("{s:s, s:s, s:s*, s:s*, s:s*}", "type",
+			   net->tap || fd ? "tap" : "bridge", "id", id.text, "ifname", net->tap,
+			   "fd", fd, "br", net->bridge);
 	set_number(netdev, "queues", net->queues);
 	r = execute(client, "netdev_add", netdev, err);
 	if (r < 0 && fd)

@@ -54,7 +54,8 @@ int hotplug_qmp_add_net(void *ctx, const struct qmp_machine_new_net *net, struct
 {
 	const struct machine_qmp *mq = ctx;
 	struct vm_net_config config = {
-		.id = (char *)net->id, .tap = (char *)net->tap, .queues = net->queues,
+		.id = (char *)net->id, .tap = (char *)net->tap, .bridge = (char *)net->bridge,
+		.queues = net->queues,
 	};
 	int r, fd = -1;
 

@@ -18,9 +18,9 @@
 #define QUEUES_MAX	16
 
 /* Types that there are; the table then admits no other. */
-enum type { TYPE_TAP };
+enum type { TYPE_TAP, TYPE_BRIDGE };
 
-static const char *const types[] = { [TYPE_TAP] = "tap", NULL };
+static const char *const types[] = { [TYPE_TAP] = "tap", [TYPE_BRIDGE] = "bridge", NULL };
 
 struct add_arguments {
 	struct option_given given;
@@ -28,6 +28,7 @@ struct add_arguments {
 	enum type type;
 	char *ifname;
 	char *fd;
+	char *br;
 	char *script, *downscript;
 	bool vhost;
 	uint32_t queues;
@@ -38,6 +39,7 @@ static const struct option add_rows[] = {
 	{ .key = "type", OPTION_CHOICE(struct add_arguments, type, types), .required = true },
 	{ .key = "ifname", OPTION(struct add_arguments, ifname) },
 	{ .key = "fd", OPTION(struct add_arguments, fd) },
+	{ .key = "br", OPTION(struct add_arguments, br) },
 	{ .key = "script", OPTION(struct add_arguments, script) },
 	{ .key = "downscript", OPTION(struct add_arguments, downscript) },
 	{ .key = "vhost", OPTION(struct add_arguments, vhost) },
@@ -56,8 +58,15 @@ static int check(const struct add_arguments *arguments, struct err *err)
 {
 	if (!qmp_identifier_valid(arguments->id))
 		return err_set(err, -EINVAL, "Parameter 'id' expects an identifier");
-	if (!arguments->ifname == !arguments->fd)
+	if (arguments->type == TYPE_BRIDGE && (arguments->ifname || arguments->fd))
+		return err_set(err, -EINVAL, "a bridge makes its tap: use type 'tap' for one "
+			       "that there is");
+	if (arguments->type == TYPE_BRIDGE && !arguments->br)
+		return err_set(err, -EINVAL, "Parameter 'br' is missing");
+	if (arguments->type == TYPE_TAP && !arguments->ifname == !arguments->fd)
 		return err_set(err, -EINVAL, "a tap needs either 'ifname' or 'fd'");
+	if (arguments->fd && arguments->br)
+		return err_set(err, -EINVAL, "'br' goes with 'ifname'");
 	if (arguments->fd && arguments->queues > 1)
 		return err_set(err, -EINVAL, "'fd' is one queue: use 'ifname' for several");
 	if (runs_script(arguments->script) || runs_script(arguments->downscript))
@@ -75,6 +84,7 @@ static int add(struct qmp_call *call, struct err *err)
 		.id = arguments->id,
 		.tap = arguments->ifname,
 		.fd = arguments->fd,
+		.bridge = arguments->br,
 		.queues = arguments->queues,
 	};
 	int r = check(arguments, err);

@@ -62,16 +62,16 @@ static int describe_disk(struct machine_part *part, const struct machine_plug_di
 static int describe_net(struct machine *m, struct machine_part *part,
 			const struct machine_plug *plug, struct err *err)
 {
-	uint8_t mac[6];
-	int r;
+	int r = 0;
 
-	machine_parts_make_mac(m, plug->id, 0, mac);
 	if (plug->mac)
-		memcpy(mac, plug->mac, 6);
-	r = check_mac(m, mac, err);
+		r = machine_part_set_mac(part, plug->mac, err);
+	else
+		machine_part_make_mac(part, plug->id, 0);
+	if (!r)
+		r = check_mac(m, part->device.net_card.mac, err);
 	if (r < 0)
 		return r;
-	memcpy(part->device.net_card.mac, mac, 6);
 	part->device.net_card.mtu = plug->mtu;
 	return 0;
 }

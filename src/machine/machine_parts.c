@@ -211,10 +211,12 @@ static int open_net(struct netdev **ret_netdev, const struct machine *m, const c
 		.name = config->tap,
 		.nr_pairs = vm_config_queues(m->config.vm, config->queues),
 		.exact = config->queues,
+		.bridge = config->bridge,
 	};
 
-	return config->tap ? tap_open(ret_netdev, &tap, err) :
-			     tap_open_fd(ret_netdev, id, (int)config->fd, err);
+	return config->tap || config->bridge ?
+	       tap_open(ret_netdev, &tap, err) :
+	       tap_open_fd(ret_netdev, id, (int)config->fd, err);
 }
 
 static int add_net(struct machine *m, const char *id, const struct vm_net_config *config,
@@ -226,11 +228,12 @@ static int add_net(struct machine *m, const char *id, const struct vm_net_config
 	if (r < 0)
 		return r;
 	r = open_net(&part->device.netdev, m, id, config, err);
+	if (!r && memcmp(config->mac, no_mac, 6))
+		r = machine_part_set_mac(part, config->mac, err);
 	if (r < 0) {
 		free_part(part);
 		return r;
 	}
-	memcpy(part->device.net_card.mac, config->mac, 6);
 	part->device.net_card.mtu = (uint16_t)config->mtu;
 	append(m, part);
 	*ret_part = part;
@@ -283,10 +286,30 @@ static uint64_t hash_text(uint64_t hash, const char *text)
 	return hash;
 }
 
-void machine_parts_make_mac(const struct machine *m, const char *id, uint32_t i, uint8_t mac[6])
+int machine_part_set_mac(struct machine_part *part, const uint8_t mac[6], struct err *err)
 {
-	uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325), m->config.vm->name);
+	const uint8_t *only = netdev_mac(part->device.netdev);
 
+	if (only && memcmp(only, mac, 6))
+		return err_set(err, -EINVAL, "net '%s': nothing comes for that mac; the device "
+			       "of the host is for %02x:%02x:%02x:%02x:%02x:%02x, so give this "
+			       "or none", part->id, only[0], only[1], only[2], only[3], only[4],
+			       only[5]);
+	memcpy(part->device.net_card.mac, mac, 6);
+	return 0;
+}
+
+void machine_part_make_mac(struct machine_part *part, const char *id, uint32_t i)
+{
+	const uint8_t *only = netdev_mac(part->device.netdev);
+	uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325),
+				  part->machine->config.vm->name);
+	uint8_t *mac = part->device.net_card.mac;
+
+	if (only) {
+		memcpy(mac, only, 6);
+		return;
+	}
 	hash = hash_text(hash, id) + i;
 	mac[0] = 0x52;
 	mac[1] = 0x54;
@@ -331,7 +354,6 @@ static int open_nets(struct machine *m, struct err *err)
 	for (uint32_t i = 0; i < vm->nr_net; i++) {
 		struct machine_part *part;
 		char id[24];
-		uint8_t *mac;
 		int r;
 
 		snprintf(id, sizeof(id), "net%u", i);
@@ -340,9 +362,8 @@ static int open_nets(struct machine *m, struct err *err)
 			r = give_device(part, err);
 		if (r < 0)
 			return r;
-		mac = part->device.net_card.mac;
-		if (!memcmp(mac, no_mac, 6))
-			machine_parts_make_mac(m, "", i, mac);
+		if (!memcmp(part->device.net_card.mac, no_mac, 6))
+			machine_part_make_mac(part, "", i);
 	}
 	return 0;
 }

@@ -87,11 +87,14 @@ void machine_part_unlimit(struct machine_part *part);
 /* Close and forget it; no board uses it. */
 void machine_part_remove(struct machine *m, struct machine_part *part);
 
+/* Of the card that is made of a net; -EINVAL where its packets would not come by. */
+int machine_part_set_mac(struct machine_part *part, const uint8_t mac[6], struct err *err);
+
 /*
- * A MAC that stays the same from run to run, so that the guest's network
- * configuration does: locally administered, from the VM's name and these two.
+ * The back end's MAC or one that stays the same from run to run, so that the guest's
+ * network configuration does: locally administered, from the VM's name and these two.
  */
-void machine_parts_make_mac(const struct machine *m, const char *id, uint32_t i, uint8_t mac[6]);
+void machine_part_make_mac(struct machine_part *part, const char *id, uint32_t i);
 
 /* Open what the configuration names, with a device of each.  Main, like all here. */
 int machine_parts_open(struct machine *m, struct err *err);

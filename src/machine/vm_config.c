@@ -107,7 +107,11 @@ const struct option_object vm_config_disk_options = {
 static const struct option net_rows[] = {
 	{ .key = "tap", OPTION(struct vm_net_config, tap), .max = 15,
 	  .metavar = "NAME",
-	  .help = "an existing tap device of the host" },
+	  .help = "a tap or macvtap device of the host; a tap that does not exist is made "
+		  "for as long as the VM runs, which needs CAP_NET_ADMIN" },
+	{ .key = "bridge", OPTION(struct vm_net_config, bridge), .max = 15,
+	  .metavar = "NAME",
+	  .help = "make the tap, a new one unless it is given, a port of this bridge" },
 	{ .key = "fd", OPTION(struct vm_net_config, fd), .max = INT32_MAX,
 	  .metavar = "FD",
 	  .help = "an open tap device, inherited as this file descriptor" },
@@ -264,8 +268,11 @@ int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err 
 
 	if (net->tap && fd)
 		return err_set(err, -EINVAL, "net %u: give tap= or fd=, not both", i);
-	if (!net->tap && !fd)
-		return err_set(err, -EINVAL, "net %u: where to? give tap=NAME or fd=N", i);
+	if (net->bridge && fd)
+		return err_set(err, -EINVAL, "net %u: give bridge= or fd=, not both", i);
+	if (!net->tap && !fd && !net->bridge)
+		return err_set(err, -EINVAL, "net %u: where to? give tap=NAME, bridge=NAME or "
+			       "fd=N", i);
 	if (fd && net->queues > 1)
 		return err_set(err, -EINVAL, "net %u: fd= is one queue: give no queues=", i);
 	return 0;
@@ -277,7 +284,8 @@ static int check_pair(const struct vm_net_config *a, unsigned i,
 {
 	static const uint8_t no_mac[6];
 
-	if (!a->tap && !b->tap && a->fd == b->fd)
+	if (option_given(&vm_config_net_options, a, &a->fd) &&
+	    option_given(&vm_config_net_options, b, &b->fd) && a->fd == b->fd)
 		return err_set(err, -EINVAL, "net %u and net %u have the same fd", i, k);
 	if (memcmp(a->mac, no_mac, 6) && !memcmp(a->mac, b->mac, 6))
 		return err_set(err, -EINVAL, "net %u and net %u have the same mac", i, k);

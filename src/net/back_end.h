@@ -27,6 +27,8 @@ struct netdev {
 	const struct back_end_ops *ops;
 	unsigned nr_pairs, offloads;		/* fixed once it is open */
 	uint32_t speed;				/* likewise */
+	bool has_mac;				/* likewise: netdev_mac() has one to tell */
+	uint8_t mac[6];
 	bool link_down;
 	struct loop *loop;			/* while attached */
 	struct netdev_user *user;

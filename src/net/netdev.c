@@ -26,6 +26,11 @@ uint32_t netdev_speed(const struct netdev *netdev)
 	return netdev->speed;
 }
 
+const uint8_t *netdev_mac(const struct netdev *netdev)
+{
+	return netdev->has_mac ? netdev->mac : NULL;
+}
+
 int netdev_attach(struct netdev *netdev, struct loop *loop, struct netdev_user *user)
 {
 	int r;

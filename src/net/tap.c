@@ -20,6 +20,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -240,7 +241,7 @@ static unsigned find_offloads(int fd)
 }
 
 int tap_netdev_new(struct netdev **ret_netdev, const char *id, const int *fds, unsigned nr,
-		   struct err *err)
+		   const uint8_t *mac, struct err *err)
 {
 	struct tap *tap;
 	int r = 0;
@@ -257,7 +258,10 @@ int tap_netdev_new(struct netdev **ret_netdev, const char *id, const int *fds, u
 		.nr_pairs = nr,
 		.offloads = find_offloads(fds[0]),
 		.speed = speed_of(fds[0]),
+		.has_mac = mac,
 	};
+	if (mac)
+		memcpy(tap->netdev.mac, mac, sizeof(tap->netdev.mac));
 	for (unsigned i = 0; i < nr; i++)
 		tap->queues[i] = (struct tap_queue){
 			.tap = tap, .pair = i, .fd = fds[i], .watch.ready = ready,

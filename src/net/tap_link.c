@@ -79,6 +79,8 @@ static void describe(struct tap_link *link, const void *at, size_t len)
 	const char *kind = find(at, len, IFLA_INFO_KIND, &kind_len);
 	const void *data = find(at, len, IFLA_INFO_DATA, &data_len);
 
+	if (kind && !strncmp(kind, "macvtap", kind_len))
+		link->kind = TAP_LINK_MACVTAP;
 	if (!kind || !data || strncmp(kind, "tun", kind_len) ||
 	    (find_number(data, data_len, IFLA_TUN_TYPE) & 0xff) != IFF_TAP)
 		return;
@@ -91,7 +93,9 @@ static void describe(struct tap_link *link, const void *at, size_t len)
 static int read_answer(struct tap_link *link, const struct nlmsghdr *header, size_t len)
 {
 	const struct nlmsgerr *error = NLMSG_DATA(header);
-	const void *info;
+	const struct ifinfomsg *device = NLMSG_DATA(header);
+	const void *attrs, *info, *mac;
+	size_t attrs_len, mac_len;
 
 	if (!NLMSG_OK(header, len))
 		return -EPROTO;
@@ -99,7 +103,14 @@ static int read_answer(struct tap_link *link, const struct nlmsghdr *header, siz
 		return len < NLMSG_LENGTH(sizeof(*error)) ? -EPROTO : error->error;
 	if (header->nlmsg_type != RTM_NEWLINK || len < NLMSG_LENGTH(sizeof(struct ifinfomsg)))
 		return -EPROTO;
-	info = find(IFLA_RTA(NLMSG_DATA(header)), IFLA_PAYLOAD(header), IFLA_LINKINFO, &len);
+	attrs = IFLA_RTA(NLMSG_DATA(header));
+	attrs_len = IFLA_PAYLOAD(header);
+	link->index = (unsigned)device->ifi_index;
+	link->master = find_number(attrs, attrs_len, IFLA_MASTER);
+	mac = find(attrs, attrs_len, IFLA_ADDRESS, &mac_len);
+	if (mac && mac_len == sizeof(link->mac))
+		memcpy(link->mac, mac, mac_len);
+	info = find(attrs, attrs_len, IFLA_LINKINFO, &len);
 	if (info)
 		describe(link, info, len);
 	return 0;

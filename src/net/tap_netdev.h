@@ -5,11 +5,16 @@
 #ifndef NET_TAP_NETDEV_H
 #define NET_TAP_NETDEV_H
 
+#include <stdint.h>
+
 struct err;
 struct netdev;
 
-/* On success the descriptors are the netdev's. */
+/*
+ * On success the descriptors are the netdev's.  mac: the only address whose packets come
+ * this way; NULL: any.
+ */
 int tap_netdev_new(struct netdev **ret_netdev, const char *id, const int *fds, unsigned nr,
-		   struct err *err);
+		   const uint8_t *mac, struct err *err);
 
 #endif

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tap_open.c - ways to a tap, and what may be wrong with it. */
+/*
+ * tap_open.c - ways to a tap, and what may be wrong with it.
+ *
+ * One that is made here is gone when its queues are closed.
+ */
 #include "net/tap.h"
 
 #include "base/err.h"
 #include "net/netdev.h"
+#include "tap_bridge.h"
 #include "tap_link.h"
 #include "tap_netdev.h"
 
@@ -11,78 +16,142 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #define TUN_PATH "/dev/net/tun"
 #define CREATE_HINT "'sudo ip tuntap add dev %s mode tap user $USER vnet_hdr%s'"
 #define SEVERAL " multi_queue"
+#define NAME_MADE_UP "vmm%d"	/* for the kernel to fill in */
 
-static int tell_busy(const struct tap_config *config, struct err *err)
+/* How each queue is opened. */
+struct way {
+	const struct tap_config *config;
+	char name[IFNAMSIZ];		/* what it came to be once the first is open */
+	struct tap_link link;
+	bool make;			/* there is none so far */
+	unsigned nr;			/* queues wanted */
+};
+
+static const char *several(const struct way *way)
 {
-	return err_set(err, -EBUSY, "net '%s': tap '%s' is in use by another VM", config->id,
-		       config->name);
+	return way->nr > 1 ? SEVERAL : "";
 }
 
-static int look(struct tap_link *link, const struct tap_config *config, struct err *err)
+static int tell_busy(const struct way *way, struct err *err)
 {
-	const char *id = config->id, *name = config->name;
-	int r;
+	return err_set(err, -EBUSY, "net '%s': tap '%s' is in use by another VM",
+		       way->config->id, way->name);
+}
 
-	if (strlen(name) >= IFNAMSIZ)
-		return err_set(err, -EINVAL, "net '%s': '%s' is too long for the name of a "
-			       "device", id, name);
-	r = tap_link_read(link, name);
-	if (r == -ENODEV)
-		return err_set(err, r, "net '%s': there is no tap device '%s' (create it with "
-			       CREATE_HINT ")", id, name, name,
-			       config->nr_pairs > 1 ? SEVERAL : "");
-	if (r < 0)
-		return err_sys(err, r, "net '%s': cannot ask for device '%s'", id, name);
-	if (link->kind != TAP_LINK_TAP)
-		return err_set(err, -EINVAL, "net '%s': '%s' is no tap device", id, name);
-	/* One of several queues could be opened again and again. */
-	if (link->nr_queues)
-		return tell_busy(config, err);
-	if (!link->multi_queue && config->exact && config->nr_pairs > 1)
-		return err_set(err, -EINVAL, "net '%s': tap '%s' is one for a single queue "
-			       "(create it with " CREATE_HINT ", or give queues=1)", id, name,
-			       name, SEVERAL);
+/* Choosing the way. */
+
+static int plan_new(struct way *way)
+{
+	way->make = true;
+	way->link = (struct tap_link){
+		.kind = TAP_LINK_TAP, .multi_queue = way->nr > 1,
+	};
 	return 0;
 }
 
-static int attach(int fd, const struct tap_config *config, bool multi_queue, struct err *err)
+static int plan_tap(struct way *way, struct err *err)
+{
+	/* One of several queues could be opened again and again. */
+	if (way->link.nr_queues)
+		return tell_busy(way, err);
+	if (way->link.multi_queue || way->nr == 1)
+		return 0;
+	if (way->config->exact)
+		return err_set(err, -EINVAL, "net '%s': tap '%s' is one for a single queue "
+			       "(create it with " CREATE_HINT ", or give queues=1)",
+			       way->config->id, way->name, way->name, SEVERAL);
+	way->nr = 1;
+	return 0;
+}
+
+static int plan(struct way *way, struct err *err)
+{
+	const char *id = way->config->id, *name = way->config->name;
+	int r;
+
+	way->nr = way->config->nr_pairs;
+	if (!name) {
+		memcpy(way->name, NAME_MADE_UP, sizeof(NAME_MADE_UP));
+		return plan_new(way);
+	}
+	if (!*name || strlen(name) >= IFNAMSIZ || strpbrk(name, "%/: \t\n"))
+		return err_set(err, -EINVAL, "net '%s': '%s' is no name for a device: it has up "
+			       "to %u characters, and no '/', ':', '%%' or space", id, name,
+			       IFNAMSIZ - 1);
+	memcpy(way->name, name, strlen(name) + 1);
+	r = tap_link_read(&way->link, name);
+	if (r == -ENODEV)
+		return plan_new(way);
+	if (r < 0)
+		return err_sys(err, r, "net '%s': cannot ask for device '%s'", id, name);
+	if (way->link.kind == TAP_LINK_OTHER)
+		return err_set(err, -EINVAL, "net '%s': '%s' is no tap device", id, name);
+	return way->link.kind == TAP_LINK_TAP ? plan_tap(way, err) : 0;
+}
+
+/* Opening. */
+
+static int refused(const struct way *way, struct err *err)
+{
+	const char *id = way->config->id, *name = way->name;
+
+	if (errno == EBUSY)
+		return tell_busy(way, err);
+	if (errno == EPERM && !way->config->name)
+		return err_sys(err, -EPERM, "net '%s': cannot make a tap (needs CAP_NET_ADMIN; "
+			       "or give tap= one of your own)", id);
+	if (errno == EPERM && way->make)
+		return err_sys(err, -EPERM, "net '%s': there is no tap device '%s', and to make "
+			       "it needs CAP_NET_ADMIN (or create it with " CREATE_HINT ")", id,
+			       name, name, several(way));
+	if (errno == EPERM)
+		return err_sys(err, -EPERM, "net '%s': tap '%s' belongs to another user "
+			       "(needs CAP_NET_ADMIN, or a tap of your own: " CREATE_HINT ")",
+			       id, name, name, several(way));
+	return err_sys(err, -errno, "net '%s': cannot attach to tap '%s'", id, name);
+}
+
+static int attach(int fd, struct way *way, struct err *err)
 {
 	struct ifreq ifr = {
 		.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR |
-			     (multi_queue ? IFF_MULTI_QUEUE : 0),
+			     (way->link.multi_queue ? IFF_MULTI_QUEUE : 0),
 	};
-	const char *id = config->id, *name = config->name;
 
-	memcpy(ifr.ifr_name, name, strlen(name));
-	if (!ioctl(fd, TUNSETIFF, &ifr))
-		return 0;
-	switch (errno) {
-	case EBUSY:
-		return tell_busy(config, err);
-	case EPERM:
-		return err_sys(err, -EPERM, "net '%s': tap '%s' belongs to another user "
-			       "(needs CAP_NET_ADMIN, or a tap of your own: " CREATE_HINT ")",
-			       id, name, name, multi_queue ? SEVERAL : "");
-	default:
-		return err_sys(err, -errno, "net '%s': cannot attach to tap '%s'", id, name);
-	}
+	memcpy(ifr.ifr_name, way->name, IFNAMSIZ);
+	if (ioctl(fd, TUNSETIFF, &ifr))
+		return refused(way, err);
+	memcpy(way->name, ifr.ifr_name, IFNAMSIZ);
+	return 0;
 }
 
-static int open_queue(const struct tap_config *config, bool multi_queue, struct err *err)
+static int open_path(const struct way *way, const char *path, struct err *err)
 {
-	int r, fd = open(TUN_PATH, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0)
+		return fd;
+	return err_sys(err, -errno, "net '%s': cannot open %s for tap '%s'%s", way->config->id,
+		       path, way->name, errno == ENOENT && !strcmp(path, TUN_PATH) ?
+		       " (is the module 'tun' loaded?)" : "");
+}
+
+static int open_tap_queue(struct way *way, struct err *err)
+{
+	int r, fd = open_path(way, TUN_PATH, err);
 
 	if (fd < 0)
-		return err_sys(err, -errno, "net '%s': cannot open " TUN_PATH "%s", config->id,
-			       errno == ENOENT ? " (is the module 'tun' loaded?)" : "");
-	r = attach(fd, config, multi_queue, err);
+		return fd;
+	r = attach(fd, way, err);
 	if (r < 0) {
 		close(fd);
 		return r;
@@ -90,35 +159,81 @@ static int open_queue(const struct tap_config *config, bool multi_queue, struct 
 	return fd;
 }
 
+/* Each has a device file; its number may be of another network namespace. */
+static int open_macvtap_queue(struct way *way, struct err *err)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE };
+	struct ifreq is = { 0 };
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/tap%u", way->link.index);
+	fd = open_path(way, path, err);
+	if (fd < 0)
+		return fd;
+	if (ioctl(fd, TUNSETIFF, &ifr) || ioctl(fd, TUNGETIFF, &is) ||
+	    strncmp(is.ifr_name, way->name, IFNAMSIZ)) {
+		close(fd);
+		return err_set(err, -ENXIO, "net '%s': %s is not of macvtap '%s'",
+			       way->config->id, path, way->name);
+	}
+	return fd;
+}
+
+static int open_queues(struct way *way, int *fds, unsigned *ret_nr, struct err *err)
+{
+	while (*ret_nr < way->nr) {
+		int fd = way->link.kind == TAP_LINK_MACVTAP ? open_macvtap_queue(way, err) :
+							      open_tap_queue(way, err);
+
+		if (fd < 0)
+			return fd;
+		fds[(*ret_nr)++] = fd;
+	}
+	return 0;
+}
+
 /* If somebody else has opened it at the same time, both of us find too many queues. */
-static int check_alone(const struct tap_config *config, unsigned nr, struct err *err)
+static int check_alone(const struct way *way, int fd, struct err *err)
 {
 	struct tap_link link;
 
-	return !tap_link_read(&link, config->name) && link.nr_queues > nr ?
-	       tell_busy(config, err) : 0;
+	if (way->link.kind == TAP_LINK_MACVTAP)
+		return flock(fd, LOCK_EX | LOCK_NB) ? tell_busy(way, err) : 0;
+	if (!tap_link_read(&link, way->name) && link.nr_queues > way->nr)
+		return tell_busy(way, err);
+	return 0;
+}
+
+/* Whoever makes a tap has to bring it up. */
+static int place(const struct way *way, struct err *err)
+{
+	const char *bridge = way->config->bridge;
+	int r = 0;
+
+	if (bridge)
+		r = tap_bridge_join(way->config->id, way->name, bridge, err);
+	if (!r && (bridge || way->make))
+		r = tap_bridge_set_up(way->config->id, way->name, err);
+	return r;
 }
 
 int tap_open(struct netdev **ret_netdev, const struct tap_config *config, struct err *err)
 {
+	struct way way = { .config = config };
 	int fds[NETDEV_PAIRS_MAX], r;
-	unsigned wanted, nr = 0;
-	struct tap_link link;
+	unsigned nr = 0;
 
-	r = look(&link, config, err);
-	if (r < 0)
-		return r;
-	wanted = link.multi_queue ? config->nr_pairs : 1;
-	while (nr < wanted) {
-		r = open_queue(config, link.multi_queue, err);
-		if (r < 0)
-			break;
-		fds[nr++] = r;
-	}
-	if (r >= 0)
-		r = check_alone(config, nr, err);
+	r = plan(&way, err);
 	if (!r)
-		r = tap_netdev_new(ret_netdev, config->id, fds, nr, err);
+		r = open_queues(&way, fds, &nr, err);
+	if (!r)
+		r = check_alone(&way, fds[0], err);
+	if (!r)
+		r = place(&way, err);
+	if (!r)
+		r = tap_netdev_new(ret_netdev, config->id, fds, nr,
+				   way.link.kind == TAP_LINK_MACVTAP ? way.link.mac : NULL, err);
 	while (r < 0 && nr)
 		close(fds[--nr]);
 	return r;
@@ -127,6 +242,8 @@ int tap_open(struct netdev **ret_netdev, const struct tap_config *config, struct
 int tap_open_fd(struct netdev **ret_netdev, const char *id, int fd, struct err *err)
 {
 	struct ifreq ifr = { 0 };
+	struct tap_link link;
+	bool is_macvtap;
 
 	if (fcntl(fd, F_GETFD) < 0)
 		return err_sys(err, -errno, "net '%s': descriptor %d is not open", id, fd);
@@ -136,5 +253,6 @@ int tap_open_fd(struct netdev **ret_netdev, const char *id, int fd, struct err *
 	if (!(ifr.ifr_flags & IFF_VNET_HDR))
 		return err_set(err, -EINVAL, "net '%s': the tap at descriptor %d was opened "
 			       "without IFF_VNET_HDR", id, fd);
-	return tap_netdev_new(ret_netdev, id, &fd, 1, err);
+	is_macvtap = !tap_link_read(&link, ifr.ifr_name) && link.kind == TAP_LINK_MACVTAP;
+	return tap_netdev_new(ret_netdev, id, &fd, 1, is_macvtap ? link.mac : NULL, err);
 }

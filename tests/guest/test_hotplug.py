@@ -204,8 +204,17 @@ class Hotplug(VmTest):
         self.refused(client, 'blockdev-add', {'driver': 'raw', 'node-name': 'x', 'filename': disk,
                                               'file': {'driver': 'file', 'filename': disk}},
                      "'filename' is unexpected")
-        self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'ifname': 'vmmnone0'},
-                     "no tap device 'vmmnone0'")
+        self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'ifname': 'vmm%d'},
+                     "'vmm%d' is no name")
+        self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'ifname': 'lo'},
+                     "'lo' is no tap device")
+        self.refused(client, 'netdev_add', {'type': 'bridge', 'id': 'n'}, "'br' is missing")
+        self.refused(client, 'netdev_add', {'type': 'bridge', 'id': 'n', 'br': 'b',
+                                            'ifname': 'x'}, "type 'tap'")
+        self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'br': 'b', 'fd': 'x'},
+                     "'br' goes with 'ifname'")
+        self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'fd': 'x', 'queues': 2},
+                     "'fd' is one queue")
         self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n'}, "'ifname' or 'fd'")
         self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'fd': 'none'}, 'none')
         self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'ifname': 'x',

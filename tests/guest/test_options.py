@@ -48,7 +48,11 @@ class Options(VmTest):
         (('run', '-k', 'k', '--net', 'tap=t,mac=01:00:00:00:00:00'), 'mac.*01:00'),
         (('run', '-k', 'k', '--net', 'tap=t,mac=tap'), 'mac'),
         (('run', '-k', 'k', '--net', 'tap=a-name-that-is-too-long'), 'tap'),
-        (('run', '-k', 'k', '--net', 'tap=nonexistent0'), 'nonexistent0'),
+        (('run', '-k', 'k', '--net', 'tap=tap%d'), 'tap%d.*no name'),
+        (('run', '-k', 'k', '--net', 'fd=3,bridge=b'), 'bridge.*fd'),
+        (('run', '-k', 'k', '--net', 'fd=3,queues=2'), 'fd= is one queue'),
+        (('run', '-k', 'k', '--net', 'tap=t,queues=17'), 'queues'),
+        (('run', '-k', 'k', '--net', 'tap=t,mtu=67'), 'mtu'),
     )
 
     def test_bad_arguments(self):
