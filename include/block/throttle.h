@@ -2,11 +2,8 @@
 /*
  * throttle.h - how much a disk, or several together, may do in a second.
  *
- * Each limit is a bucket with a leak: a request adds to it what it moves, avg
- * leaks out each second, and while there is more in it than it holds, requests
- * wait.  It holds max times length, so that a disk which was idle may go on at max
- * for length seconds; without max it holds a tenth of avg.  A request is let
- * through whole, however big; those after it wait the longer.
+ * Each limit is a bucket (base/bucket.h) to which a request adds what it moves.  A
+ * request is let through whole, however big; those after it wait the longer.
  *
  *	throttle_group_new() --disk_set_throttle()--> shared by disks --the last leaves--> gone
  *
@@ -16,14 +13,14 @@
 #ifndef BLOCK_THROTTLE_H
 #define BLOCK_THROTTLE_H
 
+#include "base/bucket.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 struct err;
 struct loop;
 struct throttle_group;
-
-#define THROTTLE_MAX	UINT64_C(1000000000000000)	/* of avg, max, and max times length */
 
 enum throttle_kind {
 	THROTTLE_BPS,		/* bytes, both ways together */
@@ -35,14 +32,8 @@ enum throttle_kind {
 	THROTTLE_NR_KINDS,
 };
 
-struct throttle_limit {
-	uint64_t avg;		/* a second; 0: none */
-	uint64_t max;		/* a second, for a while; 0: see above */
-	uint64_t length;	/* of that while, seconds; 0: 1 */
-};
-
 struct throttle_limits {
-	struct throttle_limit of[THROTTLE_NR_KINDS];
+	struct bucket_limit of[THROTTLE_NR_KINDS];
 	uint64_t iops_size;	/* bytes that count as one request; 0: any number */
 };
 

@@ -7,32 +7,36 @@
 #include <errno.h>
 
 /* A limit of both ways beside one of a single way. */
-static bool is_mixed(const struct throttle_limit *of)
+static bool is_mixed(const struct bucket_limit *of)
 {
 	return (of[0].avg && (of[1].avg || of[2].avg)) ||
 	       (of[0].max && (of[1].max || of[2].max));
 }
 
-static int check_limit(const struct throttle_limit *limit, struct err *err)
+static int check_limit(const struct bucket_limit *limit, struct err *err)
 {
-	if (limit->avg > THROTTLE_MAX || limit->max > THROTTLE_MAX)
+	switch (bucket_judge(limit)) {
+	case BUCKET_TOO_MUCH:
 		return err_set(err, -EINVAL, "bps/iops/max values must be within [0, %llu]",
-			       (unsigned long long)THROTTLE_MAX);
-	if (limit->length > 1 && !limit->max)
+			       (unsigned long long)BUCKET_MAX);
+	case BUCKET_LENGTH_WITHOUT_MAX:
 		return err_set(err, -EINVAL, "burst length set without burst rate");
-	if (limit->max && limit->length > THROTTLE_MAX / limit->max)
+	case BUCKET_LENGTH_TOO_MUCH:
 		return err_set(err, -EINVAL, "burst length too high for this burst rate");
-	if (limit->max && !limit->avg)
+	case BUCKET_MAX_WITHOUT_AVG:
 		return err_set(err, -EINVAL, "bps_max/iops_max require corresponding bps/iops "
 			       "values");
-	if (limit->max && limit->max < limit->avg)
+	case BUCKET_MAX_BELOW_AVG:
 		return err_set(err, -EINVAL, "bps_max/iops_max cannot be lower than bps/iops");
+	case BUCKET_SOUND:
+		return 0;
+	}
 	return 0;
 }
 
 int throttle_check(const struct throttle_limits *limits, struct err *err)
 {
-	const struct throttle_limit *iops = &limits->of[THROTTLE_IOPS];
+	const struct bucket_limit *iops = &limits->of[THROTTLE_IOPS];
 	int r = 0;
 
 	if (is_mixed(&limits->of[THROTTLE_BPS]) || is_mixed(iops))

@@ -2,9 +2,9 @@
 #include "throttle_group.h"
 
 #include "base/bits.h"
+#include "base/bucket.h"
 #include "base/clock.h"
 #include "block/disk.h"
-#include "throttle_bucket.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ struct throttle_group {
 	char *name;
 	struct loop_timer timer;
 	struct throttle_limits limits;
-	struct throttle_bucket buckets[THROTTLE_NR_KINDS];
+	struct bucket buckets[THROTTLE_NR_KINDS];
 	uint64_t leaked;			/* up to when, by clock_ns() */
 	struct throttle_member *turn[2];	/* of each row: any of the ring; NULL: none */
 	unsigned row;				/* that comes next */
@@ -58,7 +58,7 @@ static void leak(struct throttle_group *group)
 	uint64_t now = clock_ns();
 
 	for (unsigned i = 0; i < THROTTLE_NR_KINDS; i++)
-		throttle_bucket_leak(&group->buckets[i], &group->limits.of[i],
+		bucket_leak(&group->buckets[i], &group->limits.of[i],
 				     now - group->leaked);
 	group->leaked = now;
 }
@@ -70,36 +70,36 @@ static uint64_t wait_for(const struct throttle_group *group, unsigned row)
 	for (unsigned i = 0; i < ARRAY_LEN(kinds[row]); i++) {
 		enum throttle_kind kind = kinds[row][i];
 
-		wait = max_u64(wait, throttle_bucket_wait(&group->buckets[kind],
+		wait = max_u64(wait, bucket_wait(&group->buckets[kind],
 							  &group->limits.of[kind]));
 	}
 	return wait;
 }
 
 /* A discard moves nothing. */
-static throttle_amount bytes_of(const struct disk_request *request)
+static bucket_amount bytes_of(const struct disk_request *request)
 {
 	return request->op == DISK_DISCARD ? 0 :
-	       (throttle_amount)request->len * THROTTLE_BUCKET_UNIT;
+	       (bucket_amount)request->len * BUCKET_UNIT;
 }
 
-static throttle_amount operations_of(const struct disk_request *request, uint64_t size)
+static bucket_amount operations_of(const struct disk_request *request, uint64_t size)
 {
-	throttle_amount bytes = bytes_of(request);
+	bucket_amount bytes = bytes_of(request);
 
-	return size && request->len > size ? bytes / size : THROTTLE_BUCKET_UNIT;
+	return size && request->len > size ? bytes / size : BUCKET_UNIT;
 }
 
 static void charge(struct throttle_group *group, unsigned row,
 		   const struct disk_request *request)
 {
-	throttle_amount bytes = bytes_of(request);
-	throttle_amount operations = operations_of(request, group->limits.iops_size);
+	bucket_amount bytes = bytes_of(request);
+	bucket_amount operations = operations_of(request, group->limits.iops_size);
 
 	for (unsigned i = 0; i < ARRAY_LEN(kinds[row]); i++) {
 		enum throttle_kind kind = kinds[row][i];
 
-		throttle_bucket_add(&group->buckets[kind],
+		bucket_add(&group->buckets[kind],
 				    kind < THROTTLE_IOPS ? bytes : operations);
 	}
 }

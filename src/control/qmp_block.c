@@ -102,8 +102,8 @@ static void describe_limits(json_t **medium, const struct qmp_machine_disk *disk
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(keys); i++) {
-		const struct throttle_limit none = { 0 };
-		const struct throttle_limit *limit = disk->limits ? &disk->limits->of[i] :
+		const struct bucket_limit none = { 0 };
+		const struct bucket_limit *limit = disk->limits ? &disk->limits->of[i] :
 						     &none;
 
 		set_number(medium, keys[i].avg, limit->avg);

@@ -31,14 +31,14 @@ static const char *const on_errors[] = { "report", "stop", "ignore", "enospc", N
 /* The limits of one kind. */
 #define LIMIT(key_, OPTION_, kind, what)						\
 	{ .key = (key_), OPTION_(struct vm_disk_config, limits.of[kind].avg),		\
-	  .max = THROTTLE_MAX, .help = "limit of " what " a second; 0, as by default, "	\
+	  .max = BUCKET_MAX, .help = "limit of " what " a second; 0, as by default, "	\
 		  "is none" },								\
 	{ .key = key_ "-max", OPTION_(struct vm_disk_config, limits.of[kind].max),	\
-	  .max = THROTTLE_MAX,								\
+	  .max = BUCKET_MAX,								\
 	  .help = what " a second for a while, if there were fewer before" },		\
 	{ .key = key_ "-max-length",							\
 	  OPTION(struct vm_disk_config, limits.of[kind].length),			\
-	  .min = 1, .max = THROTTLE_MAX, .metavar = "SECONDS",				\
+	  .min = 1, .max = BUCKET_MAX, .metavar = "SECONDS",				\
 	  .help = "how long that while may be; 1 by default" }
 
 static const struct option disk_rows[] = {

@@ -102,14 +102,14 @@ static void teardown_disks(void)
 
 /* Contradictions. */
 
-#define TOO_MUCH	(THROTTLE_MAX + 1)
+#define TOO_MUCH	(BUCKET_MAX + 1)
 
 static const struct {
 	struct throttle_limits limits;
 	const char *says;		/* NULL: they are right */
 } cases[] = {
 	{ { .iops_size = 0 }, NULL },
-	{ { .of[THROTTLE_BPS] = { THROTTLE_MAX, THROTTLE_MAX, 1 } }, NULL },
+	{ { .of[THROTTLE_BPS] = { BUCKET_MAX, BUCKET_MAX, 1 } }, NULL },
 	{ { .of[THROTTLE_IOPS_RD] = { 1, 2, 3 }, .of[THROTTLE_IOPS_WR] = { 4, 4, 0 },
 	    .of[THROTTLE_BPS] = { 1 }, .iops_size = 4096 }, NULL },
 	{ { .of[THROTTLE_BPS] = { 1 }, .of[THROTTLE_BPS_RD] = { 1 } }, "total values" },
@@ -120,7 +120,7 @@ static const struct {
 	{ { .of[THROTTLE_IOPS_WR] = { 1, TOO_MUCH } }, "within [0, 1000000000000000]" },
 	{ { .of[THROTTLE_BPS] = { 1 }, .iops_size = 1 }, "requires an iops value" },
 	{ { .of[THROTTLE_BPS] = { 5, 0, 2 } }, "without burst rate" },
-	{ { .of[THROTTLE_BPS] = { 5, THROTTLE_MAX, 2 } }, "too high" },
+	{ { .of[THROTTLE_BPS] = { 5, BUCKET_MAX, 2 } }, "too high" },
 	{ { .of[THROTTLE_BPS] = { 0, 5, 1 } }, "require corresponding" },
 	{ { .of[THROTTLE_BPS] = { 5, 4, 1 } }, "cannot be lower" },
 };

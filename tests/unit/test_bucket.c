@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "block/throttle_bucket.h"
+#include "base/bucket.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -7,24 +7,24 @@
 #define S		UINT64_C(1000000000)	/* nanoseconds */
 #define MS		(S / 1000)
 
-static struct throttle_bucket bucket;
+static struct bucket bucket;
 
 static void setup(void)
 {
-	bucket = (struct throttle_bucket){ 0 };
+	bucket = (struct bucket){ 0 };
 }
 
 static void add(uint64_t units)
 {
-	throttle_bucket_add(&bucket, (throttle_amount)units * THROTTLE_BUCKET_UNIT);
+	bucket_add(&bucket, (bucket_amount)units * BUCKET_UNIT);
 }
 
 /* How many of one unit are let through at once. */
-static uint64_t burst(const struct throttle_limit *limit)
+static uint64_t burst(const struct bucket_limit *limit)
 {
 	uint64_t nr = 0;
 
-	while (!throttle_bucket_wait(&bucket, limit)) {
+	while (!bucket_wait(&bucket, limit)) {
 		add(1);
 		nr++;
 	}
@@ -33,48 +33,48 @@ static uint64_t burst(const struct throttle_limit *limit)
 
 START_TEST(without_a_limit_nothing_waits)
 {
-	const struct throttle_limit none = { 0 };
+	const struct bucket_limit none = { 0 };
 
 	add(UINT64_MAX);
 
-	ck_assert_uint_eq(throttle_bucket_wait(&bucket, &none), 0);
+	ck_assert_uint_eq(bucket_wait(&bucket, &none), 0);
 }
 END_TEST
 
 START_TEST(tenth_of_a_second_s_worth_is_let_through_and_one_more)
 {
-	const struct throttle_limit limit = { .avg = 100 };
+	const struct bucket_limit limit = { .avg = 100 };
 
 	ck_assert_uint_eq(burst(&limit), 11);
 
 	/* One above what the bucket holds leaks out in a hundredth of a second. */
-	ck_assert_uint_eq(throttle_bucket_wait(&bucket, &limit), 10 * MS);
+	ck_assert_uint_eq(bucket_wait(&bucket, &limit), 10 * MS);
 }
 END_TEST
 
 START_TEST(wait_is_exact_to_the_nanosecond)
 {
-	const struct throttle_limit limit = { .avg = 3 };
+	const struct bucket_limit limit = { .avg = 3 };
 
 	add(1);
-	ck_assert_uint_eq(throttle_bucket_wait(&bucket, &limit), 233333334);
+	ck_assert_uint_eq(bucket_wait(&bucket, &limit), 233333334);
 
-	throttle_bucket_leak(&bucket, &limit, 233333333);
-	ck_assert_uint_eq(throttle_bucket_wait(&bucket, &limit), 1);
+	bucket_leak(&bucket, &limit, 233333333);
+	ck_assert_uint_eq(bucket_wait(&bucket, &limit), 1);
 
-	throttle_bucket_leak(&bucket, &limit, 1);
-	ck_assert_uint_eq(throttle_bucket_wait(&bucket, &limit), 0);
+	bucket_leak(&bucket, &limit, 1);
+	ck_assert_uint_eq(bucket_wait(&bucket, &limit), 0);
 }
 END_TEST
 
 START_TEST(average_holds_over_a_long_time_however_time_is_cut)
 {
-	const struct throttle_limit limit = { .avg = 7 };
+	const struct bucket_limit limit = { .avg = 7 };
 	uint64_t nr = 0;
 
 	for (uint64_t at = 0; at < 1000 * S; at += 999983) {
 		nr += burst(&limit);
-		throttle_bucket_leak(&bucket, &limit, 999983);
+		bucket_leak(&bucket, &limit, 999983);
 	}
 
 	ck_assert_uint_eq(nr, 7 * 1000 + 1);
@@ -83,16 +83,16 @@ END_TEST
 
 START_TEST(burst_lasts_as_long_as_it_may)
 {
-	const struct throttle_limit limit = { .avg = 10, .max = 50, .length = 1 };
+	const struct bucket_limit limit = { .avg = 10, .max = 50, .length = 1 };
 
 	ck_assert_uint_eq(burst(&limit), 51);
-	ck_assert_uint_eq(throttle_bucket_wait(&bucket, &limit), S / 10);
+	ck_assert_uint_eq(bucket_wait(&bucket, &limit), S / 10);
 }
 END_TEST
 
 START_TEST(length_that_is_not_given_is_a_second)
 {
-	const struct throttle_limit limit = { .avg = 10, .max = 50 };
+	const struct bucket_limit limit = { .avg = 10, .max = 50 };
 
 	ck_assert_uint_eq(burst(&limit), 51);
 }
@@ -100,14 +100,14 @@ END_TEST
 
 START_TEST(long_burst_goes_at_max_and_then_at_avg)
 {
-	const struct throttle_limit limit = { .avg = 10, .max = 50, .length = 3 };
+	const struct bucket_limit limit = { .avg = 10, .max = 50, .length = 3 };
 	uint64_t nr[8];
 
 	for (int i = 0; i < 8; i++) {
 		nr[i] = 0;
 		for (int k = 0; k < 100; k++) {
 			nr[i] += burst(&limit);
-			throttle_bucket_leak(&bucket, &limit, 10 * MS);
+			bucket_leak(&bucket, &limit, 10 * MS);
 		}
 	}
 
@@ -122,21 +122,21 @@ END_TEST
 
 START_TEST(big_request_goes_at_once_and_leaves_a_debt)
 {
-	const struct throttle_limit limit = { .avg = 1000 };
+	const struct bucket_limit limit = { .avg = 1000 };
 
 	add(100000);
 
-	ck_assert_uint_eq(throttle_bucket_wait(&bucket, &limit), 99 * S + 900 * MS);
-	throttle_bucket_leak(&bucket, &limit, 99 * S);
-	ck_assert_uint_eq(throttle_bucket_wait(&bucket, &limit), 900 * MS);
+	ck_assert_uint_eq(bucket_wait(&bucket, &limit), 99 * S + 900 * MS);
+	bucket_leak(&bucket, &limit, 99 * S);
+	ck_assert_uint_eq(bucket_wait(&bucket, &limit), 900 * MS);
 }
 END_TEST
 
 START_TEST(idle_time_is_not_saved_up)
 {
-	const struct throttle_limit limit = { .avg = 100 };
+	const struct bucket_limit limit = { .avg = 100 };
 
-	throttle_bucket_leak(&bucket, &limit, UINT64_MAX);
+	bucket_leak(&bucket, &limit, UINT64_MAX);
 
 	ck_assert_uint_eq(burst(&limit), 11);
 }
@@ -144,26 +144,26 @@ END_TEST
 
 START_TEST(extreme_values_do_not_overflow)
 {
-	const struct throttle_limit slow = { .avg = 1 };
-	const struct throttle_limit fast = {
-		.avg = THROTTLE_MAX, .max = THROTTLE_MAX, .length = 1,
+	const struct bucket_limit slow = { .avg = 1 };
+	const struct bucket_limit fast = {
+		.avg = BUCKET_MAX, .max = BUCKET_MAX, .length = 1,
 	};
-	const struct throttle_limit drawn_out = { .avg = 1, .max = 1, .length = THROTTLE_MAX };
+	const struct bucket_limit drawn_out = { .avg = 1, .max = 1, .length = BUCKET_MAX };
 
 	for (int i = 0; i < 1000; i++)
 		add(UINT64_MAX);
-	ck_assert_uint_eq(throttle_bucket_wait(&bucket, &slow), UINT64_MAX);
-	ck_assert_uint_eq(throttle_bucket_wait(&bucket, &drawn_out), UINT64_MAX);
-	ck_assert_uint_gt(throttle_bucket_wait(&bucket, &fast), 0);
+	ck_assert_uint_eq(bucket_wait(&bucket, &slow), UINT64_MAX);
+	ck_assert_uint_eq(bucket_wait(&bucket, &drawn_out), UINT64_MAX);
+	ck_assert_uint_gt(bucket_wait(&bucket, &fast), 0);
 
-	throttle_bucket_leak(&bucket, &fast, UINT64_MAX);
-	ck_assert_uint_eq(throttle_bucket_wait(&bucket, &slow), 0);
+	bucket_leak(&bucket, &fast, UINT64_MAX);
+	ck_assert_uint_eq(bucket_wait(&bucket, &slow), 0);
 }
 END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("throttle_bucket");
+	Suite *s = suite_create("bucket");
 	TCase *tc = tcase_create("arithmetic");
 	SRunner *sr;
 	int failed;
