@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 struct err;
+struct netdev_limits;
 struct throttle_limits;
 
 #define QMP_MACHINE_BARS_MAX	7	/* six, and the ROM's */
@@ -247,6 +248,8 @@ struct qmp_machine_ops {
 	int (*unplug)(void *ctx, const char *id, struct err *err);
 	int (*set_link)(void *ctx, const char *name, bool up, struct err *err);
 
+	int (*limit_net)(void *ctx, const char *name, const struct netdev_limits *limits,
+			 struct err *err);
 	void (*announce)(void *ctx, const struct qmp_machine_announcement *announcement);
 
 	uint64_t (*memory)(void *ctx);		/* bytes of RAM */

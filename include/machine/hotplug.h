@@ -27,6 +27,7 @@
 
 struct err;
 struct machine;
+struct netdev_limits;
 struct vm_disk_config;
 struct vm_net_config;
 
@@ -78,6 +79,10 @@ int hotplug_unplug(struct machine *machine, const char *id, struct err *err);
 
 /* Pull the cable of a card, or put it back.  name is the card's or the back end's. */
 int hotplug_set_link(struct machine *machine, const char *name, bool up, struct err *err);
+
+/* -EINVAL where they contradict each other. */
+int hotplug_limit_net(struct machine *machine, const char *name,
+		      const struct netdev_limits *limits, struct err *err);
 
 /* The i-th disk, in the order in which they were added; false: there are fewer. */
 bool hotplug_disk(const struct machine *machine, uint32_t i, struct machine_disk *ret_disk);

@@ -10,6 +10,7 @@
 
 #include "block/throttle.h"
 #include "config/option.h"
+#include "net/netdev.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,6 +47,7 @@ struct vm_net_config {
 	uint8_t mac[6];			/* all zero: made up */
 	uint32_t mtu;			/* 0: the guest is told of none */
 	uint32_t queues;		/* pairs; 0: as many as a disk's, if the tap has them */
+	struct netdev_limits limits;
 };
 
 /* What the machine does when its guest does something. */
@@ -104,7 +106,7 @@ extern const struct option_object vm_config_disk_options, vm_config_net_options;
 /* Of the i-th disk: does it all fit together? */
 int vm_config_check_disk(const struct vm_disk_config *disk, unsigned i, struct err *err);
 
-/* Has the i-th card a place where it leads to, and just one? */
+/* Has the i-th card a place where it leads to, just one, and limits that can be? */
 int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err *err);
 
 /* Is it fit to be the name of a VM, and of a folder?  -EINVAL. */

@@ -13,11 +13,14 @@
 #ifndef NET_NETDEV_H
 #define NET_NETDEV_H
 
+#include "base/bucket.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
+struct err;
 struct loop;
 struct netdev;
 
@@ -42,6 +45,12 @@ struct netdev_user {
 	void (*link_changed)(struct netdev_user *user);
 };
 
+/* Of what the card receives (rx) and sends, by the second. */
+struct netdev_limits {
+	struct bucket_limit rx_bytes, tx_bytes;
+	struct bucket_limit rx_packets, tx_packets;
+};
+
 struct netdev *netdev_close(struct netdev *netdev);		/* -> NULL */
 
 /* Fixed; any thread: how many pairs, and what it takes, and can leave to the card. */
@@ -57,6 +66,12 @@ const uint8_t *netdev_mac(const struct netdev *netdev);
 /* Without user nothing is read; what comes meanwhile waits or is lost. */
 int netdev_attach(struct netdev *netdev, struct loop *loop, struct netdev_user *user);
 void netdev_detach(struct netdev *netdev);
+
+/* -EINVAL and which of them cannot be. */
+int netdev_check_limits(const struct netdev_limits *limits, struct err *err);
+
+/* From now on, for what waits as well, and as if nothing had passed before. */
+void netdev_set_limits(struct netdev *netdev, const struct netdev_limits *limits);
 
 /*
  * Use the first nr pairs, one at least; all are until this is called.  What has come

@@ -256,6 +256,31 @@ static json_t *net_device(const struct vm_net_config *net, const char *id)
 	return device;
 }
 
+static json_t *limits_of(const struct vm_net_config *net, const char *id)
+{
+	const struct {
+		const char *key;
+		const struct bucket_limit *limit;
+	} limits[] = {
+		{ "bps-rx", &net->limits.rx_bytes },
+		{ "bps-tx", &net->limits.tx_bytes },
+		{ "pps-rx", &net->limits.rx_packets },
+		{ "pps-tx", &net->limits.tx_packets },
+	};
+	json_t *object = json_pack("{s:s}", "name", id);
+
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+		char max[16], length[24];
+
+		snprintf(max, sizeof(max), "%s-max", limits[i].key);
+		snprintf(length, sizeof(length), "%s-max-length", limits[i].key);
+		set_number(object, limits[i].key, limits[i].limit->avg);
+		set_number(object, max, limits[i].limit->max);
+		set_number(object, length, limits[i].limit->length);
+	}
+	return object;
+}
+
 static int attach_net(struct client *client, const struct vm_net_config *net, struct err *err)
 {
 	const char *fd = net->tap || net->bridge ? NULL : PASSED_FD;
@@ -277,6 +302,12 @@ static int attach_net(struct client *client, const struct vm_net_config *net, st
 				     NULL);
 	if (r < 0)
 		return r;
+	r = execute(client, "x-vmm-net-set-limits", limits_of(net, id.text), err);
+	if (r < 0) {
+		(void)client_execute(client, "netdev_del", json_pack("{s:s}", "id", id.text),
+				     NULL, NULL);
+		return r;
+	}
 	return finish(client, id.text, net_device(net, id.text), "netdev_del", "id", err);
 }
 

@@ -117,6 +117,14 @@ int hotplug_qmp_set_link(void *ctx, const char *name, bool up, struct err *err)
 	return hotplug_set_link(mq->machine, name, up, err);
 }
 
+int hotplug_qmp_limit_net(void *ctx, const char *name, const struct netdev_limits *limits,
+			  struct err *err)
+{
+	const struct machine_qmp *mq = ctx;
+
+	return hotplug_limit_net(mq->machine, name, limits, err);
+}
+
 void hotplug_qmp_announce(void *ctx, const struct qmp_machine_announcement *announcement)
 {
 	const struct machine_qmp *mq = ctx;

@@ -21,6 +21,8 @@ int hotplug_qmp_remove_net(void *ctx, const char *id, struct err *err);
 int hotplug_qmp_plug(void *ctx, const struct qmp_machine_new_device *device, struct err *err);
 int hotplug_qmp_unplug(void *ctx, const char *id, struct err *err);
 int hotplug_qmp_set_link(void *ctx, const char *name, bool up, struct err *err);
+int hotplug_qmp_limit_net(void *ctx, const char *name, const struct netdev_limits *limits,
+			  struct err *err);
 void hotplug_qmp_announce(void *ctx, const struct qmp_machine_announcement *announcement);
 
 /* Tell the clients: the device is gone or, if not, the guest refuses to let go of it. */

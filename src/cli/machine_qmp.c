@@ -371,6 +371,7 @@ const struct qmp_machine_ops machine_qmp_ops = {
 	.plug		= hotplug_qmp_plug,
 	.unplug		= hotplug_qmp_unplug,
 	.set_link	= hotplug_qmp_set_link,
+	.limit_net	= hotplug_qmp_limit_net,
 	.announce	= hotplug_qmp_announce,
 	.memory		= memory,
 	.cpu		= cpu,

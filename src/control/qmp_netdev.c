@@ -7,6 +7,7 @@
 #include "config/option.h"
 #include "control/qmp_command.h"
 #include "control/qmp_machine.h"
+#include "machine/vm_config.h"
 #include "qmp_identifier.h"
 #include "qmp_tables.h"
 
@@ -157,6 +158,40 @@ static void run_set_link(struct qmp_call *call)
 	     arguments->name, &err);
 }
 
+/* All at once: what is not given is no limit. */
+struct limits_arguments {
+	struct option_given given;
+	char *name;
+	struct netdev_limits limits;
+};
+
+#define LIMIT(key_, member)								\
+	{ .key = (key_), OPTION(struct limits_arguments, limits.member.avg) },		\
+	{ .key = key_ "-max", OPTION(struct limits_arguments, limits.member.max) },	\
+	{ .key = key_ "-max-length",							\
+	  OPTION(struct limits_arguments, limits.member.length) }
+
+static const struct option limits_rows[] = {
+	{ .key = "name", OPTION(struct limits_arguments, name), .required = true },
+	LIMIT("bps-rx", rx_bytes),
+	LIMIT("bps-tx", tx_bytes),
+	LIMIT("pps-rx", rx_packets),
+	LIMIT("pps-tx", tx_packets),
+};
+static const struct option_object limits_options = {
+	.name = "limits", OPTION_OBJECT(struct limits_arguments, limits_rows),
+};
+
+static void run_set_limits(struct qmp_call *call)
+{
+	const struct limits_arguments *arguments = call->arguments;
+	const struct qmp_machine *machine = call->machine;
+	struct err err = { 0 };
+
+	over(call, machine->ops->limit_net(machine->ctx, arguments->name, &arguments->limits,
+					   &err), arguments->name, &err);
+}
+
 /* As QEMU bounds them: milliseconds, and times. */
 #define ANNOUNCE_MS_MAX		100000
 #define ANNOUNCE_STEP_MAX	10000
@@ -199,6 +234,7 @@ static const struct qmp_command commands[] = {
 	{ .name = "announce-self", .arguments = &announce_options, .run = run_announce },
 	{ .name = "netdev_add", .arguments = &add_options, .run = run_add },
 	{ .name = "netdev_del", .arguments = &del_options, .run = run_del },
+	{ .name = "x-vmm-net-set-limits", .arguments = &limits_options, .run = run_set_limits },
 	{ .name = "set_link", .arguments = &link_options, .run = run_set_link },
 };
 

@@ -14,6 +14,7 @@
 #include "devices/pci/pci_bus.h"
 #include "devices/virtio/virtio_blk.h"
 #include "machine_parts.h"
+#include "net/netdev.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -143,7 +144,9 @@ int hotplug_unplug(struct machine *m, const char *id, struct err *err)
 	return 0;
 }
 
-int hotplug_set_link(struct machine *m, const char *name, bool up, struct err *err)
+/* By its own name or its card's. */
+static int find_net(const struct machine *m, const char *name, struct machine_part **ret_part,
+		    struct err *err)
 {
 	struct machine_part *part = machine_part_find(m, BOARD_NET, name);
 
@@ -151,6 +154,45 @@ int hotplug_set_link(struct machine *m, const char *name, bool up, struct err *e
 		part = machine_part_of_device(m, name);
 	if (!part || part->device.kind != BOARD_NET)
 		return err_set(err, -ENOENT, "there is no net '%s'", name);
+	*ret_part = part;
+	return 0;
+}
+
+struct limiting {
+	struct netdev *netdev;
+	const struct netdev_limits *limits;
+};
+
+static void call_limit(void *ctx)
+{
+	const struct limiting *limiting = ctx;
+
+	netdev_set_limits(limiting->netdev, limiting->limits);
+}
+
+int hotplug_limit_net(struct machine *m, const char *name, const struct netdev_limits *limits,
+		      struct err *err)
+{
+	struct limiting limiting = { .limits = limits };
+	struct machine_part *part;
+	int r = netdev_check_limits(limits, err);
+
+	if (!r)
+		r = find_net(m, name, &part, err);
+	if (r < 0)
+		return r;
+	limiting.netdev = part->device.netdev;
+	loop_call(part->device.loop, call_limit, &limiting);
+	return 0;
+}
+
+int hotplug_set_link(struct machine *m, const char *name, bool up, struct err *err)
+{
+	struct machine_part *part;
+	int r = find_net(m, name, &part, err);
+
+	if (r < 0)
+		return r;
 	part->device.link_down = !up;
 	if (part->device_id && !m->ended)
 		board_update_link(m->board, &part->device);

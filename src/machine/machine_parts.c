@@ -234,6 +234,7 @@ static int add_net(struct machine *m, const char *id, const struct vm_net_config
 		free_part(part);
 		return r;
 	}
+	netdev_set_limits(part->device.netdev, &config->limits);
 	part->device.net_card.mtu = (uint16_t)config->mtu;
 	append(m, part);
 	*ret_part = part;

@@ -28,18 +28,22 @@ static const char *const caches[] = {
 /* In the order of enum disk_on_error. */
 static const char *const on_errors[] = { "report", "stop", "ignore", "enospc", NULL };
 
-/* The limits of one kind. */
-#define LIMIT(key_, OPTION_, kind, what)						\
-	{ .key = (key_), OPTION_(struct vm_disk_config, limits.of[kind].avg),		\
+/* The limits of one kind, of a disk or a card. */
+#define LIMIT(key_, OPTION_, type, member, what)					\
+	{ .key = (key_), OPTION_(type, limits.member.avg),				\
 	  .max = BUCKET_MAX, .help = "limit of " what " a second; 0, as by default, "	\
 		  "is none" },								\
-	{ .key = key_ "-max", OPTION_(struct vm_disk_config, limits.of[kind].max),	\
+	{ .key = key_ "-max", OPTION_(type, limits.member.max),				\
 	  .max = BUCKET_MAX,								\
 	  .help = what " a second for a while, if there were fewer before" },		\
-	{ .key = key_ "-max-length",							\
-	  OPTION(struct vm_disk_config, limits.of[kind].length),			\
+	{ .key = key_ "-max-length", OPTION(type, limits.member.length),		\
 	  .min = 1, .max = BUCKET_MAX, .metavar = "SECONDS",				\
 	  .help = "how long that while may be; 1 by default" }
+
+#define DISK_LIMIT(key_, OPTION_, kind, what)						\
+	LIMIT(key_, OPTION_, struct vm_disk_config, of[kind], what)
+#define NET_LIMIT(key_, OPTION_, member, what)						\
+	LIMIT(key_, OPTION_, struct vm_net_config, member, what)
 
 static const struct option disk_rows[] = {
 	{ .key = "path", OPTION_PATH(struct vm_disk_config, path),
@@ -85,12 +89,12 @@ static const struct option disk_rows[] = {
 	{ .key = "werror", OPTION_CHOICE(struct vm_disk_config, write_error, on_errors),
 	  .preset = "enospc",
 	  .help = "the same when it cannot write" },
-	LIMIT("bps", OPTION_SIZE, THROTTLE_BPS, "bytes"),
-	LIMIT("bps-rd", OPTION_SIZE, THROTTLE_BPS_RD, "bytes read"),
-	LIMIT("bps-wr", OPTION_SIZE, THROTTLE_BPS_WR, "bytes written"),
-	LIMIT("iops", OPTION, THROTTLE_IOPS, "requests"),
-	LIMIT("iops-rd", OPTION, THROTTLE_IOPS_RD, "requests that read"),
-	LIMIT("iops-wr", OPTION, THROTTLE_IOPS_WR, "requests that write"),
+	DISK_LIMIT("bps", OPTION_SIZE, THROTTLE_BPS, "bytes"),
+	DISK_LIMIT("bps-rd", OPTION_SIZE, THROTTLE_BPS_RD, "bytes read"),
+	DISK_LIMIT("bps-wr", OPTION_SIZE, THROTTLE_BPS_WR, "bytes written"),
+	DISK_LIMIT("iops", OPTION, THROTTLE_IOPS, "requests"),
+	DISK_LIMIT("iops-rd", OPTION, THROTTLE_IOPS_RD, "requests that read"),
+	DISK_LIMIT("iops-wr", OPTION, THROTTLE_IOPS_WR, "requests that write"),
 	{ .key = "iops-size", OPTION_SIZE(struct vm_disk_config, limits.iops_size),
 	  .help = "count a request that is larger as several of this size" },
 	{ .key = "group", OPTION(struct vm_disk_config, group), .max = VM_CONFIG_NAME_MAX,
@@ -121,6 +125,10 @@ static const struct option net_rows[] = {
 	  .max = NETDEV_PAIRS_MAX,
 	  .help = "number of pairs of queues; by default one for each vCPU, at most 4, or "
 		  "one where the tap is not made for several" },
+	NET_LIMIT("bps-rx", OPTION_SIZE, rx_bytes, "bytes received"),
+	NET_LIMIT("bps-tx", OPTION_SIZE, tx_bytes, "bytes sent"),
+	NET_LIMIT("pps-rx", OPTION, rx_packets, "packets received"),
+	NET_LIMIT("pps-tx", OPTION, tx_packets, "packets sent"),
 	{ .key = "mtu", OPTION(struct vm_net_config, mtu), .min = 68, .max = 65535,
 	  .metavar = "BYTES",
 	  .help = "how much a packet may carry, for the guest to set its interface to" },
@@ -265,6 +273,7 @@ int vm_config_check_disk(const struct vm_disk_config *disk, unsigned i, struct e
 int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err *err)
 {
 	bool fd = option_given(&vm_config_net_options, net, &net->fd);
+	int r;
 
 	if (net->tap && fd)
 		return err_set(err, -EINVAL, "net %u: give tap= or fd=, not both", i);
@@ -275,7 +284,8 @@ int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err 
 			       "fd=N", i);
 	if (fd && net->queues > 1)
 		return err_set(err, -EINVAL, "net %u: fd= is one queue: give no queues=", i);
-	return 0;
+	r = netdev_check_limits(&net->limits, err);
+	return r < 0 ? err_at(err, r, "net %u", i) : 0;
 }
 
 /* What two cards cannot share; a tap is refused by the kernel, by its name. */

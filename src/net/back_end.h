@@ -5,6 +5,7 @@
 #ifndef NET_BACK_END_H
 #define NET_BACK_END_H
 
+#include "gate.h"
 #include "net/netdev.h"
 
 struct back_end_ops {
@@ -32,6 +33,7 @@ struct netdev {
 	bool link_down;
 	struct loop *loop;			/* while attached */
 	struct netdev_user *user;
+	struct gate in, out;			/* limits */
 };
 
 /* The link has come up or gone; tells user, if there is one. */

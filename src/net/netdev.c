@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* netdev.c - what all back ends have in common. */
+/*
+ * netdev.c - what all back ends have in common: limits, and how they are told of.
+ */
 #include "back_end.h"
 
+#include "base/bits.h"
+#include "base/err.h"
+
+#include <errno.h>
 #include <stddef.h>
 
 struct netdev *netdev_close(struct netdev *netdev)
@@ -31,12 +37,85 @@ const uint8_t *netdev_mac(const struct netdev *netdev)
 	return netdev->has_mac ? netdev->mac : NULL;
 }
 
+/* Those that have waited for a limit. */
+
+static void wake(struct netdev *netdev, struct gate *gate,
+		 void (*tell)(struct netdev_user *user, unsigned pair))
+{
+	uint32_t waiting = gate_clear(gate, netdev->loop);
+
+	for (unsigned i = 0; i < netdev->nr_pairs; i++)
+		if (waiting & BIT32(i))
+			tell(netdev->user, i);
+}
+
+static void may_receive(struct loop_timer *timer)
+{
+	struct netdev *netdev = container_of(timer, struct netdev, in.timer);
+
+	wake(netdev, &netdev->in, netdev->user->readable);
+}
+
+static void may_send(struct loop_timer *timer)
+{
+	struct netdev *netdev = container_of(timer, struct netdev, out.timer);
+
+	wake(netdev, &netdev->out, netdev->user->writable);
+}
+
+static int check_limit(const char *name, const struct bucket_limit *limit, struct err *err)
+{
+	switch (bucket_judge(limit)) {
+	case BUCKET_TOO_MUCH:
+		return err_set(err, -EINVAL, "%s: more than %llu", name,
+			       (unsigned long long)BUCKET_MAX);
+	case BUCKET_LENGTH_WITHOUT_MAX:
+		return err_set(err, -EINVAL, "%s: a length needs a max", name);
+	case BUCKET_LENGTH_TOO_MUCH:
+		return err_set(err, -EINVAL, "%s: the length is too long for this max", name);
+	case BUCKET_MAX_WITHOUT_AVG:
+		return err_set(err, -EINVAL, "%s: a max needs a limit", name);
+	case BUCKET_MAX_BELOW_AVG:
+		return err_set(err, -EINVAL, "%s: the max is below the limit", name);
+	case BUCKET_SOUND:
+		return 0;
+	}
+	return 0;
+}
+
+int netdev_check_limits(const struct netdev_limits *limits, struct err *err)
+{
+	int r = check_limit("bps-rx", &limits->rx_bytes, err);
+
+	if (!r)
+		r = check_limit("bps-tx", &limits->tx_bytes, err);
+	if (!r)
+		r = check_limit("pps-rx", &limits->rx_packets, err);
+	if (!r)
+		r = check_limit("pps-tx", &limits->tx_packets, err);
+	return r;
+}
+
+void netdev_set_limits(struct netdev *netdev, const struct netdev_limits *limits)
+{
+	gate_set(&netdev->in, &limits->rx_bytes, &limits->rx_packets);
+	gate_set(&netdev->out, &limits->tx_bytes, &limits->tx_packets);
+	if (!netdev->user)
+		return;
+	wake(netdev, &netdev->in, netdev->user->readable);
+	wake(netdev, &netdev->out, netdev->user->writable);
+}
+
+/* While attached. */
+
 int netdev_attach(struct netdev *netdev, struct loop *loop, struct netdev_user *user)
 {
 	int r;
 
 	netdev->loop = loop;
 	netdev->user = user;
+	netdev->in.timer.fired = may_receive;
+	netdev->out.timer.fired = may_send;
 	r = netdev->ops->attach(netdev);
 	if (r < 0)
 		netdev->user = NULL;
@@ -46,6 +125,8 @@ int netdev_attach(struct netdev *netdev, struct loop *loop, struct netdev_user *
 void netdev_detach(struct netdev *netdev)
 {
 	netdev->ops->detach(netdev);
+	gate_clear(&netdev->in, netdev->loop);
+	gate_clear(&netdev->out, netdev->loop);
 	netdev->user = NULL;
 }
 
@@ -75,10 +156,24 @@ void back_end_set_link(struct netdev *netdev, bool up)
 
 ssize_t netdev_send(struct netdev *netdev, unsigned pair, const struct iovec *segs, unsigned nr)
 {
-	return netdev->ops->send(netdev, pair, segs, nr);
+	ssize_t len;
+
+	if (!gate_open(&netdev->out, netdev->loop, pair))
+		return -EAGAIN;
+	len = netdev->ops->send(netdev, pair, segs, nr);
+	if (len > NETDEV_HEADER_LEN)
+		gate_count(&netdev->out, (uint64_t)len - NETDEV_HEADER_LEN);
+	return len;
 }
 
 ssize_t netdev_recv(struct netdev *netdev, unsigned pair, const struct iovec *segs, unsigned nr)
 {
-	return netdev->ops->recv(netdev, pair, segs, nr);
+	ssize_t len;
+
+	if (!gate_open(&netdev->in, netdev->loop, pair))
+		return -EAGAIN;
+	len = netdev->ops->recv(netdev, pair, segs, nr);
+	if (len > NETDEV_HEADER_LEN)
+		gate_count(&netdev->in, (uint64_t)len - NETDEV_HEADER_LEN);
+	return len;
 }

@@ -254,6 +254,13 @@ static int unplug(void *ctx, const char *id, struct err *err)
 	return 0;
 }
 
+static int limit_net(void *ctx, const char *name, const struct netdev_limits *limits,
+		     struct err *err)
+{
+	(void)ctx, (void)limits;
+	return err_set(err, -ENOENT, "there is no net '%s'", name);
+}
+
 static void announce(void *ctx, const struct qmp_machine_announcement *announcement)
 {
 	(void)ctx, (void)announcement;
@@ -405,6 +412,7 @@ static const struct qmp_machine_ops ops = {
 	.plug = plug,
 	.unplug = unplug,
 	.set_link = set_link,
+	.limit_net = limit_net,
 	.announce = announce,
 	.memory = get_memory,
 	.cpu = get_cpu,

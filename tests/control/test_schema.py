@@ -33,10 +33,12 @@ ARGUMENTS = {
     'query-stats': {'target': 'vcpu'},
     'set_link': {'name': 'absent', 'up': True},
     'x-fill': {'len': 3},
+    'x-vmm-net-set-limits': {'name': 'absent', 'bps-rx': 1},
 }
 FAIL = {
     'blockdev-del': 'Failed to find', 'device_add': "can't find", 'device_del': 'not found',
     'netdev_del': 'not found', 'set_link': 'not found',
+    'x-vmm-net-set-limits': 'not found',
     'closefd': 'not found', 'getfd': 'SCM_RIGHTS', 'qmp_capabilities': 'already complete',
 }
 JSON_TYPES = {'str': str, 'int': int, 'bool': bool, 'number': (int, float), 'any': object}

@@ -164,7 +164,8 @@ class Attach(VmTest):
         run = self.begin()
         tap = vm.open_tap('vmmplug%d')
         self.addCleanup(os.close, tap)
-        done = self.attach('--net', f'fd={tap},mac=52:54:00:00:00:07,mtu=9000',
+        done = self.attach('--net', f'fd={tap},mac=52:54:00:00:00:07,mtu=9000,'
+                           'bps-rx=1M,pps-tx=100,pps-tx-max=200,pps-tx-max-length=2',
                            pass_fds=[tap])
         self.assertEqual(done, (OK, 'net0\n', ''))
         run.wait_for(b'COME 2')

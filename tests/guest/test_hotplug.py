@@ -330,6 +330,11 @@ class Hotplug(VmTest):
         run.wait_for(b'COME 2')
         self.assertEqual(self.slots(client)[2], 'card')
         self.assertEqual(len(self.queues(client, 'virtio-net')), 3)
+        client.command('x-vmm-net-set-limits', {'name': 'card', 'bps-tx': 1 << 20, 'pps-rx': 9})
+        self.refused(client, 'x-vmm-net-set-limits', {'name': 'lan', 'pps-rx-max': 5},
+                     'pps-rx: a max needs a limit')
+        self.refused(client, 'x-vmm-net-set-limits', {'name': 'disk0'}, 'not found',
+                     'DeviceNotFound')
         client.command('announce-self', {'initial': 1, 'max': 1, 'rounds': 3, 'step': 0})
         self.refused(client, 'netdev_del', {'id': 'lan'}, 'in use')
 
