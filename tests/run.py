@@ -23,11 +23,12 @@ STEP_SECONDS = 1800
 # All fuzzers together, after their corpora were replayed; scripts/fuzz runs longer.
 FUZZ_SECONDS = 120
 
-SUITES = ('lint', 'unit', 'device', 'control', 'fault', 'block', 'fuzz', 'guest', 'lab',
-          'boot')
+SUITES = ('lint', 'unit', 'device', 'control', 'fault', 'block', 'fuzz', 'proof', 'guest',
+          'lab', 'boot')
 
 # What a suite needs that is no package: it does nothing when that is there.
 PREPARE = {
+    'proof': ['tests/proof/cbmc.sh'],
     'lab': ['tests/lab/assets.sh'],
     'boot': ['tests/lab/assets.sh'],
 }
@@ -49,8 +50,8 @@ CROWD = (('VMM_TEST_SECONDS', '60'),)
 # Memory is watched by clang's sanitizers, which see more than gcc's, and so all is
 # compiled by clang as well.  -Db_lundef: they leave symbols open in libraries.
 STEPS = (
-    Step('build', CC, (), ('lint', 'unit', 'device', 'control', 'fault', 'block', 'guest',
-                          'lab', 'boot'), quick=True),
+    Step('build', CC, (), ('lint', 'unit', 'device', 'control', 'fault', 'block', 'proof',
+                          'guest', 'lab', 'boot'), quick=True),
     Step('build-asan', 'clang', ('-Db_sanitize=address,undefined', '-Db_lundef=false'),
          ('unit', 'device', 'control', 'fault', 'block', 'fuzz', 'guest'), environment=CROWD),
     Step('build-tsan', CC, ('-Db_sanitize=thread', '-Db_lundef=false'),
@@ -282,14 +283,14 @@ def main():
     parser.add_argument('--suite', action='append', choices=SUITES,
                         help='run this suite only (may be repeated)')
     parser.add_argument('--quick', action='store_true',
-                        help='one build, no sanitizers, no guests with an operating system')
+                        help='one build, no sanitizers, no proofs, no Linux guests')
     args = parser.parse_args()
 
     with open(os.path.join(ROOT, 'tests', 'expected_skips'), encoding='utf-8') as file:
         totals = Totals(parse_skips(file.read()))
     wanted = set(args.suite or SUITES)
     if args.quick and not args.suite:
-        wanted -= {'lab', 'boot'}
+        wanted -= {'proof', 'lab', 'boot'}
     for step in STEPS:
         step = step._replace(suites=tuple(s for s in step.suites if s in wanted))
         if step.suites and (step.quick or not args.quick):
