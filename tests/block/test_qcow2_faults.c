@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "block/disk_snapshot.h"
 #include "block/qcow2_check.h"
 
 #include <check.h>
@@ -105,17 +106,57 @@ static bool fails_cleanly(unsigned nr, bool lasting)
 	return has_failed;
 }
 
-START_TEST(each_operation_may_fail)
+static bool changes_fail_cleanly(unsigned nr, bool lasting)
 {
-	unsigned nr = 0;
+	bool has_failed;
+	int r;
 
+	image_run(&image, "cp master.qcow2 top.qcow2");
+	recorder_watch(image.path);
+	recorder_fail(nr, lasting);
+	r = disk_snapshot_change(&image.config, DISK_SNAPSHOT_CREATE, "two", NULL);
+	r |= disk_snapshot_change(&image.config, DISK_SNAPSHOT_APPLY, "one", NULL);
+	r |= disk_snapshot_change(&image.config, DISK_SNAPSHOT_DELETE, "one", NULL);
+	has_failed = recorder_end_fault();
+	ck_assert_msg(has_failed == !!r, "operation %u: %s", nr,
+		      r ? "something failed by itself" : "nobody was told");
+	must_be_sound(nr);
+	image_open(&image);
+	must_hold_the_rest(nr);
+	image_close(&image);
+	return has_failed;
+}
+
+static void make_master(const char *options)
+{
 	image_init(&image, "top.qcow2", 1);
 	image.size = SIZE;
 	image.config.cache_len = 1;
 	image_run(&image, "qemu-img create -f qcow2 -o %s master.qcow2 %llu && "
 		  "qemu-io -c 'write -P 1 0 20k' -c 'write -P 1 320k 10k' master.qcow2 && "
-		  "qemu-img snapshot -c one master.qcow2", kinds[_i].options,
-		  (unsigned long long)SIZE);
+		  "qemu-img snapshot -c one master.qcow2", options, (unsigned long long)SIZE);
+}
+
+START_TEST(each_operation_of_changes_may_fail)
+{
+	unsigned nr = 0;
+
+	make_master(kinds[_i].options);
+
+	while (nr < FAULTS_MAX && changes_fail_cleanly(nr, kinds[_i].lasting))
+		nr++;
+
+	ck_assert_uint_gt(nr, 20);
+	ck_assert_uint_lt(nr, FAULTS_MAX);
+	image_fini(&image);
+}
+END_TEST
+
+START_TEST(each_operation_may_fail)
+{
+	unsigned nr = 0;
+
+	make_master(kinds[_i].options);
 
 	while (nr < FAULTS_MAX && fails_cleanly(nr, kinds[_i].lasting))
 		nr++;
@@ -168,6 +209,7 @@ int main(void)
 	}
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, each_operation_may_fail, 0, ARRAY_LEN(kinds));
+	tcase_add_loop_test(tc, each_operation_of_changes_may_fail, 0, ARRAY_LEN(kinds));
 	tcase_add_loop_test(tc, request_fails_whichever_of_its_pieces_does, 0, 2);
 	suite_add_tcase(s, tc);
 

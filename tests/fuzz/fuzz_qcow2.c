@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Any bytes are a qcow2 image that can be read and written, or are refused with a
- * reason; and they can be checked and repaired.  The first byte chooses requests.
+ * reason; they can be checked and repaired, resized, and have snapshots.  The first
+ * byte chooses what is done.
  */
 #include "block/disk.h"
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "block/disk_create.h"
+#include "block/disk_snapshot.h"
 #include "block/qcow2_check.h"
 
 #include <fcntl.h>
@@ -110,6 +113,50 @@ static void use(bool read_only, unsigned choice)
 	disk_close(disk, NULL);
 }
 
+/* Changes of the image as a whole. */
+
+static void take_name(void *ctx, const struct disk_snapshot *snapshot)
+{
+	snprintf(ctx, DISK_SNAPSHOT_NAME_MAX + 1, "%s", snapshot->name);
+}
+
+static void resize(const struct disk_config *config, bool grow)
+{
+	struct err err = { 0 };
+	struct disk *disk;
+	uint64_t size;
+
+	if (disk_open(&disk, config, loop, NULL))
+		return;
+	size = disk_size(disk);
+	size = grow ? min_u64(size, UINT64_MAX / 4) * 3 + 512 : size / 3 / 512 * 512 + 512;
+	if (disk_create_resize(disk, size, &err))
+		must(err.code < 0 && err.text[0]);
+	disk_close(disk, NULL);
+}
+
+static void change(unsigned choice)
+{
+	const struct disk_config config = {
+		.id = "fuzz", .path = path, .format = "qcow2", .backing = DISK_BACKING_OFF,
+		.cache_len = 1,
+	};
+	static const enum disk_snapshot_change changes[] = {
+		DISK_SNAPSHOT_CREATE, DISK_SNAPSHOT_APPLY, DISK_SNAPSHOT_DELETE,
+	};
+	char name[DISK_SNAPSHOT_NAME_MAX + 1] = "fuzz";
+	struct err err = { 0 };
+
+	if (choice >= ARRAY_LEN(changes)) {
+		resize(&config, choice & 1);
+		return;
+	}
+	if (choice && disk_snapshot_list(&config, take_name, name, &err))
+		must(err.code < 0 && err.text[0]);
+	if (disk_snapshot_change(&config, changes[choice], name, &err))
+		must(err.code < 0 && err.text[0]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct qcow2_check check;
@@ -122,6 +169,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	must(ftruncate(file, 0) == 0);
 	must(pwrite(file, data + 1, len - 1, 0) == (ssize_t)(len - 1));
 	use(true, data[0]);
+	change(data[0] >> 5);
 	use(false, data[0]);
 	if (qcow2_check(&check, file, path, (enum qcow2_check_fix)(data[0] >> 3 & 3) % 3, &err))
 		must(err.code < 0 && err.text[0]);
