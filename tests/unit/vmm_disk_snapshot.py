@@ -187,12 +187,15 @@ class Listing(InFolder):
         text = self.snapshot('list')
         self.assertRegex(text, r'\AID +CREATED +SIZE +NAME\n1 .* one\n2 .* two words\n\Z')
 
-    def test_info_lists_them_too(self):
-        self.assertEqual(json.loads(vmm_disk('info', '--json', self.image)[1])['snapshots'], [])
+    def test_info_lists_those_of_each_image(self):
+        top = os.path.join(self.folder, 'top.qcow2')
         self.snapshot('create', 'one')
-        self.assertEqual(json.loads(vmm_disk('info', '--json', self.image)[1])['snapshots'],
+        qemu_img('create', '-f', 'qcow2', '-b', 'a.qcow2', '-F', 'qcow2', top)
+        image, base = json.loads(vmm_disk('info', '--json', top)[1])
+        self.assertEqual(image['snapshots'], [])
+        self.assertEqual(base['snapshots'],
                          json.loads(vmm_disk('snapshot', 'list', '--json', self.image)[1]))
-        self.assertTrue(vmm_disk('info', self.image)[1].endswith('\n\n' + self.snapshot('list')))
+        self.assertTrue(vmm_disk('info', top)[1].endswith('\n\n' + self.snapshot('list')))
 
     def test_nothing_is_listed_where_there_is_none(self):
         self.assertEqual(self.snapshot('list'), '')
