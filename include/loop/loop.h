@@ -49,6 +49,13 @@ void loop_stop(struct loop *loop);		/* returns when the thread has ended */
 int loop_run(struct loop *loop);
 void loop_quit(struct loop *loop);		/* any thread */
 
+/*
+ * What is moved from now on is moved in large pieces, and nobody waits for one in
+ * particular: have other threads copy them, several at a time, even where this one could
+ * do it at once.  Main.
+ */
+void loop_set_bulk(struct loop *loop);
+
 /* What does its I/O: "io_uring" or "threads"; any thread. */
 const char *loop_engine(const struct loop *loop);
 

@@ -75,6 +75,7 @@ int disk_tool_init(struct disk_tool *tool, struct err *err)
 	r = loop_new(&tool->loop, err);
 	if (r < 0)
 		return r;
+	loop_set_bulk(tool->loop);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);

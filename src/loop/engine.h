@@ -23,6 +23,7 @@
 struct engine {
 	const struct engine_ops *ops;
 	bool over;		/* the owner's thread has ended: no more I/O */
+	bool bulk;		/* see loop_set_bulk() */
 };
 
 struct engine_ops {

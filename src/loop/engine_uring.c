@@ -22,6 +22,9 @@
 #define SQ_ENTRIES	512
 #define CQ_ENTRIES	2048
 
+/* What takes longer to copy than to hand to another thread. */
+#define BULK_MIN	(64 * KiB)
+
 /* What read(2) and write(2) move at most. */
 #define MOVED_MAX	0x7ffff000U
 
@@ -165,6 +168,12 @@ static void prep_move(struct io_uring_sqe *sqe, const struct loop_io *io, bool w
 	sqe->rw_flags = writes ? io->flags : 0;
 }
 
+/* Without being told so the kernel hands on only what would block, and one at a time. */
+static bool is_bulk(const struct engine *engine, const struct loop_io *io)
+{
+	return engine->bulk && io->segs->iov_len >= BULK_MIN;
+}
+
 static void submit(struct engine *engine, struct loop_io *io)
 {
 	struct io_uring_sqe *sqe = get_sqe(uring_of(engine));
@@ -173,6 +182,8 @@ static void submit(struct engine *engine, struct loop_io *io)
 	case LOOP_READV:
 	case LOOP_WRITEV:
 		prep_move(sqe, io, io->op == LOOP_WRITEV);
+		if (is_bulk(engine, io))
+			sqe->flags |= IOSQE_ASYNC;
 		break;
 	case LOOP_FDATASYNC:
 		io_uring_prep_fsync(sqe, io->fd, IORING_FSYNC_DATASYNC);

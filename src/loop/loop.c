@@ -99,6 +99,11 @@ int loop_thread_id(const struct loop *loop)
 	return loop->thread_id;
 }
 
+void loop_set_bulk(struct loop *loop)
+{
+	loop->engine->bulk = true;
+}
+
 const char *loop_engine(const struct loop *loop)
 {
 	return loop->engine->ops->name;

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -68,6 +69,35 @@ START_TEST(write_and_read_move_scattered_bytes)
 	ck_assert_int_eq(t.res, 4);
 	ck_assert_str_eq(first, "bcd");
 	ck_assert_int_eq(rest[0], 'e');
+	close(fd);
+}
+END_TEST
+
+START_TEST(large_pieces_are_moved_several_at_a_time)
+{
+	enum { NR = 8, LEN = 256 * KiB };
+	static char out[NR][LEN], in[NR][LEN];
+	struct iovec segs[NR];
+	struct transfer t[NR];
+	int fd = temp_file();
+
+	loop_set_bulk(loop);
+	for (int i = 0; i < NR; i++) {
+		memset(out[i], 'a' + i, LEN);
+		segs[i] = (struct iovec){ out[i], LEN };
+		t[i] = begin(NR);
+		loop_writev(loop, &t[i].io, fd, &segs[i], 1, (off_t)i * LEN, 0);
+	}
+	run();
+	for (int i = 0; i < NR; i++) {
+		ck_assert_int_eq(t[i].res, LEN);
+		segs[i] = (struct iovec){ in[i], LEN };
+		t[i] = begin(NR);
+		loop_readv(loop, &t[i].io, fd, &segs[i], 1, (off_t)i * LEN);
+	}
+	run();
+
+	ck_assert_mem_eq(in, out, sizeof(in));
 	close(fd);
 }
 END_TEST
@@ -238,6 +268,7 @@ static TCase *io_tests(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, write_and_read_move_scattered_bytes);
+	tcase_add_test(tc, large_pieces_are_moved_several_at_a_time);
 	tcase_add_test(tc, read_at_the_end_is_short);
 	tcase_add_test(tc, segment_of_4_gib_takes_what_the_file_has);
 	tcase_add_test(tc, io_on_a_bad_descriptor_fails);
