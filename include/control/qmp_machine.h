@@ -139,6 +139,7 @@ struct qmp_machine_new_net {
 	const char *tap;		/* its name */
 	const char *fd;			/* the name that getfd gave to a descriptor */
 	const char *bridge;		/* that it is to be a port of; or NULL */
+	const char *dump;		/* file for what passes; or NULL */
 	uint32_t queues;		/* pairs of them; 0: as the machine likes */
 };
 

@@ -48,6 +48,7 @@ struct vm_net_config {
 	uint32_t mtu;			/* 0: the guest is told of none */
 	uint32_t queues;		/* pairs; 0: as many as a disk's, if the tap has them */
 	struct netdev_limits limits;
+	char *dump;			/* file for tcpdump; NULL: none */
 };
 
 /* What the machine does when its guest does something. */

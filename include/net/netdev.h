@@ -23,6 +23,7 @@
 struct err;
 struct loop;
 struct netdev;
+struct pcap;
 
 #define NETDEV_HEADER_LEN 12
 #define NETDEV_PAIRS_MAX 16
@@ -62,6 +63,9 @@ uint32_t netdev_speed(const struct netdev *netdev);
 
 /* The only address whose packets come by, 6 bytes; NULL: any may. */
 const uint8_t *netdev_mac(const struct netdev *netdev);
+
+/* What passes is written there as well; it becomes the netdev's.  Main, before attach. */
+void netdev_set_dump(struct netdev *netdev, struct pcap *dump);
 
 /* Without user nothing is read; what comes meanwhile waits or is lost. */
 int netdev_attach(struct netdev *netdev, struct loop *loop, struct netdev_user *user);

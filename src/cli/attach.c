@@ -166,17 +166,24 @@ static char *absolute(const char *path)
 	return joined;
 }
 
-static int set_overlay(json_t *node, const char *overlay, struct err *err)
+static int set_path(json_t *object, const char *key, const char *file, struct err *err)
 {
-	bool temporary = !strcmp(overlay, DISK_OVERLAY_TEMPORARY);
-	char *path = temporary ? strdup(overlay) : absolute(overlay);
+	char *path = absolute(file);
 	int r;
 
 	if (!path)
-		return err_sys(err, -errno, "cannot tell where '%s' is", overlay);
-	r = json_object_set_new(node, "x-vmm-overlay", json_string(path));
+		return err_sys(err, -errno, "cannot tell where '%s' is", file);
+	r = json_object_set_new(object, key, json_string(path));
 	free(path);
 	return r < 0 ? not_utf8(err) : 0;
+}
+
+static int set_overlay(json_t *node, const char *overlay, struct err *err)
+{
+	if (strcmp(overlay, DISK_OVERLAY_TEMPORARY))
+		return set_path(node, "x-vmm-overlay", overlay, err);
+	return json_object_set_new(node, "x-vmm-overlay", json_string(overlay)) < 0 ?
+	       not_utf8(err) : 0;
 }
 
 static json_t *node_of(const struct vm_disk_config *disk, const char *id, const char *path)
@@ -281,22 +288,40 @@ static json_t *limits_of(const struct vm_net_config *net, const char *id)
 	return object;
 }
 
+static json_t *netdev_of(const struct vm_net_config *net, const char *id, const char *fd)
+{
+	json_t *netdev = json_pack("{s:s, s:s, s:s*, s:s*, s:s*}", "type",
+				   net->tap || fd ? "tap" : "bridge", "id", id, "ifname",
+				   net->tap, "fd", fd, "br", net->bridge);
+
+	set_number(netdev, "queues", net->queues);
+	return netdev;
+}
+
+static int add_netdev(struct client *client, const struct vm_net_config *net, const char *id,
+		      const char *fd, struct err *err)
+{
+	json_t *netdev = netdev_of(net, id, fd);
+	int r = netdev && net->dump ? set_path(netdev, "x-vmm-dump", net->dump, err) : 0;
+
+	if (r < 0) {
+		json_decref(netdev);
+		return r;
+	}
+	return execute(client, "netdev_add", netdev, err);
+}
+
 static int attach_net(struct client *client, const struct vm_net_config *net, struct err *err)
 {
 	const char *fd = net->tap || net->bridge ? NULL : PASSED_FD;
 	struct device_id id;
-	json_t *netdev;
 	int r = choose_id(client, net->id, "net", &id, err);
 
 	if (!r && fd)
 		r = client_give_fd(client, fd, (int)net->fd, err);
 	if (r < 0)
 		return r;
-	netdev = json_pack("{s:s, s:s, s:s*, s:s*, s:s*}", "type",
-			   net->tap || fd ? "tap" : "bridge", "id", id.text, "ifname", net->tap,
-			   "fd", fd, "br", net->bridge);
-	set_number(netdev, "queues", net->queues);
-	r = execute(client, "netdev_add", netdev, err);
+	r = add_netdev(client, net, id.text, fd, err);
 	if (r < 0 && fd)
 		(void)client_execute(client, "closefd", json_pack("{s:s}", "fdname", fd), NULL,
 				     NULL);

@@ -30,6 +30,7 @@ struct add_arguments {
 	char *ifname;
 	char *fd;
 	char *br;
+	char *dump;
 	char *script, *downscript;
 	bool vhost;
 	uint32_t queues;
@@ -41,6 +42,7 @@ static const struct option add_rows[] = {
 	{ .key = "ifname", OPTION(struct add_arguments, ifname) },
 	{ .key = "fd", OPTION(struct add_arguments, fd) },
 	{ .key = "br", OPTION(struct add_arguments, br) },
+	{ .key = "x-vmm-dump", OPTION(struct add_arguments, dump) },
 	{ .key = "script", OPTION(struct add_arguments, script) },
 	{ .key = "downscript", OPTION(struct add_arguments, downscript) },
 	{ .key = "vhost", OPTION(struct add_arguments, vhost) },
@@ -86,6 +88,7 @@ static int add(struct qmp_call *call, struct err *err)
 		.tap = arguments->ifname,
 		.fd = arguments->fd,
 		.bridge = arguments->br,
+		.dump = arguments->dump,
 		.queues = arguments->queues,
 	};
 	int r = check(arguments, err);

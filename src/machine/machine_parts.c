@@ -13,6 +13,7 @@
 #include "devices/pci/pci_bus.h"
 #include "machine/hotplug.h"
 #include "net/netdev.h"
+#include "net/pcap.h"
 #include "net/tap.h"
 
 #include <errno.h>
@@ -203,7 +204,7 @@ static int add_disk(struct machine *m, const char *id, const struct vm_disk_conf
 	return 0;
 }
 
-static int open_net(struct netdev **ret_netdev, const struct machine *m, const char *id,
+static int open_tap(struct netdev **ret_netdev, const struct machine *m, const char *id,
 		    const struct vm_net_config *config, struct err *err)
 {
 	const struct tap_config tap = {
@@ -217,6 +218,25 @@ static int open_net(struct netdev **ret_netdev, const struct machine *m, const c
 	return config->tap || config->bridge ?
 	       tap_open(ret_netdev, &tap, err) :
 	       tap_open_fd(ret_netdev, id, (int)config->fd, err);
+}
+
+/* The tap comes last: a descriptor is not ours unless all goes well. */
+static int open_net(struct netdev **ret_netdev, const struct machine *m, const char *id,
+		    const struct vm_net_config *config, struct err *err)
+{
+	struct pcap *dump = NULL;
+	int r = config->dump ? pcap_open(&dump, config->dump, err) : 0;
+
+	if (r < 0)
+		return err_at(err, r, "net '%s'", id);
+	r = open_tap(ret_netdev, m, id, config, err);
+	if (r < 0) {
+		pcap_close(dump);
+		return r;
+	}
+	netdev_set_dump(*ret_netdev, dump);
+	netdev_set_limits(*ret_netdev, &config->limits);
+	return 0;
 }
 
 static int add_net(struct machine *m, const char *id, const struct vm_net_config *config,
@@ -234,7 +254,6 @@ static int add_net(struct machine *m, const char *id, const struct vm_net_config
 		free_part(part);
 		return r;
 	}
-	netdev_set_limits(part->device.netdev, &config->limits);
 	part->device.net_card.mtu = (uint16_t)config->mtu;
 	append(m, part);
 	*ret_part = part;

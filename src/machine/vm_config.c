@@ -119,6 +119,8 @@ static const struct option net_rows[] = {
 	{ .key = "fd", OPTION(struct vm_net_config, fd), .max = INT32_MAX,
 	  .metavar = "FD",
 	  .help = "an open tap device, inherited as this file descriptor" },
+	{ .key = "dump", OPTION_PATH(struct vm_net_config, dump), .metavar = "FILE",
+	  .help = "write the packets that pass to this file, made anew, for tcpdump" },
 	{ .key = "mac", OPTION(struct vm_net_config, mac),
 	  .help = "the guest's address; made up from name and position by default" },
 	{ .key = "queues", OPTION(struct vm_net_config, queues), .min = 1,

@@ -34,6 +34,7 @@ struct netdev {
 	struct loop *loop;			/* while attached */
 	struct netdev_user *user;
 	struct gate in, out;			/* limits */
+	struct pcap *dump;			/* or NULL */
 };
 
 /* The link has come up or gone; tells user, if there is one. */

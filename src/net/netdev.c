@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * netdev.c - what all back ends have in common: limits, and how they are told of.
+ * netdev.c - what all back ends have in common: limits, and a record of what passes.
  */
 #include "back_end.h"
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "net/pcap.h"
 
 #include <errno.h>
 #include <stddef.h>
 
 struct netdev *netdev_close(struct netdev *netdev)
 {
-	if (netdev)
+	if (netdev) {
+		pcap_close(netdev->dump);
 		netdev->ops->close(netdev);
+	}
 	return NULL;
 }
 
@@ -35,6 +38,11 @@ uint32_t netdev_speed(const struct netdev *netdev)
 const uint8_t *netdev_mac(const struct netdev *netdev)
 {
 	return netdev->has_mac ? netdev->mac : NULL;
+}
+
+void netdev_set_dump(struct netdev *netdev, struct pcap *dump)
+{
+	netdev->dump = dump;
 }
 
 /* Those that have waited for a limit. */
@@ -127,6 +135,8 @@ void netdev_detach(struct netdev *netdev)
 	netdev->ops->detach(netdev);
 	gate_clear(&netdev->in, netdev->loop);
 	gate_clear(&netdev->out, netdev->loop);
+	if (netdev->dump)
+		pcap_flush(netdev->dump, netdev->loop);
 	netdev->user = NULL;
 }
 
@@ -154,6 +164,14 @@ void back_end_set_link(struct netdev *netdev, bool up)
 		netdev->user->link_changed(netdev->user);
 }
 
+static void passed(struct netdev *netdev, struct gate *gate, const struct iovec *segs,
+		   uint64_t len)
+{
+	gate_count(gate, len);
+	if (netdev->dump)
+		pcap_add(netdev->dump, netdev->loop, segs, NETDEV_HEADER_LEN, len);
+}
+
 ssize_t netdev_send(struct netdev *netdev, unsigned pair, const struct iovec *segs, unsigned nr)
 {
 	ssize_t len;
@@ -162,7 +180,7 @@ ssize_t netdev_send(struct netdev *netdev, unsigned pair, const struct iovec *se
 		return -EAGAIN;
 	len = netdev->ops->send(netdev, pair, segs, nr);
 	if (len > NETDEV_HEADER_LEN)
-		gate_count(&netdev->out, (uint64_t)len - NETDEV_HEADER_LEN);
+		passed(netdev, &netdev->out, segs, (uint64_t)len - NETDEV_HEADER_LEN);
 	return len;
 }
 
@@ -174,6 +192,6 @@ ssize_t netdev_recv(struct netdev *netdev, unsigned pair, const struct iovec *se
 		return -EAGAIN;
 	len = netdev->ops->recv(netdev, pair, segs, nr);
 	if (len > NETDEV_HEADER_LEN)
-		gate_count(&netdev->in, (uint64_t)len - NETDEV_HEADER_LEN);
+		passed(netdev, &netdev->in, segs, (uint64_t)len - NETDEV_HEADER_LEN);
 	return len;
 }

@@ -2,7 +2,7 @@
 /*
  * pcap.c - two buffers take turns: one is filled while the other is written.
  */
-#include "pcap.h"
+#include "net/pcap.h"
 
 #include "base/bits.h"
 #include "base/err.h"
@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -130,25 +131,41 @@ void pcap_flush(struct pcap *pcap, struct loop *loop)
 {
 	if (!is_flushed(pcap))
 		loop_wait(loop, is_flushed, pcap);
+	loop_cancel(loop, &pcap->flush);
 }
 
-int pcap_open(struct pcap **ret_pcap, const char *path, struct err *err)
+static int open_file(const char *path, struct err *err)
 {
 	static const struct file_header header = {
 		.magic = MAGIC, .major = 2, .minor = 4, .frame_max = FRAME_MAX,
 		.link_type = ETHERNET,
 	};
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
-	struct pcap *pcap;
+	int r = 0, fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0600);
+	struct stat st;
+	ssize_t len;
 
 	if (fd < 0)
 		return err_sys(err, -errno, "cannot write packets to '%s'", path);
-	if (write(fd, &header, sizeof(header)) != sizeof(header)) {
-		int r = err_sys(err, errno ? -errno : -EIO, "cannot write packets to '%s'", path);
-
-		close(fd);
-		return r;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		r = err_set(err, -EINVAL, "cannot write packets to '%s': it is no file", path);
+	} else {
+		len = write(fd, &header, sizeof(header));
+		if (len != sizeof(header))
+			r = err_sys(err, len < 0 ? -errno : -ENOSPC,
+				    "cannot write packets to '%s'", path);
 	}
+	if (r < 0)
+		close(fd);
+	return r < 0 ? r : fd;
+}
+
+int pcap_open(struct pcap **ret_pcap, const char *path, struct err *err)
+{
+	int fd = open_file(path, err);
+	struct pcap *pcap;
+
+	if (fd < 0)
+		return fd;
 	/* Most of the buffers is touched only when there is much to write. */
 	pcap = calloc(1, sizeof(*pcap));
 	if (!pcap) {
@@ -156,7 +173,7 @@ int pcap_open(struct pcap **ret_pcap, const char *path, struct err *err)
 		return err_sys(err, -ENOMEM, "cannot write packets to '%s'", path);
 	}
 	pcap->fd = fd;
-	pcap->at = sizeof(header);
+	pcap->at = sizeof(struct file_header);
 	pcap->io.done = written;
 	pcap->flush.run = flush;
 	*ret_pcap = pcap;

@@ -4,6 +4,10 @@
  */
 #include "net_fixture.h"
 
+#include "net/pcap.h"
+
+#include <sys/stat.h>
+
 /* Newer than the headers of some hosts. */
 #define GUEST_USO4	54
 #define GUEST_USO6	55
@@ -162,6 +166,32 @@ START_TEST(packets_that_are_lost_are_counted_as_such)
 	ck_assert_uint_eq(counts(0).packets, 1);
 	ck_assert_uint_eq(counts(1).drops, 1);
 	ck_assert_uint_eq(counts(1).packets, 0);
+}
+END_TEST
+
+START_TEST(packets_are_dumped_both_ways_and_none_is_left_when_the_device_stops)
+{
+	char path[] = "/tmp/vmm-test-XXXXXX";
+	struct pcap *dump;
+	struct stat st;
+	int fd = mkstemp(path);
+
+	ck_assert_int_eq(pcap_open(&dump, path, NULL), 0);
+	unlink(path);
+	netdev_set_dump(netdev, dump);
+	start(0);
+	send_packet(0);
+	ring_kick(tx);
+	assert_on_wire(0);
+	offer_room(0);
+	ring_kick(rx);
+	put_on_wire(0);
+	assert_received(0);
+
+	virtio_pause(virtio_pci_device(rig.vp));
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(st.st_size, 24 + 2 * (16 + PACKET_LEN - HEADER_LEN));
+	close(fd);
 }
 END_TEST
 
@@ -543,6 +573,7 @@ int main(void)
 	tcase_add_test(tc, packet_that_the_wire_refuses_is_lost);
 	tcase_add_test(tc, packets_are_counted_without_their_headers);
 	tcase_add_test(tc, packets_that_are_lost_are_counted_as_such);
+	tcase_add_test(tc, packets_are_dumped_both_ways_and_none_is_left_when_the_device_stops);
 	tcase_add_test(tc, packet_shorter_than_its_header_is_a_breach);
 	tcase_add_test(tc, packet_comes_in_with_its_header);
 	tcase_add_test(tc, packet_waits_for_a_buffer);

@@ -53,6 +53,7 @@ class Options(VmTest):
         (('run', '-k', 'k', '--net', 'fd=3,queues=2'), 'fd= is one queue'),
         (('run', '-k', 'k', '--net', 'tap=t,queues=17'), 'queues'),
         (('run', '-k', 'k', '--net', 'tap=t,mtu=67'), 'mtu'),
+        (('run', '-k', 'k', '--net', 'fd=0,dump=/nowhere/x'), "net0.*'/nowhere/x': No such"),
         (('run', '-k', 'k', '--net', 'tap=t,bps-rx-max=2'), 'net 0: bps-rx'),
     )
 
