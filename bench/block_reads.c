@@ -31,7 +31,7 @@
 #define HEADER_LEN	16
 #define HEADERS_AT	DRIVER_FREE_AT			/* by slot */
 #define STATUSES_AT	(HEADERS_AT + DEPTH_MAX * HEADER_LEN)
-#define DATA_AT		UINT64_C(0x20000)
+#define DATA_AT		UINT64_C(0x30000)
 
 struct bench {
 	struct rig rig;

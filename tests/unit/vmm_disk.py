@@ -402,8 +402,9 @@ class Qcow2(InFolder):
     def test_compressed_image_is_as_small_as_that_of_qemu(self):
         image = self.convert('a.qcow2', '-z', 'zlib')
         qemu_img('convert', '-c', '-O', 'qcow2', self.raw, self.path('q.qcow2'))
+        # Theirs ends within a cluster, and ours may have begun another one.
         self.assertLessEqual(os.stat(image).st_size,
-                             os.stat(self.path('q.qcow2')).st_size + 65536)
+                             os.stat(self.path('q.qcow2')).st_size + 2 * 65536)
         self.assertIn('compressed', {e['stored'] for e in json.loads(
             self.assert_done('map', '--json', image))})
 
