@@ -7,6 +7,10 @@
 # tests/boot/guest as /tests, and the modules that they load.  KERNELDIR is a
 # folder made by assets.sh, by default its "guest".  Each PROGRAM of this machine
 # that busybox has no like of comes along as /tools/PROGRAM, with its libraries.
+#
+# fio is linked with 100 MiB of libraries for kinds of storage that no guest here has.
+# In the place of such a library comes one that defines the functions that fio takes
+# from it, and does nothing in them.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,16 +19,54 @@ assets=${VMM_ASSETS:-$here/../../.cache/assets}
 [ $# -ge 1 ] || { echo "usage: guest_initrd.sh OUT.cpio [KERNELDIR [PROGRAM...]]" >&2; exit 1; }
 
 PATH=$PATH:/usr/sbin:/sbin
+stubs=$(mktemp -d)
+trap 'rm -rf "$stubs"' EXIT
 tools=()
+
+# stub PROGRAM LIBRARY OUT: functions are bound by name and version
+stub()
+{
+	nm -D --undefined-only "$1" | grep -wFf <(
+		nm -D --defined-only "$2" | sed 's/.* //; s/@.*//') |
+		awk -v code="$3.c" -v map="$3.map" '
+			split($NF, name, "@") {
+				print "void " name[1] "(void) {}" > code
+				names[name[2]] = names[name[2]] name[1] "; "
+			}
+			END {
+				for (version in names)
+					print version " { " names[version] "};" > map
+			}'
+	cc -w -shared -nostdlib "-Wl,-soname,${2##*/},--version-script=$3.map" \
+		-o "$3" "$3.c"
+}
+
+# add_library PROGRAM LIBRARY
+add_library()
+{
+	local program=${1##*/} name=${2##*/}
+
+	case $program:$name in
+	fio:ld-* | fio:libc.* | fio:libm.* | fio:libz.* | fio:libaio.* | fio:libnuma.*) ;;
+	fio:*)	# What it does not name itself, others of these would have needed.
+		if readelf -d "$1" | grep -qF "[$name]"; then
+			stub "$1" "$2" "$stubs/$name"
+			tools+=("$stubs/$name:${2#/}")
+		fi
+		return ;;
+	esac
+	tools+=("$(realpath "$2"):${2#/}")
+}
+
 for program in "${@:3}"; do
 	path=$(command -v "$program") || { echo "guest_initrd: no $program here" >&2; exit 1; }
 	tools+=("$(realpath "$path"):tools/$program")
 	# "NAME => PATH (ADDRESS)", or the path alone of the dynamic linker.
 	while read -r library; do
-		tools+=("$(realpath "$library"):${library#/}")
+		add_library "$path" "$library"
 	done < <(ldd "$path" | grep -o '/[^ ]*' | sort -u)
 done
 
-exec "$here/initramfs.sh" "$1" "${2:-$assets/guest}" \
+"$here/initramfs.sh" "$1" "${2:-$assets/guest}" \
 	"virtio_pci virtio_blk virtio_net virtio_rng ?evdev ?button ?pvpanic_pci ?pvpanic_mmio" \
 	"$here/guest_init.sh" "$here/../boot/guest:tests" "${tools[@]}"

@@ -1,43 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154
 #
-# disk_killed: numbered files written and synced until the monitor is killed.
+# disk_killed: what fio was told is safe is there after the monitor died in mid-write.
 #
-#	vmm.safe=N	the last one that an earlier guest said was safe; 0: make a
-#			file system first
-#	vmm.go=yes	go on writing, for ever
+#	vmm.state=BASE64	how far an earlier guest had come: see that it is all
+#				there; without it, write until killed
 #
-# Each number that is on the medium is on the console.
+# fio writes random places of the second half of the disk, each of them safe when it is
+# complete, until it saves its state: that is on the console, and the time to kill.  In
+# the first half other jobs go on, writing the files of a file system.
 
-content()
+state=/local-killed-0-verify.state	# fio leaves it where it runs
+
+fio_killed()
 {
-	seq "$1" $(($1 + 5000))
+	/tools/fio --name=killed --filename="$disk" --offset=50% --size=50% --rw=randwrite \
+		--bs=4k --ioengine=io_uring --iodepth=8 --direct=1 --sync=dsync \
+		--verify=crc32c --eta=never --output=/tmp/out "$@" 2> /tmp/err
 }
 
-# The files of all numbers that were safe are whole, and the counter no less.
-check_files()
+write_until_killed()
 {
-	for n in $(seq "$safe"); do
-		content "$n" | cmp -s - "/mnt/$n" ||
-			fail "file $n of $safe is not what was synced"
-	done
-	[ "$safe" -eq 0 ] || [ "$(sed 's/^0*//' /mnt/counter)" -ge "$safe" ] ||
-		fail "the counter is at $(cat /mnt/counter), not $safe"
+	/tools/mke2fs -q -F -O has_journal,extent "$disk" \
+		$(($(cat "/sys/block/${disk##*/}/size") / 4))	# KiB
+	mount -t ext4 "$disk" /mnt
+	/tools/fio --name=files --directory=/mnt --nrfiles=8 --size=8m --rw=randwrite --bs=8k \
+		--fsync=4 --time_based --runtime=1h > /dev/null 2>&1 &
+	await 20 [ -e /mnt/files.0.7 ] || fail "fio made no files"
+	fio_killed --do_verify=0 --trigger-timeout=2 \
+		--trigger="echo guest: $test: state \$(base64 -w 0 $state)" ||
+		fail "$(cat /tmp/err)"
+	wait
+}
+
+verify()
+{
+	mount -t ext4 "$disk" /mnt	# takes up the journal
+	umount /mnt
+	/tools/e2fsck -f -n "$disk" > /tmp/fsck 2>&1 ||
+		fail "$(grep -v ^e2fsck /tmp/fsck | head -n 3)"
+	arg state | base64 -d > $state
+	fio_killed --verify_only --verify_state_load=1 || fail "$(head -n 3 /tmp/err /tmp/out)"
+	say "$(grep 'issued rwts' /tmp/out)"
 }
 
 find_disk
-safe=$(arg safe)
-[ "$safe" -gt 0 ] || /tools/mke2fs -q -F -O has_journal,extent "$disk"
-mount -t ext4 "$disk" /mnt		# takes up the journal, if there is something in it
-umount /mnt
-/tools/e2fsck -f -n "$disk" > /tmp/fsck 2>&1 || fail "$(grep -v ^e2fsck /tmp/fsck | head -n 3)"
-mount -t ext4 "$disk" /mnt
-check_files
-[ "$(arg go no)" = yes ] || { umount /mnt; return; }
-n=$safe
-while true; do
-	n=$((n + 1))
-	content $n | dd of=/mnt/$n bs=16k conv=fsync 2> /dev/null
-	printf '%08d\n' $n | dd of=/mnt/counter conv=notrunc,fsync 2> /dev/null
-	say "safe $n"
-done
+if [ -z "$(arg state)" ]; then
+	write_until_killed
+else
+	verify
+fi
