@@ -63,6 +63,8 @@ def exits(vm):
 
 CASES = {
     'acpi': Case(('--cpus', '3', '--cmdline', 'cpus=3')),
+    'blk_random': Case(('--disk', '{disk}', '--cmdline', 'depth=32 ticks=100000000'),
+                       files={'disk': bytes(1 << 20)}, out=None),
     'blk_readonly': Case(('--disk', 'path={disk},readonly'),
                          files={'disk': b'R' + bytes(8 * SECTOR - 1)}),
     'blk_request': Case(('--disk', 'path={disk},serial=serial-of-the-disk'),

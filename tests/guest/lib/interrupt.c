@@ -44,7 +44,11 @@ extern const char interrupt_stubs[];
 static struct gate gates[VECTORS];
 struct table_pointer interrupt_table_pointer = { sizeof(gates) - 1, (uint64_t)gates };
 
-static uint32_t task_state[26];		/* all zero: no other stacks */
+#define EXCEPTION_UNDEFINED 6
+#define PRIVILEGE	3		/* of a selector */
+
+static _Alignas(16) uint8_t user_exit_stack[4096];
+static uint32_t task_state[26];		/* but for that stack, all zero */
 static volatile uint32_t counts[VECTORS];
 static void (*handlers[VECTORS])(void);
 
@@ -62,10 +66,13 @@ static void write_apic(uint32_t reg, uint32_t value)
 }
 
 /* From start.S. */
+_Noreturn void user_return(void);
 void interrupt_dispatch(struct interrupt_frame *frame);
 
 void interrupt_dispatch(struct interrupt_frame *frame)
 {
+	if (frame->vector == EXCEPTION_UNDEFINED && frame->cs & PRIVILEGE)
+		user_return();
 	if (frame->vector < VECTOR_FIRST) {
 		print("exception ");
 		print_number(frame->vector);
@@ -86,6 +93,7 @@ static void load_task_register(void)
 {
 	uint64_t at = (uint64_t)task_state;
 
+	task_state[1] = (uint32_t)(uint64_t)(user_exit_stack + sizeof(user_exit_stack));
 	gdt[TASK / 8] = (sizeof(task_state) - 1) | (at & 0xffffff) << 16 |
 			UINT64_C(0x89) << 40 | (at >> 24 & 0xff) << 56;
 	gdt[TASK / 8 + 1] = at >> 32;

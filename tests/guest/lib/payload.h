@@ -64,6 +64,12 @@ bool same_text(const char *a, const char *b);
 /* The number after key= on the command line; fails when there is none. */
 uint64_t cmdline_number(const char *key);
 
+/*
+ * Call a function in user mode, which such a host runs at full speed.  It reaches all
+ * memory and devices' registers there, but no ports.  One processor at a time.
+ */
+void user_call(void (*function)(void));
+
 void *memset(void *to, int byte, size_t len);
 void *memcpy(void *to, const void *from, size_t len);
 int memcmp(const void *a, const void *b, size_t len);

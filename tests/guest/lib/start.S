@@ -3,11 +3,13 @@
  * start.S - from each way a payload can be entered to C in long mode.
  *
  * The page tables are data, not code: an identity map by 2 MiB pages of the
- * first 8 GiB.  Some hosts interpret privileged guest code instruction by
- * instruction, and there a loop over 4096 entries would be felt.
+ * first 8 GiB, open to user mode too.  Some hosts interpret privileged guest code
+ * instruction by instruction, and there a loop over 4096 entries would be felt.
  */
 #define CODE		0x08
 #define DATA		0x10
+#define USER_DATA	0x2b
+#define USER_CODE	0x33
 #define LOW_GIB		8
 
 #define CR0_PE		0x00000001
@@ -154,22 +156,56 @@ interrupted:
 	addq	$16, %rsp
 	iretq
 
+/*
+ * user_call(function): as it is declared.  What it has to find again lies on the
+ * stack of the caller, which is where the processor takes up when user mode ends.
+ */
+	.globl	user_call, user_return
+user_call:
+	pushq	%rbx
+	pushq	%rbp
+	pushq	%r12
+	pushq	%r13
+	pushq	%r14
+	pushq	%r15
+	movq	%rsp, user_caller
+	pushq	$USER_DATA
+	pushq	$user_stack_end
+	pushfq
+	pushq	$USER_CODE
+	pushq	$user_start
+	iretq
+user_start:
+	call	*%rdi
+	ud2
+user_return:
+	movl	$DATA, %eax
+	movl	%eax, %ss
+	movq	user_caller, %rsp
+	popq	%r15
+	popq	%r14
+	popq	%r13
+	popq	%r12
+	popq	%rbp
+	popq	%rbx
+	ret
+
 	.data
 	.balign	4096
 page_map:
-	.quad	page_directories + 3
+	.quad	page_directories + 7
 	.fill	511, 8, 0
 page_directories:
 	.set	i, 0
 	.rept	LOW_GIB
-	.quad	pages + i * 4096 + 3
+	.quad	pages + i * 4096 + 7
 	.set	i, i + 1
 	.endr
 	.fill	512 - LOW_GIB, 8, 0
 pages:
 	.set	i, 0
 	.rept	LOW_GIB * 512
-	.quad	i * 0x200000 + 0x83
+	.quad	i * 0x200000 + 0x87
 	.set	i, i + 1
 	.endr
 
@@ -180,6 +216,8 @@ gdt:
 	.quad	0x00af9b000000ffff	/* CODE: 64 bits */
 	.quad	0x00cf93000000ffff	/* DATA */
 	.quad	0, 0			/* task state, by interrupt.c */
+	.quad	0x00cff3000000ffff	/* USER_DATA */
+	.quad	0x00affb000000ffff	/* USER_CODE: 64 bits */
 gdt_end:
 gdt_pointer:
 	.word	gdt_end - gdt - 1
@@ -189,5 +227,9 @@ gdt_pointer:
 	.balign	16
 	.skip	16384
 stack_end:
+	.skip	16384
+user_stack_end:
+user_caller:
+	.skip	8
 
 	.section .note.GNU-stack, "", @progbits
