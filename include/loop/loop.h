@@ -116,6 +116,25 @@ int loop_watch_add(struct loop *loop, struct loop_watch *watch, int fd, unsigned
 /* From here on ready() is not called, and watch may be freed. */
 void loop_watch_remove(struct loop *loop, struct loop_watch *watch);
 
+/*
+ * What others write into memory without telling.  While that pays (spin.h) the loop
+ * looks there before it sleeps; then loop_spins() holds, and whoever is polled need not
+ * ask to be told.  Owner.
+ */
+struct loop_poll {
+	/* Serve what has come; has any? */
+	bool (*serve)(struct loop_poll *poll);
+
+	/* The loop is about to sleep: ask to be told.  False if something has come. */
+	bool (*sleep)(struct loop_poll *poll);
+
+	struct loop_poll *next, **prev;	/* the loop's */
+};
+
+void loop_poll_add(struct loop *loop, struct loop_poll *poll);
+void loop_poll_remove(struct loop *loop, struct loop_poll *poll);
+bool loop_spins(const struct loop *loop);
+
 /* Timers; owner.  at is on the clock of clock_ns(). */
 struct loop_timer {
 	void (*fired)(struct loop_timer *timer);

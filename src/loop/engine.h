@@ -24,6 +24,7 @@ struct engine {
 	const struct engine_ops *ops;
 	bool over;		/* the owner's thread has ended: no more I/O */
 	bool bulk;		/* see loop_set_bulk() */
+	unsigned nr_in_flight;	/* submitted, done() not called */
 };
 
 struct engine_ops {

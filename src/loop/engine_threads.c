@@ -228,6 +228,7 @@ static void submit(struct engine *engine, struct loop_io *io)
 {
 	struct threads *t = threads_of(engine);
 
+	engine->nr_in_flight++;
 	pthread_mutex_lock(&t->lock);
 	queue_add(&t->queue, io);
 	t->nr_queued++;
@@ -323,6 +324,7 @@ static void complete(struct engine *engine)
 	while (t->ready.first) {
 		struct loop_io *io = queue_take(&t->ready);
 
+		engine->nr_in_flight--;
 		io->done(io, io->result);
 	}
 	report_fresh(t);

@@ -178,6 +178,7 @@ static void submit(struct engine *engine, struct loop_io *io)
 {
 	struct io_uring_sqe *sqe = get_sqe(uring_of(engine));
 
+	engine->nr_in_flight++;
 	switch (io->op) {
 	case LOOP_READV:
 	case LOOP_WRITEV:
@@ -212,6 +213,7 @@ static void complete(struct engine *engine)
 		if ((data & TAG_MASK) == TAG_IO) {
 			struct loop_io *io = ptr;
 
+			engine->nr_in_flight--;
 			io->done(io, res);
 		} else if ((data & TAG_MASK) == TAG_SLOT) {
 			slot_done(uring, ptr, res, more);

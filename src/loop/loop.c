@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "engine.h"
+#include "spin.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -41,6 +42,9 @@ struct loop {
 
 	struct task_queue deferred;	/* owner's */
 	struct loop_timer *timers;	/* ascending */
+	struct loop_poll *polls;
+	struct spin spin;
+	bool has_submitted;		/* since the last wait */
 
 	pthread_mutex_t lock;
 	struct task_queue posted;	/* under lock */
@@ -129,6 +133,31 @@ void loop_watch_remove(struct loop *loop, struct loop_watch *watch)
 		loop->engine->ops->watch_remove(loop->engine, watch);
 }
 
+/* Polls. */
+
+void loop_poll_add(struct loop *loop, struct loop_poll *poll)
+{
+	assert(loop_here(loop));
+	poll->prev = &loop->polls;
+	poll->next = loop->polls;
+	if (poll->next)
+		poll->next->prev = &poll->next;
+	loop->polls = poll;
+}
+
+void loop_poll_remove(struct loop *loop, struct loop_poll *poll)
+{
+	assert(loop_here(loop));
+	*poll->prev = poll->next;
+	if (poll->next)
+		poll->next->prev = poll->prev;
+}
+
+bool loop_spins(const struct loop *loop)
+{
+	return loop->spin.on;
+}
+
 /* Timers. */
 
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t at)
@@ -174,6 +203,7 @@ static void run_timers(struct loop *loop)
 static void submit(struct loop *loop, struct loop_io *io)
 {
 	assert(loop_here(loop));
+	loop->has_submitted = true;
 	loop->engine->ops->submit(loop->engine, io);
 }
 
@@ -325,21 +355,73 @@ static void woken(struct loop_watch *watch, unsigned events)
 
 /* The turn. */
 
+static int begin_and_wait(struct loop *loop, const uint64_t *timeout)
+{
+	loop->has_submitted = false;
+	return loop->engine->ops->wait(loop->engine, timeout);
+}
+
+static bool serve_polls(struct loop *loop)
+{
+	bool any = false;
+
+	for (struct loop_poll *poll = loop->polls; poll; poll = poll->next)
+		any |= poll->serve(poll);
+	return any;
+}
+
+/* False when there is something to be served. */
+static bool may_sleep(struct loop *loop)
+{
+	bool may = true;
+
+	for (struct loop_poll *poll = loop->polls; poll; poll = poll->next)
+		may &= poll->sleep(poll);
+	return may;
+}
+
+/* Has anything come within a moment? */
+static bool spin(struct loop *loop)
+{
+	uint64_t end = clock_ns() + SPIN_NS;
+
+	do {
+		if (serve_polls(loop)) {
+			spin_found(&loop->spin);
+			return true;
+		}
+	} while (clock_ns() < end);
+	spin_missed(&loop->spin);
+	return false;
+}
+
 /* Wait if nothing else is to be done; 0 or a negative errno. */
 static int wait_turn(struct loop *loop)
 {
+	static const uint64_t no_time = 0;
 	uint64_t timeout = 0;
-	bool waits = true;
 
-	if (loop->deferred.first || loop->quit) {
-		waits = false;
-	} else if (loop->timers) {
+	if (loop->deferred.first || loop->quit)
+		return begin_and_wait(loop, &no_time);
+	if (loop->timers) {
 		uint64_t now = clock_ns();
 
-		waits = false;
-		timeout = loop->timers->at > now ? loop->timers->at - now : 0;
+		if (loop->timers->at <= now)
+			return begin_and_wait(loop, &no_time);
+		timeout = loop->timers->at - now;
 	}
-	return loop->engine->ops->wait(loop->engine, waits ? NULL : &timeout);
+	if (loop->spin.on) {
+		/* Much of what begins is done at once. */
+		if (loop->has_submitted)
+			return begin_and_wait(loop, &no_time);
+		if (!loop->engine->nr_in_flight && spin(loop))
+			return begin_and_wait(loop, &no_time);
+		if (!may_sleep(loop))
+			return begin_and_wait(loop, &no_time);
+	}
+	if (loop->polls && !loop->spin.on)
+		spin_slept(&loop->spin);
+	return begin_and_wait(loop, loop->timers ? &timeout : NULL);
 }
 
 static int turn(struct loop *loop)
@@ -461,6 +543,7 @@ int loop_new(struct loop **ret_loop, struct err *err)
 
 	if (!loop)
 		return err_sys(err, -ENOMEM, "cannot make an event loop");
+	loop->spin = (struct spin)SPIN_INIT;
 	queue_init(&loop->deferred);
 	queue_init(&loop->posted);
 	pthread_mutex_init(&loop->lock, NULL);

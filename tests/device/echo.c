@@ -96,6 +96,7 @@ static const struct virtio_class echo_class = {
 	.id		= ECHO_TYPE,
 	.queue_size	= ECHO_QUEUE_SIZE,
 	.config_size	= ECHO_CONFIG_LEN,
+	.polled		= true,
 	.start		= echo_start,
 	.stop		= echo_stop,
 	.kick		= echo_kick,

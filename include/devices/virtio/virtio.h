@@ -76,6 +76,7 @@ struct virtio_class {
 	uint16_t id;			/* device type, section 5 */
 	uint16_t queue_size;		/* at most VIRTIO_QUEUE_SIZE_MAX, a power of two */
 	uint16_t config_size;		/* bytes, at most VIRTIO_CONFIG_MAX */
+	bool polled;			/* who offers one request soon offers the next */
 
 	/* The driver is ready; features are negotiated. */
 	int (*start)(struct virtio_dev *dev);

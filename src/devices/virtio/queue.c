@@ -14,7 +14,8 @@
  * the driver's full barrier does on its side.
  *
  * While a queue has work the driver is told not to kick.  Only when pop finds
- * nothing does it ask for the next kick.
+ * nothing does it ask for the next kick; and where the loop looks into the queue
+ * before it sleeps, only when it does sleep.
  */
 #include "queue.h"
 
@@ -71,6 +72,7 @@ struct virtq {
 	struct loop_watch kick;
 	struct loop_task again;		/* another helping of the same kick */
 	struct loop_task publish;
+	struct loop_poll poll;
 
 	/* While running: the rings, checked to lie in RAM whole. */
 	bool running;
@@ -83,6 +85,7 @@ struct virtq {
 	uint16_t next_avail;		/* of avail->ring, free running */
 	uint16_t next_used;		/* of used->ring, where push writes */
 	uint16_t published;		/* what used->idx says */
+	bool drained;			/* pop found nothing */
 	unsigned budget;		/* pops and the like left in this kick */
 	unsigned nr_in_flight;		/* popped, not pushed */
 
@@ -136,6 +139,7 @@ void virtq_run(struct virtq *vq)
 	if (!is_served(vq))
 		return;
 	no_kicks(vq);
+	vq->drained = false;
 	vq->budget = vq->size;
 	vq->dev->class->kick(vq->dev, vq);
 	if (vq->running && !vq->budget)
@@ -256,6 +260,30 @@ static int walk(struct virtq *vq, struct virtio_chain *chain)
 	return broken(vq, "descriptors form a loop");
 }
 
+static uint16_t nr_pending(const struct virtq *vq)
+{
+	return (uint16_t)(load_avail_idx(vq) - vq->next_avail);
+}
+
+static bool serve_poll(struct loop_poll *poll)
+{
+	struct virtq *vq = container_of(poll, struct virtq, poll);
+
+	if (!vq->drained || !is_served(vq) || !nr_pending(vq))
+		return false;
+	virtq_run(vq);
+	return true;
+}
+
+static bool sleep_poll(struct loop_poll *poll)
+{
+	struct virtq *vq = container_of(poll, struct virtq, poll);
+
+	if (vq->drained && is_served(vq))
+		ask_for_kick(vq);
+	return !serve_poll(poll);
+}
+
 int virtq_pop(struct virtq *vq, struct virtio_chain *chain)
 {
 	uint16_t pending;
@@ -264,10 +292,12 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain)
 	assert(loop_here(vq->dev->loop));
 	if (!is_served(vq) || !vq->budget)
 		return 0;
-	pending = (uint16_t)(load_avail_idx(vq) - vq->next_avail);
+	pending = nr_pending(vq);
 	if (!pending) {
-		ask_for_kick(vq);
-		pending = (uint16_t)(load_avail_idx(vq) - vq->next_avail);
+		if (!vq->dev->class->polled || !loop_spins(vq->dev->loop))
+			ask_for_kick(vq);
+		pending = nr_pending(vq);
+		vq->drained = !pending;
 		if (!pending)
 			return 0;
 		no_kicks(vq);
@@ -382,6 +412,8 @@ int virtq_start(struct virtq *vq, const struct virtq_setup *setup)
 	r = loop_watch_add(vq->dev->loop, &vq->kick, vq->kick_fd, POLLIN);
 	if (r < 0)
 		return r;
+	if (vq->dev->class->polled)
+		loop_poll_add(vq->dev->loop, &vq->poll);
 	vq->running = true;
 	/* Kicks may have come before anybody watched. */
 	loop_defer(vq->dev->loop, &vq->again);
@@ -396,6 +428,8 @@ void virtq_stop(struct virtq *vq)
 	loop_cancel(vq->dev->loop, &vq->publish);
 	loop_cancel(vq->dev->loop, &vq->again);
 	loop_watch_remove(vq->dev->loop, &vq->kick);
+	if (vq->dev->class->polled)
+		loop_poll_remove(vq->dev->loop, &vq->poll);
 	vq->running = false;
 }
 
@@ -423,6 +457,8 @@ struct virtq *virtq_new(struct virtio_dev *dev, unsigned index)
 	vq->kick.ready = kicked;
 	vq->again.run = run_again;
 	vq->publish.run = publish;
+	vq->poll.serve = serve_poll;
+	vq->poll.sleep = sleep_poll;
 	return vq;
 }
 

@@ -139,6 +139,7 @@ static const struct virtio_class blk_class = {
 	.id		= 2,
 	.queue_size	= BLK_QUEUE_SIZE,
 	.config_size	= CONFIG_LEN,
+	.polled		= true,
 	.start		= blk_start,
 	.stop		= blk_stop,
 	.kick		= blk_kick,
