@@ -28,7 +28,7 @@
 #define STATUSES_AT	(HEADERS_AT + RING_SIZE * HEADER_LEN)
 #define TABLES_AT	(STATUSES_AT + RING_SIZE)
 #define TABLE_LEN	UINT64_C(64)
-#define DATA_AT		UINT64_C(0x20000)
+#define DATA_AT		RIG_SEAM
 
 #define NO_STATUS	0xee				/* until the device writes one */
 
