@@ -92,10 +92,17 @@ bool loop_here(const struct loop *loop)
 	return true;
 }
 
+bool loop_spins(const struct loop *loop)
+{
+	(void)loop;
+	return nondet_bool();
+}
+
 int main(void)
 {
+	const struct virtio_class class = { .polled = nondet_bool() };
 	uint16_t avail[2 + QUEUE_SIZE + 1], used[2 + QUEUE_SIZE * 4 + 1];	/* any */
-	struct virtio_dev dev = { .running = true };
+	struct virtio_dev dev = { .class = &class, .running = true };
 	struct virtq vq = {
 		.dev = &dev, .running = true, .size = QUEUE_SIZE,
 		.desc = rings_desc, .avail = (void *)avail, .used = (void *)used,
