@@ -227,7 +227,7 @@ write_until_killed()
 
 	become_vm vmlinux vmm.test=disk_killed --disk "$work/data.qcow2" &
 	pid=$!
-	await_said "$pid" "disk_killed: state .*" || return
+	await_said "$pid" "disk_killed: saved" || return
 	kill -KILL "$pid"
 	{ wait "$pid" || [ $? -eq 137 ]; } 2> /dev/null	# the shell would tell of its end
 }

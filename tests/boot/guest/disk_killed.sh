@@ -28,8 +28,8 @@ write_until_killed()
 		--fsync=4 --time_based --runtime=1h > /dev/null 2>&1 &
 	await 20 [ -e /mnt/files.0.7 ] || fail "fio made no files"
 	fio_killed --do_verify=0 --trigger-timeout=2 \
-		--trigger="echo guest: $test: state \$(base64 -w 0 $state)" ||
-		fail "$(cat /tmp/err)"
+		--trigger="echo guest: $test: state \$(base64 -w 0 $state)
+			echo guest: $test: saved" || fail "$(cat /tmp/err)"
 	wait
 }
 
