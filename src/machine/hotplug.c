@@ -174,7 +174,7 @@ int hotplug_limit_net(struct machine *m, const char *name, const struct netdev_l
 		      struct err *err)
 {
 	struct limiting limiting = { .limits = limits };
-	struct machine_part *part;
+	struct machine_part *part = NULL;
 	int r = netdev_check_limits(limits, err);
 
 	if (!r)
@@ -188,7 +188,7 @@ int hotplug_limit_net(struct machine *m, const char *name, const struct netdev_l
 
 int hotplug_set_link(struct machine *m, const char *name, bool up, struct err *err)
 {
-	struct machine_part *part;
+	struct machine_part *part = NULL;
 	int r = find_net(m, name, &part, err);
 
 	if (r < 0)
