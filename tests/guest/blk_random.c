@@ -8,7 +8,7 @@
  * Its driver runs in user mode and polls the used ring, so there is neither an
  * operating system nor an interrupt in what it measures: kicks, the monitor and the
  * host's file.  Before it begins it prints "begin", at the end "end" with its numbers;
- * then it stays for a moment, so that the monitor can be looked at.
+ * after both it stays for a moment, so that the monitor can be looked at.
  *
  * The BARs are where this places them, since no firmware does so under each monitor.
  */
@@ -263,6 +263,7 @@ void payload(void)
 	open_device();
 	make_slots();
 	print("begin\n");
+	user_call(linger);
 	user_call(read_blocks);
 	expect(!failed, "every read succeeds");
 	print("end ");
