@@ -105,7 +105,7 @@ image()
 
 tap_up()
 {
-	ip tuntap add vmmtest0 mode tap vnet_hdr
+	ip tuntap add vmmtest0 mode tap vnet_hdr multi_queue
 	ip addr add 192.168.77.1/24 dev vmmtest0
 	ip link set vmmtest0 up
 	"$lab/net_peer.sh" "$1" &
