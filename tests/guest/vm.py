@@ -25,6 +25,11 @@ OK, USAGE, DIED, FORCED = range(4)
 RUNTIME = tempfile.TemporaryDirectory(prefix='vmm')
 os.environ['XDG_RUNTIME_DIR'] = RUNTIME.name
 
+# What a shell starts in the background ignores some of them, and vmm leaves it at that.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+
 
 def skip(why):
     print(f'skipped: {why}')
