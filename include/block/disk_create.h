@@ -36,6 +36,13 @@ int disk_create(int fd, const char *path, const struct disk_create *create,
 		const char **ret_format, struct err *err);
 
 /*
+ * Keep everybody from what is at path, which is going to be replaced, until the
+ * descriptor that this returns is closed.  Refuses what a VM or another process uses, or
+ * what a disk that is open has behind it.  Main.
+ */
+int disk_create_claim(const char *path, struct err *err);
+
+/*
  * Have disk hold size bytes, a multiple of its block size, and this durable.  What is
  * cut off is lost, and does not come back when the disk grows again.  A power cut
  * leaves one size or the other.  No request is in flight, and the loop does not run.

@@ -38,6 +38,14 @@ int disk_create(int fd, const char *path, const struct disk_create *create,
 	return r < 0 ? r : format->create(fd, path, create, err);
 }
 
+int disk_create_claim(const char *path, struct err *err)
+{
+	int r = file_claim(path, err);
+
+	return r == -EBUSY ? err_set(err, r, "'%s' is in use, by a VM, another process or what "
+				     "is read here, and is not replaced", path) : r;
+}
+
 int disk_create_resize(struct disk *disk, uint64_t size, struct err *err)
 {
 	int r = check_size(disk->id, size, err);

@@ -140,6 +140,18 @@ int file_open(struct file *file, const char *path, bool read_only, struct err *e
 	return r;
 }
 
+int file_claim(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return open_failed(path, true, -errno, err);
+	r = lock_whole(fd, path, false, err);
+	if (r < 0)
+		close(fd);
+	return r < 0 ? r : fd;
+}
+
 int file_grow(struct file *file, uint64_t size, struct err *err)
 {
 	uint64_t now;

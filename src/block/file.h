@@ -39,6 +39,12 @@ struct file {
 int file_open(struct file *file, const char *path, bool read_only, struct err *err);
 void file_close(struct file *file);
 
+/*
+ * Lock what is at path as one who writes it does, whatever it is; returns what to close
+ * when it may be used again.  -EBUSY: somebody else has it.  Any thread.
+ */
+int file_claim(const char *path, struct err *err);
+
 /* Bypass the page cache from now on.  Main. */
 int file_set_direct(struct file *file, const char *path, struct err *err);
 

@@ -47,32 +47,39 @@ const struct option_object disk_create_options = {
 	.name = "disk create", OPTION_OBJECT(struct create, rows),
 };
 
-/* The image must be there: its size and format are what the new one has to know. */
-static int look_at_backing(struct disk_create *image, const char *path,
-			   enum disk_backing backing_files, struct err *err)
+/* What is to be behind the image; open, and so protected, until that is there. */
+struct behind {
+	struct disk_tool tool;
+	struct disk *disk;
+};
+
+/* It must be there: its size and format are what the new image has to know. */
+static int open_behind(struct behind *behind, struct disk_create *image, const char *path,
+		       enum disk_backing backing_files, struct err *err)
 {
 	char backing[PATH_MAX];
 	const struct disk_config config = {
 		.path = backing, .format = image->backing_format, .read_only = true,
 		.backing = backing_files,
 	};
-	struct disk_tool tool;
-	struct disk *disk;
 	int r = disk_tool_backing_path(backing, path, image->backing, err);
 
 	if (!r)
-		r = disk_tool_init(&tool, err);
+		r = disk_tool_init(&behind->tool, err);
+	if (!r)
+		r = disk_open(&behind->disk, &config, behind->tool.loop, err);
 	if (r < 0)
 		return r;
-	r = disk_open(&disk, &config, tool.loop, err);
-	if (!r) {
-		image->backing_format = disk_format_name(disk);
-		if (!image->size)
-			image->size = disk_size(disk);
-		disk_close(disk, NULL);
-	}
-	disk_tool_fini(&tool);
-	return r;
+	image->backing_format = disk_format_name(behind->disk);
+	if (!image->size)
+		image->size = disk_size(behind->disk);
+	return 0;
+}
+
+static void close_behind(struct behind *behind)
+{
+	disk_close(behind->disk, NULL);
+	disk_tool_fini(&behind->tool);
 }
 
 static int create_image(const struct create *create, struct disk_create *image,
@@ -94,6 +101,7 @@ int disk_create_command(const struct command *command, int argc, char **argv)
 	struct arguments args;
 	struct err err = { 0 };
 	struct disk_create image;
+	struct behind behind = { 0 };
 	const char *format = NULL;
 	int r = 0, status = EXIT_OK;
 
@@ -105,11 +113,12 @@ int disk_create_command(const struct command *command, int argc, char **argv)
 		.backing = create.backing, .backing_format = create.backing_format,
 	};
 	if (image.backing)
-		r = look_at_backing(&image, args.words[0], create.backing_files, &err);
+		r = open_behind(&behind, &image, args.words[0], create.backing_files, &err);
 	else if (!image.size)
 		r = err_set(&err, -EINVAL, "disk create: --size is missing");
 	if (!r)
 		r = create_image(&create, &image, args.words[0], &format, &err);
+	close_behind(&behind);
 	if (r < 0)
 		status = command_fail("%s", err.text);
 	else if (create.json)

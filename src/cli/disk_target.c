@@ -28,7 +28,8 @@ static int exists(const char *path, struct err *err)
 	return err_set(err, -EEXIST, "'%s' exists: add --force to replace it", path);
 }
 
-static int check_path(const char *path, bool replace, struct err *err)
+static int check_path(struct disk_target *target, const char *path, bool replace,
+		      struct err *err)
 {
 	struct stat st;
 
@@ -41,7 +42,8 @@ static int check_path(const char *path, bool replace, struct err *err)
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, -EINVAL, "'%s' is not a regular file, and is not replaced",
 			       path);
-	return 0;
+	target->replaced = disk_create_claim(path, err);
+	return target->replaced < 0 ? target->replaced : 0;
 }
 
 /* As a file that is made under its final name would have. */
@@ -56,9 +58,10 @@ static void set_mode(int fd)
 int disk_target_create(struct disk_target *target, const char *path, bool replace,
 		       const struct disk_create *image, struct err *err)
 {
-	int fd, len, r = check_path(path, replace, err);
+	int fd, len, r;
 
-	*target = (struct disk_target){ .path = path, .replace = replace };
+	*target = (struct disk_target){ .path = path, .replaced = -1 };
+	r = check_path(target, path, replace, err);
 	if (r < 0)
 		return r;
 	len = snprintf(target->temporary, sizeof(target->temporary), "%.*s.%s.XXXXXX",
@@ -98,7 +101,7 @@ static int sync_folder(const char *path)
 /* A link, unlike a rename, replaces nothing that has come meanwhile. */
 static int put_in_place(const struct disk_target *target)
 {
-	if (target->replace)
+	if (target->replaced >= 0)
 		return rename(target->temporary, target->path);
 	if (!renameat2(AT_FDCWD, target->temporary, AT_FDCWD, target->path, RENAME_NOREPLACE))
 		return 0;
@@ -134,4 +137,7 @@ void disk_target_remove(struct disk_target *target)
 	if (target->temporary[0])
 		unlink(target->temporary);
 	target->temporary[0] = '\0';
+	if (target->path && target->replaced >= 0)
+		close(target->replaced);
+	target->replaced = -1;
 }

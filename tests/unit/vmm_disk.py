@@ -139,6 +139,17 @@ class Convert(InFolder):
         self.assert_done('convert', '--force', self.raw, target)
         self.assertEqual(content(target), content(self.raw))
 
+    def test_target_in_use_is_not_replaced_even_by_force(self):
+        target = self.make('b.raw', b'precious')
+        for command in (['convert', '--force', self.raw, target],
+                        ['create', '--force', '-s', '1M', target]):
+            for kind, mode in ((fcntl.F_WRLCK, 'r+b'), (fcntl.F_RDLCK, 'rb')):
+                with open(target, mode) as file:
+                    fcntl.fcntl(file, fcntl.F_OFD_SETLK,
+                                struct.pack('hhqqi4x', kind, 0, 0, 0, 0))
+                    self.assert_refused("b.raw' is in use.* not replaced", *command)
+        self.assert_done(*command)
+
     def test_target_that_is_no_file_is_not_replaced(self):
         os.symlink(self.raw, self.path('link.raw'))
         self.assert_refused('not a regular file', 'convert', '--force',
@@ -499,6 +510,15 @@ class Qcow2(InFolder):
                             self.path('b.raw'))
         self.assert_refused('powers of two', 'create', '-c', '65537', '-s', '1M', image)
         self.assert_refused('larger clusters', 'create', '-c', '512', '-s', '1T', image)
+
+    def test_what_is_behind_an_image_is_not_replaced_by_it(self):
+        self.assert_done('create', '--backing', 'a.raw', self.path('b.qcow2'))
+        self.assert_done('create', '--backing', 'b.qcow2', self.path('c.qcow2'))
+        for behind in ('b.qcow2', 'c.qcow2'):
+            self.assert_refused('in use.* what is read here', 'create', '--force', '-b',
+                                behind, self.path('b.qcow2'))
+        self.assert_refused('in use.* what is read here', 'convert', '--force',
+                            self.path('c.qcow2'), self.path('b.qcow2'))
 
     def test_backing_file_outside_of_the_folder_is_followed_only_if_allowed(self):
         os.mkdir(self.path('sub'))
