@@ -134,12 +134,12 @@ static int add_table(struct qcow2 *q, uint64_t at, uint64_t len, enum qcow2_meta
 
 	if (at & (q->cluster - 1) || !range_within(at, len, align_up(q->end, q->cluster)))
 		return err_set(err, -EIO, "'%s' is damaged: %s at %#llx is not within the file "
-			       "(qemu-img check tells more)", path, name,
+			       "(vmm disk check tells more)", path, name,
 			       (unsigned long long)at);
 	r = qcow2_meta_add(q, at, nr, kind);
 	if (r == -EEXIST)
 		return err_set(err, -EIO, "'%s' is damaged: %s at %#llx is where other metadata "
-			       "are (qemu-img check tells more)", path, name,
+			       "are (vmm disk check tells more)", path, name,
 			       (unsigned long long)at);
 	return r < 0 ? err_sys(err, r, "'%s'", path) : 0;
 }

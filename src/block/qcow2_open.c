@@ -152,35 +152,16 @@ static void take_geometry(struct qcow2 *q)
 	q->per_block = q->cluster * 8 >> h->refcount_order;
 }
 
-static int judge_state(struct qcow2 *q, const char *path, struct err *err)
+static int judge_state(const struct qcow2 *q, const char *path, struct err *err)
 {
-	struct qcow2_header *h = &q->header;
-	int r;
-
-	if (q->sector > BIT64(h->cluster_bits))
+	if (q->sector > BIT64(q->header.cluster_bits))
 		return err_set(err, -ENOTSUP, "'%s' cannot be used with direct: its clusters "
 			       "are smaller than the %llu bytes that its file system reads at "
 			       "once", path, (unsigned long long)q->sector);
-	if (q->disk->read_only)
-		return 0;
-	if (h->incompatible & QCOW2_INCOMPATIBLE_CORRUPT)
+	if (!q->disk->read_only && q->header.incompatible & QCOW2_INCOMPATIBLE_CORRUPT)
 		return err_set(err, -EIO, "'%s' is marked as damaged and can only be read: "
-			       "add 'readonly', or repair it with qemu-img check -r all", path);
-	if (h->incompatible & QCOW2_INCOMPATIBLE_DIRTY) {
-		struct qcow2_check check;
-
-		r = qcow2_check(&check, q->file->fd, path, QCOW2_CHECK_FIX_ALL, err);
-		if (r < 0)
-			return err_at(err, r, "it was not closed, and cannot be repaired");
-		r = qcow2_header_read(h, q->file->fd, path, q->end, err);
-		if (r < 0)
-			return r;
-	}
-	if (!h->autoclear)
-		return 0;
-	h->autoclear = 0;	/* we keep up none of what the bits promise */
-	r = qcow2_header_write_features(h, q->file->fd);
-	return r < 0 ? err_sys(err, r, "cannot write '%s'", path) : 0;
+			       "add 'readonly', or repair it by vmm disk check --repair", path);
+	return 0;
 }
 
 static int measure_end(struct qcow2 *q)
@@ -191,6 +172,38 @@ static int measure_end(struct qcow2 *q)
 		return -errno;
 	q->end = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : q->file->size;
 	return 0;
+}
+
+/* An entry that leads beyond the end would soon lead to what is put there next. */
+static int repair(struct qcow2 *q, const char *path, struct err *err)
+{
+	struct qcow2_check check;
+	int r;
+
+	if (q->disk->read_only || !(q->header.incompatible & QCOW2_INCOMPATIBLE_DIRTY))
+		return 0;
+	r = qcow2_check(&check, q->file->fd, path, QCOW2_CHECK_FIX_ALL, err);
+	if (r < 0)
+		return err_at(err, r, "it was not closed, and cannot be repaired");
+	if (check.nr_corruptions)
+		return err_set(err, -EIO, "'%s' was not closed, and %llu of its errors cannot "
+			       "be repaired: it can only be read (add 'readonly')", path,
+			       (unsigned long long)check.nr_corruptions);
+	r = measure_end(q);
+	return r < 0 ? err_sys(err, r, "'%s'", path) :
+	       qcow2_header_read(&q->header, q->file->fd, path, q->end, err);
+}
+
+/* We keep up none of what the bits promise. */
+static int clear_promises(struct qcow2 *q, const char *path, struct err *err)
+{
+	int r;
+
+	if (q->disk->read_only || !q->header.autoclear)
+		return 0;
+	q->header.autoclear = 0;
+	r = qcow2_header_write_features(&q->header, q->file->fd);
+	return r < 0 ? err_sys(err, r, "cannot write '%s'", path) : 0;
 }
 
 static int allocate(struct qcow2 *q, uint64_t cache_len)
@@ -249,6 +262,7 @@ static void release(struct qcow2 *q)
 	free(q);
 }
 
+/* Nothing is written before all that may be refused has been looked at. */
 static int open_image(struct qcow2 *q, const struct disk_config *config, struct err *err)
 {
 	int r = measure_end(q);
@@ -256,11 +270,12 @@ static int open_image(struct qcow2 *q, const struct disk_config *config, struct 
 	if (r < 0)
 		return err_sys(err, r, "'%s'", config->path);
 	r = qcow2_header_read(&q->header, q->file->fd, config->path, q->end, err);
-	if (r < 0)
-		return r;
-	r = judge_state(q, config->path, err);
 	if (!r)
-		r = measure_end(q);	/* a repair may have made it longer */
+		r = judge_state(q, config->path, err);
+	if (!r && q->header.has_backing && config->behind != DISK_BEHIND_LEAVE)
+		r = open_backing(q, config, err);
+	if (!r)
+		r = repair(q, config->path, err);
 	if (r < 0)
 		return r;
 	take_geometry(q);
@@ -268,9 +283,7 @@ static int open_image(struct qcow2 *q, const struct disk_config *config, struct 
 	if (r < 0)
 		return err_sys(err, r, "'%s'", config->path);
 	r = load_tables(q, config->path, err);
-	if (!r && q->header.has_backing && config->behind != DISK_BEHIND_LEAVE)
-		r = open_backing(q, config, err);
-	return r;
+	return r < 0 ? r : clear_promises(q, config->path, err);
 }
 
 static int qcow2_open(struct disk *disk, const struct disk_config *config, struct err *err)

@@ -100,7 +100,7 @@ int qcow2_snapshots_read(struct qcow2_snapshots *snapshots,
 	qcow2_snapshots_free(snapshots);
 	if (r == -EINVAL)
 		return err_set(err, r, "'%s' is damaged: its snapshot table makes no sense "
-			       "(qemu-img check tells more)", path);
+			       "(vmm disk check tells more)", path);
 	return err_sys(err, r, "cannot read the snapshots of '%s'", path);
 }
 
