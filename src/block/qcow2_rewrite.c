@@ -15,6 +15,7 @@
 
 int qcow2_rewrite_init(struct qcow2_rewrite *rw, int fd, const char *path, struct err *err)
 {
+	struct stat st;
 	int r;
 
 	*rw = (struct qcow2_rewrite){ 0 };
@@ -31,11 +32,15 @@ int qcow2_rewrite_init(struct qcow2_rewrite *rw, int fd, const char *path, struc
 			    "--repair", path);
 	if (r < 0)
 		qcow2_rewrite_fini(rw);
+	else if (!fstat(fd, &st) && S_ISREG(st.st_mode))
+		rw->end = (uint64_t)st.st_size;
 	return r;
 }
 
 void qcow2_rewrite_fini(struct qcow2_rewrite *rw)
 {
+	if (rw->end)
+		(void)!ftruncate(rw->now.fd, (off_t)rw->end);
 	qcow2_walk_fini(&rw->now);
 	qcow2_walk_fini(&rw->next);
 }
@@ -133,6 +138,20 @@ static int set_flags(struct qcow2_rewrite *rw, uint64_t *at, uint32_t nr_refs)
 	return 0;
 }
 
+/* Before anything is written: can the image's refcounts say how often? */
+static int check_counts(const struct qcow2_walk *walk, struct err *err)
+{
+	unsigned order = walk->header.refcount_order;
+	uint64_t max = order < QCOW2_REFCOUNT_ORDER_MAX ? BIT64(1U << order) - 1 : UINT64_MAX;
+
+	for (uint64_t i = 0; i < walk->nr; i++)
+		if (walk->counts[i] > max)
+			return err_set(err, -ERANGE, "'%s' has reference counts of %u bits, "
+				       "and cannot share a cluster that often", walk->path,
+				       1U << order);
+	return 0;
+}
+
 int qcow2_rewrite_count(struct qcow2_rewrite *rw, uint32_t nr_shared, struct err *err)
 {
 	struct qcow2_walk *next = &rw->next;
@@ -140,6 +159,8 @@ int qcow2_rewrite_count(struct qcow2_rewrite *rw, uint32_t nr_shared, struct err
 
 	if (!r)
 		r = qcow2_walk_again(next, nr_shared, err);
+	if (!r)
+		r = check_counts(next, err);
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < next->header.nr_l1 && !r; i++) {
@@ -177,8 +198,6 @@ static int put_block(const struct qcow2_walk *next, uint64_t index, uint64_t at)
 		uint64_t cluster = index * next->per_block + i;
 		uint64_t count = cluster < next->nr ? next->counts[cluster] : 0;
 
-		if (order < QCOW2_REFCOUNT_ORDER_MAX && count >> (1U << order))
-			return -ERANGE;
 		qcow2_bytes_set_refcount(next->block, order, i, count);
 	}
 	return qcow2_bytes_write(next->fd, next->block, next->cluster, at);
@@ -310,17 +329,16 @@ static int write_all(struct qcow2_rewrite *rw)
 		r = put_refcounts(rw);
 	if (!r)
 		r = qcow2_bytes_sync(rw->next.fd);
-	return r ? r : put_header(&rw->next);
+	if (r < 0)
+		return r;
+	rw->end = 0;		/* from here on the header may name what is beyond */
+	return put_header(&rw->next);
 }
 
 int qcow2_rewrite_commit(struct qcow2_rewrite *rw, struct err *err)
 {
 	int r = write_all(rw);
 
-	if (r == -ERANGE)
-		return err_set(err, r, "'%s' has reference counts of %u bits, and cannot share "
-			       "a cluster that often", rw->next.path,
-			       1U << rw->next.header.refcount_order);
 	if (r < 0)
 		return err_sys(err, r, "cannot write '%s'", rw->next.path);
 	give_back(rw);

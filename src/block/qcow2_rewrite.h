@@ -27,10 +27,13 @@ struct qcow2_rewrite {
 	struct qcow2_walk now;		/* its counts: what must not be overwritten */
 	struct qcow2_walk next;
 	uint64_t hint;			/* no cluster below is free */
+	uint64_t end;			/* of the file, to be cut off there; 0: no more */
 };
 
 /* Refuses a damaged image.  fd is writable and locked; path, for messages, outlives this. */
 int qcow2_rewrite_init(struct qcow2_rewrite *rw, int fd, const char *path, struct err *err);
+
+/* What was not committed leaves the image as long as it was. */
 void qcow2_rewrite_fini(struct qcow2_rewrite *rw);
 
 /* Write len bytes, whole clusters of a table, to where nothing is. */
