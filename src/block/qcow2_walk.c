@@ -48,8 +48,11 @@ static void count_entry(struct qcow2_walk *walk, uint64_t entry, uint64_t bitmap
 		if (entry & QCOW2_COPIED)
 			walk->nr_broken++;
 		count(walk, host, len);
-	} else if (host) {
-		count_aligned(walk, host, walk->cluster);
+	} else {
+		if (entry & QCOW2_L2_RESERVED || (entry & QCOW2_ZERO && !walk->geo.zero_flag))
+			walk->nr_broken++;
+		if (host)
+			count_aligned(walk, host, walk->cluster);
 	}
 	if (walk->geo.extended && !(entry & QCOW2_COMPRESSED) &&
 	    (bitmap & bitmap >> QCOW2_SUBCLUSTERS & UINT32_MAX ||
@@ -71,6 +74,8 @@ static int walk_l1(struct qcow2_walk *walk, const uint64_t *l1, uint32_t nr, boo
 		uint64_t at = l1[i] & QCOW2_OFFSET;
 		int r;
 
+		if (l1[i] & QCOW2_L1_RESERVED)
+			walk->nr_broken++;
 		if (!at || !count_aligned(walk, at, walk->cluster))
 			continue;
 		if (active && walk->counts[at >> walk->geo.cluster_bits] > 1) {
@@ -200,6 +205,8 @@ void qcow2_walk_refcounts(struct qcow2_walk *walk)
 	for (uint64_t i = 0; i < walk->nr_reftable; i++) {
 		uint64_t at = walk->reftable[i] & QCOW2_REFTABLE_OFFSET;
 
+		if (walk->reftable[i] != at)
+			walk->nr_broken++;
 		if (at && count_aligned(walk, at, walk->cluster) &&
 		    walk->counts[at >> walk->geo.cluster_bits] > 1)
 			walk->nr_broken++;
@@ -254,6 +261,7 @@ int qcow2_walk_init(struct qcow2_walk *walk, int fd, const char *path, struct er
 	walk->cluster = BIT64(h->cluster_bits);
 	walk->nr = align_up((uint64_t)end, walk->cluster) >> h->cluster_bits;
 	walk->geo.extended = h->incompatible & QCOW2_INCOMPATIBLE_EXTENDED;
+	walk->geo.zero_flag = h->version > 2 && !walk->geo.extended;
 	walk->geo.cluster_bits = h->cluster_bits;
 	walk->geo.l2_bits = h->cluster_bits - (walk->geo.extended ? 4 : 3);
 	walk->geo.slice_bits = walk->geo.l2_bits;

@@ -267,6 +267,37 @@ START_TEST(lost_refcount_block_is_rebuilt)
 }
 END_TEST
 
+static const struct {
+	off_t at;
+	uint64_t bit;
+	bool repaired;
+} reserved[] = {
+	{ 64 * KiB, BIT64(8), true },		/* the refcount table */
+	{ 192 * KiB, BIT64(0), false },		/* the L1 table */
+	{ 256 * KiB, BIT64(1), false },		/* an L2 table */
+	{ 256 * KiB, BIT64(61), false },
+};
+
+START_TEST(reserved_bits_are_damage)
+{
+	struct qcow2_check check;
+	int fd;
+
+	make_qcow2("a.qcow2", "");
+	run("qemu-io -c 'write -P 1 0 1M' a.qcow2");
+	patch("a.qcow2", reserved[_i].at, look("a.qcow2", reserved[_i].at) | reserved[_i].bit, 8);
+	run("! qemu-img check a.qcow2 2> /dev/null");
+	fd = open(in_folder("a.qcow2"), O_RDWR);
+
+	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_NONE, &err), 0);
+	ck_assert_uint_gt(check.nr_corruptions, 0);
+	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_ALL, &err), 0);
+	ck_assert_int_eq(!check.nr_corruptions, reserved[_i].repaired);
+	close(fd);
+	run("%s qemu-img check a.qcow2 2> /dev/null", reserved[_i].repaired ? "" : "!");
+}
+END_TEST
+
 START_TEST(leak_is_found_and_given_back)
 {
 	struct qcow2_check check;
@@ -440,6 +471,7 @@ int main(void)
 	tcase_add_test(tc, image_that_was_not_closed_is_repaired);
 	tcase_add_test(tc, image_that_was_not_closed_and_cannot_be_repaired_is_only_read);
 	tcase_add_test(tc, lost_refcount_block_is_rebuilt);
+	tcase_add_loop_test(tc, reserved_bits_are_damage, 0, ARRAY_LEN(reserved));
 	tcase_add_test(tc, leak_is_found_and_given_back);
 	tcase_add_test(tc, data_that_are_where_a_table_is_are_not_written);
 	tcase_add_test(tc, table_that_is_counted_as_free_is_not_allocated);
