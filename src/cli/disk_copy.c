@@ -39,6 +39,8 @@ struct copier {
 	uint64_t chunk;			/* bytes that a slot takes at most */
 	unsigned nr_slots, nr_busy;
 	int res;			/* first failure */
+	struct slot *unread;		/* what it was reading; NULL: it was something else */
+	struct disk *unread_from;
 	struct err *err;
 	struct progress progress;
 	struct slot slots[NR_SLOTS];
@@ -194,20 +196,50 @@ static void zeros_written(struct disk_request *request, int res)
 	start(slot);
 }
 
-static void read_failed(struct copier *c, const char *path, uint64_t at, int res)
+static void read_failed(struct slot *slot, struct disk *disk, int res)
 {
-	if (!c->res)
-		err_sys(c->err, res, "cannot read '%s' at %llu", path, (unsigned long long)at);
+	struct copier *c = slot->copier;
+
+	if (!c->res) {
+		c->unread = slot;
+		c->unread_from = disk;
+	}
 	fail(c, res);
+}
+
+/* Tell which of the bytes it is: the shortest beginning of them that fails ends there. */
+static void tell_unread(struct copier *c)
+{
+	const struct slot *slot = c->unread;
+	uint32_t block = disk_block_size(c->unread_from);
+	uint64_t good = 0, bad = align_up(slot->len, block);
+	bool damaged = c->res == -EIO;
+
+	while (bad - good > block) {
+		uint64_t len = good + align_up((bad - good) / 2, block);
+		struct iovec seg = { slot->bytes, len };
+		struct disk_request request = {
+			.op = DISK_READ, .at = slot->at, .len = len, .segs = &seg, .nr_segs = 1,
+		};
+
+		if (disk_tool_do(c->tool, c->unread_from, &request) < 0)
+			bad = len;
+		else
+			good = len;
+	}
+	err_sys(c->err, c->res, "cannot read '%s' at %llu%s", c->unread_from == c->copy->from ?
+		c->copy->from_path : disk_id(c->unread_from),
+		(unsigned long long)(slot->at + good),
+		damaged ? ", where it, or what holds it, is damaged (vmm disk check tells more "
+			  "of qcow2)" : "");
 }
 
 static void others_read(struct disk_request *request, int res)
 {
 	struct slot *slot = container_of(request, struct slot, request);
-	struct copier *c = slot->copier;
 
 	if (res < 0)
-		read_failed(c, disk_id(c->copy->new_backing), request->at, res);
+		read_failed(slot, slot->copier->copy->new_backing, res);
 	write_next(slot);
 }
 
@@ -256,7 +288,7 @@ static void chunk_read(struct disk_request *request, int res)
 	struct copier *c = slot->copier;
 
 	if (res < 0)
-		read_failed(c, c->copy->from_path, request->at, res);
+		read_failed(slot, c->copy->from, res);
 	if (c->copy->rebase && !c->res)
 		read_others(slot);
 	else if (c->copy->packers && !c->res)
@@ -328,6 +360,8 @@ static int copy_all(struct copier *c)
 	while (c->nr_busy && r >= 0)
 		r = loop_run(c->tool->loop);
 	progress_end(&c->progress);
+	if (c->unread && r >= 0)
+		tell_unread(c);
 	if (r < 0)
 		return err_sys(c->err, r, "cannot copy '%s'", c->copy->from_path);
 	return c->res ? c->res : disk_tool_check(c->tool, c->err);

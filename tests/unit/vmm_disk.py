@@ -184,6 +184,21 @@ class Convert(InFolder):
         self.assert_refused('a.vmdk.*Input/output error', 'convert', source,
                             self.path('b.raw'))
 
+    def test_place_that_cannot_be_read_is_told(self):
+        self.make('a.raw', b'x' * (8 * MIB))
+        source = self.path('a.qcow2')
+        self.assert_done('convert', self.raw, source)
+        damaged = 5 * MIB + 3 * 65536
+        with open(source, 'r+b') as file:
+            file.seek(4 * 65536 + damaged // 65536 * 8)
+            l2 = int.from_bytes(file.read(8), 'big')
+            self.assertEqual(l2 >> 62, 2)
+            file.seek(-8, os.SEEK_CUR)
+            file.write((1 << 63 | 1 << 40).to_bytes(8, 'big'))	# beyond the end
+        for options in ([], ['--compress', 'zlib']):
+            self.assert_refused(f"a.qcow2' at {damaged}, .*vmm disk check.*Input/output error",
+                                'convert', *options, source, self.path('b.qcow2'))
+
     def test_source_that_is_being_written_is_refused(self):
         lock = struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 0, 0)
         with open(self.raw, 'r+b') as file:
