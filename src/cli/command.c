@@ -286,7 +286,7 @@ static int run_manual(const struct command *command, int argc, char **argv)
 	return EXIT_OK;
 }
 
-int command_main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	const struct command *command;
 	int nr;
@@ -312,4 +312,14 @@ int command_main(int argc, char **argv)
 		return EXIT_OK;
 	}
 	return command->run(command, argc - nr, argv + nr);
+}
+
+/* What was printed may reach its file only now, and whoever reads it must not miss some. */
+int command_main(int argc, char **argv)
+{
+	int status = run(argc, argv);
+
+	if ((fflush(stdout) || ferror(stdout)) && status == EXIT_OK)
+		return command_fail("cannot write the output");
+	return status;
 }

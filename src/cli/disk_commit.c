@@ -132,10 +132,11 @@ int disk_commit_command(const struct command *command, int argc, char **argv)
 	if (r < 0 || err.code)
 		status = command_fail("%s", err.text);
 	else if (commit.json)
-		status = disk_tool_print_json(json_pack("{s:s,s:s,s:I,s:b}", "path", w.path,
-							"backing", w.backing_path, "written",
-							(json_int_t)w.written, "emptied",
-							!commit.keep));
+		status = disk_tool_print_json(json_pack("{s:o,s:o,s:I,s:b}", "path",
+							disk_tool_json_text(w.path), "backing",
+							disk_tool_json_text(w.backing_path),
+							"written", (json_int_t)w.written,
+							"emptied", !commit.keep));
 	disk_tool_fini(&w.tool);
 	option_fini(&disk_commit_options, &commit);
 	return status;

@@ -176,7 +176,8 @@ int disk_convert_command(const struct command *command, int argc, char **argv)
 	if (convert_image(&w, &convert, args.words[0], args.words[1], &err) < 0)
 		status = command_fail("%s", err.text);
 	else if (convert.json)
-		status = disk_tool_print_json(json_pack("{s:s,s:I}", "target", args.words[1],
+		status = disk_tool_print_json(json_pack("{s:o,s:I}", "target",
+							disk_tool_json_text(args.words[1]),
 							"virtual-size",
 							(json_int_t)disk_size(w.from)));
 	clean_up(&w);

@@ -122,7 +122,8 @@ int disk_create_command(const struct command *command, int argc, char **argv)
 	if (r < 0)
 		status = command_fail("%s", err.text);
 	else if (create.json)
-		status = disk_tool_print_json(json_pack("{s:s,s:s,s:I}", "path", args.words[0],
+		status = disk_tool_print_json(json_pack("{s:o,s:s,s:I}", "path",
+							disk_tool_json_text(args.words[0]),
 							"format", format, "virtual-size",
 							(json_int_t)image.size));
 	option_fini(&disk_create_options, &create);

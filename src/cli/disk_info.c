@@ -37,7 +37,7 @@ const struct option_object disk_info_options = {
 
 static void fact_to_json(void *ctx, const char *key, const char *text, uint64_t number)
 {
-	json_object_set_new(ctx, key, text ? json_string(text) :
+	json_object_set_new(ctx, key, text ? disk_tool_json_text(text) :
 				      json_integer((json_int_t)number));
 }
 
@@ -57,7 +57,8 @@ static json_t *image_to_json(const struct disk *disk, json_t *snapshots)
 	json_t *facts = json_object();
 
 	disk_map_facts(disk, fact_to_json, facts);
-	return json_pack("{s:s,s:s,s:I,s:I,s:o,s:o}", "path", disk_id(disk),
+	return json_pack("{s:o,s:s,s:I,s:I,s:o,s:o}", "path",
+			 disk_tool_json_text(disk_id(disk)),
 			 "format", disk_format_name(disk),
 			 "virtual-size", (json_int_t)disk_size(disk),
 			 "allocated", (json_int_t)disk_allocated(disk), "details", facts,
@@ -75,14 +76,23 @@ static int print_json(const struct disk *disk, struct err *err)
 			json_decref(list);
 			return command_fail("%s", err->text);
 		}
-		json_array_append_new(list, image_to_json(disk, snapshots));
+		/* What lacks an image is no list. */
+		if (json_array_append_new(list, image_to_json(disk, snapshots)) < 0) {
+			json_decref(list);
+			list = NULL;
+			break;
+		}
 	}
 	return disk_tool_print_json(list);
 }
 
+/* A name within an image may be anybody's: it has no word with the terminal. */
 static void print_line(const char *key, const char *text)
 {
-	printf("%-16s%s\n", key, text);
+	printf("%-16s", key);
+	for (; *text; text++)
+		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+	putchar('\n');
 }
 
 static void print_fact(void *ctx, const char *key, const char *text, uint64_t number)

@@ -116,9 +116,11 @@ static int rebase_image(struct work *w, const struct rebase *rebase, struct err 
 
 static int print_json(const struct work *w)
 {
-	return disk_tool_print_json(json_pack("{s:s,s:s?,s:I}", "path", w->path, "backing",
-					      w->backing, "written",
-					      (json_int_t)w->written));
+	return disk_tool_print_json(json_pack("{s:o,s:o,s:I}",
+					      "path", disk_tool_json_text(w->path),
+					      "backing", w->backing ?
+					      disk_tool_json_text(w->backing) : json_null(),
+					      "written", (json_int_t)w->written));
 }
 
 int disk_rebase_command(const struct command *command, int argc, char **argv)

@@ -115,7 +115,8 @@ int disk_resize_command(const struct command *command, int argc, char **argv)
 	if (r < 0)
 		status = command_fail("%s", err.text);
 	else if (resize.json)
-		status = disk_tool_print_json(json_pack("{s:s,s:I}", "path", args.words[0],
+		status = disk_tool_print_json(json_pack("{s:o,s:I}", "path",
+							disk_tool_json_text(args.words[0]),
 							"virtual-size",
 							(json_int_t)resize.size));
 	disk_tool_fini(&tool);

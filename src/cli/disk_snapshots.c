@@ -23,12 +23,7 @@ static json_t *readable(const char *text)
 	for (char *c = copy; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
 			*c = '?';
-	string = json_string(copy);
-	for (char *c = copy; !string && *c; c++)
-		if ((unsigned char)*c > 0x7f)
-			*c = '?';
-	if (!string)
-		string = json_string(copy);
+	string = disk_tool_json_text(copy);
 	free(copy);
 	return string;
 }

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -157,6 +158,22 @@ const char *disk_tool_size(uint64_t bytes, char text[DISK_TOOL_SIZE_MAX])
 	snprintf(text, DISK_TOOL_SIZE_MAX, "%.3g %s (%llu bytes)", size, units[unit],
 		 (unsigned long long)bytes);
 	return text;
+}
+
+json_t *disk_tool_json_text(const char *text)
+{
+	json_t *string = json_string(text);
+	char *copy;
+
+	if (string)
+		return string;
+	copy = strdup(text);
+	for (char *c = copy; c && *c; c++)
+		if ((unsigned char)*c > 0x7f)
+			*c = '?';
+	string = json_string(copy);
+	free(copy);
+	return string;
 }
 
 int disk_tool_print_json(json_t *json)

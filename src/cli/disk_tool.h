@@ -18,6 +18,7 @@
 
 struct disk;
 struct err;
+struct json_t;
 
 struct disk_tool {
 	struct loop *loop;
@@ -61,8 +62,10 @@ int disk_tool_do(struct disk_tool *tool, struct disk *disk, struct disk_request 
 #define DISK_TOOL_SIZE_MAX	64
 const char *disk_tool_size(uint64_t bytes, char text[DISK_TOOL_SIZE_MAX]);
 
+/* A string for JSON, which is UTF-8; of what is not, each byte beyond ASCII becomes '?'. */
+struct json_t *disk_tool_json_text(const char *text);
+
 /* Print and free; the command's exit status. */
-struct json_t;
 int disk_tool_print_json(struct json_t *json);
 
 #endif

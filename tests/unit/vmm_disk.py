@@ -349,6 +349,16 @@ class Info(InFolder):
                          r'(?m)^virtual size +8 MiB \(8388608 bytes\)$')
 
 
+    def test_output_that_cannot_be_written_is_an_error(self):
+        for command in (['info', self.raw], ['info', '--json', self.raw], ['map', self.raw],
+                        ['compare', self.raw, self.raw]):
+            with open('/dev/full', 'wb') as full:
+                run = subprocess.run([VMM, 'disk', *command], stdout=full, text=True,
+                                     stderr=subprocess.PIPE, check=False)
+            self.assertEqual(run.returncode, 1)
+            self.assertRegex(run.stderr, r'\Avmm: .*cannot write the output\n\Z')
+
+
 class CreateAndResize(InFolder):
     def test_new_image_reads_as_zeros_and_takes_no_space(self):
         self.assert_done('create', '--size', '10M', self.path('b.raw'))
@@ -715,6 +725,31 @@ class InfoOfChain(Chain):
         self.assert_refused('a.raw.*No such file', 'info', top)
         only, = json.loads(self.assert_done('info', '--backing-files', 'off', '--json', top))
         self.assertEqual((only['path'], only['details']['backing-file']), (top, 'a.raw'))
+
+
+    def test_names_that_are_no_text_are_told_all_the_same(self):
+        names = 'b\udcff.raw', 'o\udcff.qcow2'
+        shutil.copy(self.raw, self.path(names[0]))
+        base, top = (os.fsencode(self.path(name)) for name in names)
+        told = self.path('b?.raw'), self.path('o?.qcow2')
+        for command, result in (
+                (['create', '-b', base, '-s', '9M', top], {'path': told[1]}),
+                (['resize', '-s', '10M', top], {'path': told[1]}),
+                (['info', top], {'path': told[0]}),
+                (['commit', top], {'path': told[1], 'backing': told[0]}),
+                (['rebase', '-b', 'none', top], {'path': told[1], 'backing': None}),
+                (['convert', '--force', top, base], {'target': told[0]})):
+            with self.subTest(command):
+                text = json.loads(self.assert_done(command[0], '--json', '--backing-files',
+                                                   'on', *command[1:]))
+                self.assertLessEqual(result.items(), (text[-1] if command[0] == 'info'
+                                                      else text).items())
+
+    def test_name_of_a_backing_file_has_no_word_with_the_terminal(self):
+        top = self.path('top.qcow2')
+        qemu_img('create', '-f', 'qcow2', '-u', '-b', 'a\033[2J\nb', '-F', 'raw', top, '1M')
+        text = self.assert_done('info', '--backing-files', 'off', top)
+        self.assertIn('backing-file    a?[2J?b\n', text)
 
 
 class Commit(Chain):
