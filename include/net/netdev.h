@@ -46,6 +46,12 @@ struct netdev_user {
 	void (*link_changed)(struct netdev_user *user);
 };
 
+/* Told why the other end of a back end is lost, a part of a sentence.  Owner. */
+struct netdev_lost {
+	void (*tell)(void *ctx, const char *why);
+	void *ctx;
+};
+
 /* Of what the card receives (rx) and sends, by the second. */
 struct netdev_limits {
 	struct bucket_limit rx_bytes, tx_bytes;
