@@ -133,7 +133,10 @@ struct qmp_machine_new_disk {
 	uint64_t l2_cache;		/* bytes; 0: a default */
 };
 
-/* A tap to be opened, by its name or as a descriptor; or a new one in a bridge. */
+/*
+ * A tap to be opened, by its name or as a descriptor, or a new one in a bridge; or
+ * another VM at a socket, or nothing.
+ */
 struct qmp_machine_new_net {
 	const char *id;
 	const char *tap;		/* its name */
@@ -141,6 +144,9 @@ struct qmp_machine_new_net {
 	const char *bridge;		/* that it is to be a port of; or NULL */
 	const char *dump;		/* file for what passes; or NULL */
 	uint32_t queues;		/* pairs of them; 0: as the machine likes */
+	const char *socket;		/* its path; or NULL */
+	bool listen;			/* at the socket, rather than connect */
+	bool none;
 };
 
 /* A device to be made of a disk or net. */

@@ -41,9 +41,12 @@ struct vm_disk_config {
 struct vm_net_config {
 	struct option_given given;
 	char *id;
-	char *tap;			/* tap, fd or bridge; or tap and bridge */
+	char *tap;			/* tap and bridge, or just one of what follows */
 	uint32_t fd;
 	char *bridge;
+	char *socket;			/* path */
+	bool listen;			/* there */
+	bool none;
 	uint8_t mac[6];			/* all zero: made up */
 	uint32_t mtu;			/* 0: the guest is told of none */
 	uint32_t queues;		/* pairs; 0: as many as a disk's, if the tap has them */

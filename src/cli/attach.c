@@ -288,14 +288,33 @@ static json_t *limits_of(const struct vm_net_config *net, const char *id)
 	return object;
 }
 
+static const char *type_of(const struct vm_net_config *net)
+{
+	if (net->socket)
+		return "stream";
+	if (net->none)
+		return "none";
+	return net->bridge && !net->tap ? "bridge" : "tap";
+}
+
 static json_t *netdev_of(const struct vm_net_config *net, const char *id, const char *fd)
 {
-	json_t *netdev = json_pack("{s:s, s:s, s:s*, s:s*, s:s*}", "type",
-				   net->tap || fd ? "tap" : "bridge", "id", id, "ifname",
-				   net->tap, "fd", fd, "br", net->bridge);
+	json_t *netdev = json_pack("{s:s, s:s, s:s*, s:s*, s:s*}", "type", type_of(net), "id",
+				   id, "ifname", net->tap, "fd", fd, "br", net->bridge);
 
 	set_number(netdev, "queues", net->queues);
 	return netdev;
+}
+
+/* The VM may be in another folder than we are. */
+static int set_socket(json_t *netdev, const struct vm_net_config *net, struct err *err)
+{
+	json_t *address = json_pack("{s:s}", "type", "unix");
+	int r = set_path(address, "path", net->socket, err);
+
+	json_object_set_new(netdev, "addr", address);
+	json_object_set_new(netdev, "server", json_boolean(net->listen));
+	return r;
 }
 
 static int add_netdev(struct client *client, const struct vm_net_config *net, const char *id,
@@ -304,6 +323,8 @@ static int add_netdev(struct client *client, const struct vm_net_config *net, co
 	json_t *netdev = netdev_of(net, id, fd);
 	int r = netdev && net->dump ? set_path(netdev, "x-vmm-dump", net->dump, err) : 0;
 
+	if (!r && netdev && net->socket)
+		r = set_socket(netdev, net, err);
 	if (r < 0) {
 		json_decref(netdev);
 		return r;
@@ -313,7 +334,7 @@ static int add_netdev(struct client *client, const struct vm_net_config *net, co
 
 static int attach_net(struct client *client, const struct vm_net_config *net, struct err *err)
 {
-	const char *fd = net->tap || net->bridge ? NULL : PASSED_FD;
+	const char *fd = option_given(&vm_config_net_options, net, &net->fd) ? PASSED_FD : NULL;
 	struct device_id id;
 	int r = choose_id(client, net->id, "net", &id, err);
 

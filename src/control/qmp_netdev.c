@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * qmp_netdev.c - taps are opened, for device_add to make cards of, and closed; and
- * the cable of a card is pulled, and cards are announced.
+ * qmp_netdev.c - back ends of cards are opened, for device_add, and closed; and the
+ * cable of a card is pulled, and cards are announced.
  */
 #include "base/err.h"
 #include "config/option.h"
@@ -19,9 +19,28 @@
 #define QUEUES_MAX	16
 
 /* Types that there are; the table then admits no other. */
-enum type { TYPE_TAP, TYPE_BRIDGE };
+enum type { TYPE_TAP, TYPE_BRIDGE, TYPE_STREAM, TYPE_NONE };
 
-static const char *const types[] = { [TYPE_TAP] = "tap", [TYPE_BRIDGE] = "bridge", NULL };
+static const char *const types[] = {
+	[TYPE_TAP] = "tap", [TYPE_BRIDGE] = "bridge", [TYPE_STREAM] = "stream",
+	[TYPE_NONE] = "none", NULL,
+};
+
+static const char *const address_types[] = { "unix", NULL };
+
+struct address {
+	struct option_given given;
+	unsigned type;
+	char *path;
+};
+
+static const struct option address_rows[] = {
+	{ .key = "type", OPTION_CHOICE(struct address, type, address_types), .required = true },
+	{ .key = "path", OPTION(struct address, path), .required = true },
+};
+static const struct option_object address_options = {
+	.name = "address", OPTION_OBJECT(struct address, address_rows),
+};
 
 struct add_arguments {
 	struct option_given given;
@@ -34,6 +53,8 @@ struct add_arguments {
 	char *script, *downscript;
 	bool vhost;
 	uint32_t queues;
+	struct address addr;
+	bool server;
 };
 
 static const struct option add_rows[] = {
@@ -47,6 +68,8 @@ static const struct option add_rows[] = {
 	{ .key = "downscript", OPTION(struct add_arguments, downscript) },
 	{ .key = "vhost", OPTION(struct add_arguments, vhost) },
 	{ .key = "queues", OPTION(struct add_arguments, queues), .min = 1, .max = QUEUES_MAX },
+	{ .key = "addr", OPTION_GROUP(struct add_arguments, addr, address_options) },
+	{ .key = "server", OPTION(struct add_arguments, server) },
 };
 static const struct option_object add_options = {
 	.name = "netdev", OPTION_OBJECT(struct add_arguments, add_rows),
@@ -68,6 +91,13 @@ static int check(const struct add_arguments *arguments, struct err *err)
 		return err_set(err, -EINVAL, "Parameter 'br' is missing");
 	if (arguments->type == TYPE_TAP && !arguments->ifname == !arguments->fd)
 		return err_set(err, -EINVAL, "a tap needs either 'ifname' or 'fd'");
+	if (arguments->type != TYPE_TAP && arguments->type != TYPE_BRIDGE &&
+	    (arguments->ifname || arguments->fd || arguments->br || arguments->queues > 1))
+		return err_set(err, -EINVAL, "'ifname', 'fd', 'br' and 'queues' are of a tap");
+	if (arguments->type == TYPE_STREAM && !arguments->addr.path)
+		return err_set(err, -EINVAL, "Parameter 'addr' is missing");
+	if (arguments->type != TYPE_STREAM && (arguments->addr.path || arguments->server))
+		return err_set(err, -EINVAL, "'addr' and 'server' are of a stream");
 	if (arguments->fd && arguments->br)
 		return err_set(err, -EINVAL, "'br' goes with 'ifname'");
 	if (arguments->fd && arguments->queues > 1)
@@ -90,6 +120,9 @@ static int add(struct qmp_call *call, struct err *err)
 		.bridge = arguments->br,
 		.dump = arguments->dump,
 		.queues = arguments->queues,
+		.socket = arguments->addr.path,
+		.listen = arguments->server,
+		.none = arguments->type == TYPE_NONE,
 	};
 	int r = check(arguments, err);
 

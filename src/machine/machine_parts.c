@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * machine_parts.c - the machine's back ends: open disks and taps.
+ * machine_parts.c - the machine's back ends: open disks, taps and the like.
  *
  * They outlive boards, and so does what is known of the devices made of them.
  */
@@ -14,6 +14,7 @@
 #include "machine/hotplug.h"
 #include "net/netdev.h"
 #include "net/pcap.h"
+#include "net/peer.h"
 #include "net/tap.h"
 
 #include <errno.h>
@@ -204,6 +205,28 @@ static int add_disk(struct machine *m, const char *id, const struct vm_disk_conf
 	return 0;
 }
 
+/* On the card's loop. */
+static void net_lost(void *ctx, const char *why)
+{
+	struct machine_part *part = ctx;
+
+	log_limited(&part->lost, LOG_WARN, "net '%s': %s; the link is down", part->id, why);
+}
+
+static int open_peer(struct netdev **ret_netdev, struct machine_part *part,
+		     const struct vm_net_config *config, struct err *err)
+{
+	const struct netdev_lost lost = { net_lost, part };
+	const struct peer_config peer = {
+		.id = part->id,
+		.path = config->socket,
+		.listen = config->listen,
+		.lost = &lost,
+	};
+
+	return peer_open(ret_netdev, &peer, err);
+}
+
 static int open_tap(struct netdev **ret_netdev, const struct machine *m, const char *id,
 		    const struct vm_net_config *config, struct err *err)
 {
@@ -220,16 +243,20 @@ static int open_tap(struct netdev **ret_netdev, const struct machine *m, const c
 	       tap_open_fd(ret_netdev, id, (int)config->fd, err);
 }
 
-/* The tap comes last: a descriptor is not ours unless all goes well. */
-static int open_net(struct netdev **ret_netdev, const struct machine *m, const char *id,
-		    const struct vm_net_config *config, struct err *err)
+/* The back end comes last: a descriptor is not ours unless all goes well. */
+static int open_net(struct machine_part *part, const struct vm_net_config *config,
+		    struct err *err)
 {
+	struct netdev **ret_netdev = &part->device.netdev;
 	struct pcap *dump = NULL;
 	int r = config->dump ? pcap_open(&dump, config->dump, err) : 0;
 
 	if (r < 0)
-		return err_at(err, r, "net '%s'", id);
-	r = open_tap(ret_netdev, m, id, config, err);
+		return err_at(err, r, "net '%s'", part->id);
+	if (config->socket || config->none)
+		r = open_peer(ret_netdev, part, config, err);
+	else
+		r = open_tap(ret_netdev, part->machine, part->id, config, err);
 	if (r < 0) {
 		pcap_close(dump);
 		return r;
@@ -247,7 +274,7 @@ static int add_net(struct machine *m, const char *id, const struct vm_net_config
 
 	if (r < 0)
 		return r;
-	r = open_net(&part->device.netdev, m, id, config, err);
+	r = open_net(part, config, err);
 	if (!r && memcmp(config->mac, no_mac, 6))
 		r = machine_part_set_mac(part, config->mac, err);
 	if (r < 0) {

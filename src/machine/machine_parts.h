@@ -5,6 +5,7 @@
 #ifndef MACHINE_MACHINE_PARTS_H
 #define MACHINE_MACHINE_PARTS_H
 
+#include "base/log.h"
 #include "block/disk.h"
 #include "board.h"
 #include "loop/loop.h"
@@ -22,6 +23,7 @@ struct machine_part {
 	char *id, *device_id;
 	bool given;			/* by the configuration: goes with its device */
 	uint64_t asked_ns;		/* when the guest was asked to let go; 0: it was not */
+	struct log_limit lost;		/* of a card: of what is said when its link goes */
 	struct vm_disk_config disk;	/* of a disk; path, format and serial are our own */
 
 	/* Of a disk: what has failed and was not told yet. */

@@ -119,6 +119,13 @@ static const struct option net_rows[] = {
 	{ .key = "fd", OPTION(struct vm_net_config, fd), .max = INT32_MAX,
 	  .metavar = "FD",
 	  .help = "an open tap device, inherited as this file descriptor" },
+	{ .key = "socket", OPTION_PATH(struct vm_net_config, socket), .metavar = "PATH",
+	  .help = "another VM, by a Unix socket: one of them makes it with 'listen', the "
+		  "other connects to it" },
+	{ .key = "listen", OPTION(struct vm_net_config, listen), .preset = "off",
+	  .help = "make the socket, and take whoever connects, one after the other" },
+	{ .key = "none", OPTION(struct vm_net_config, none), .preset = "off",
+	  .help = "a card that leads nowhere: its cable is not plugged in" },
 	{ .key = "dump", OPTION_PATH(struct vm_net_config, dump), .metavar = "FILE",
 	  .help = "write the packets that pass to this file, made anew, for tcpdump" },
 	{ .key = "mac", OPTION(struct vm_net_config, mac),
@@ -272,20 +279,44 @@ int vm_config_check_disk(const struct vm_disk_config *disk, unsigned i, struct e
 	return 0;
 }
 
+/* A tap in a bridge is one place. */
+static int check_place(const struct vm_net_config *net, unsigned i, struct err *err)
+{
+	const struct {
+		const char *key;
+		bool given;
+	} places[] = {
+		{ "tap=", net->tap },
+		{ "bridge=", net->bridge && !net->tap },
+		{ "fd=", option_given(&vm_config_net_options, net, &net->fd) },
+		{ "socket=", net->socket },
+		{ "none", net->none },
+	};
+	const char *found = NULL;
+
+	for (size_t k = 0; k < ARRAY_LEN(places); k++) {
+		if (!places[k].given)
+			continue;
+		if (found)
+			return err_set(err, -EINVAL, "net %u: give %s or %s, not both", i, found,
+				       places[k].key);
+		found = places[k].key;
+	}
+	return found ? 0 : err_set(err, -EINVAL, "net %u: where to? give tap=NAME, bridge=NAME, "
+				   "fd=N, socket=PATH or none", i);
+}
+
 int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err *err)
 {
-	bool fd = option_given(&vm_config_net_options, net, &net->fd);
-	int r;
+	int r = check_place(net, i, err);
 
-	if (net->tap && fd)
-		return err_set(err, -EINVAL, "net %u: give tap= or fd=, not both", i);
-	if (net->bridge && fd)
-		return err_set(err, -EINVAL, "net %u: give bridge= or fd=, not both", i);
-	if (!net->tap && !fd && !net->bridge)
-		return err_set(err, -EINVAL, "net %u: where to? give tap=NAME, bridge=NAME or "
-			       "fd=N", i);
-	if (fd && net->queues > 1)
-		return err_set(err, -EINVAL, "net %u: fd= is one queue: give no queues=", i);
+	if (r < 0)
+		return r;
+	if (net->listen && !net->socket)
+		return err_set(err, -EINVAL, "net %u: listen goes with socket=", i);
+	if (net->queues > 1 && !net->tap && !net->bridge)
+		return err_set(err, -EINVAL, "net %u: only a tap or a bridge has several "
+			       "queues: give no queues=", i);
 	r = netdev_check_limits(&net->limits, err);
 	return r < 0 ? err_at(err, r, "net %u", i) : 0;
 }

@@ -175,6 +175,19 @@ class Attach(VmTest):
         run.wait_for(b'GONE 2')
         self.assertEqual(self.command('qmp', self.name, 'netdev_del', '{"id": "net0"}')[0], USAGE)
 
+    def test_card_at_a_socket_comes_and_goes_with_it(self):
+        run = self.begin()
+        path = os.path.join(self.folder, 'link')
+        self.assertEqual(self.attach('--net', 'socket=link,listen', cwd=self.folder),
+                         (OK, 'net0\n', ''))
+        self.assertEqual(self.attach('--net', 'socket=link', cwd=self.folder),
+                         (OK, 'net1\n', ''))
+        self.assertEqual(self.attach('--net', 'none'), (OK, 'net2\n', ''))
+        run.wait_for(b'COME 4')
+        self.assertEqual(self.detach('net0'), (OK, '', ''))
+        self.assertFalse(os.path.exists(path))
+        self.assert_refused_with(self.attach('--net', f'socket={path}'), USAGE, 'listen')
+
     def test_descriptor_that_is_no_tap_is_refused_and_closed(self):
         self.begin()
         ours, theirs = socket.socketpair()

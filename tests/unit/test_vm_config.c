@@ -216,6 +216,38 @@ START_TEST(card_has_one_back_end)
 }
 END_TEST
 
+START_TEST(places_of_a_card_do_not_mix)
+{
+	static const struct {
+		const char *net, *says;
+	} bad[] = {
+		{ "bridge=b,fd=0", "net 0: give bridge= or fd=, not both" },
+		{ "tap=t,socket=s", "net 0: give tap= or socket=, not both" },
+		{ "socket=s,none", "net 0: give socket= or none, not both" },
+		{ "tap=t,listen", "net 0: listen goes with socket=" },
+		{ "socket=s,queues=2", "net 0: only a tap or a bridge has several queues" },
+		{ "fd=3,queues=2", "net 0: only a tap or a bridge has several queues" },
+	};
+
+	give("--kernel", "k");
+	give("--net", bad[_i].net);
+
+	assert_refused(bad[_i].says);
+}
+END_TEST
+
+START_TEST(card_leads_to_a_socket_or_nowhere)
+{
+	give("--kernel", "k");
+	give("--net", "socket=a,listen");
+	give("--net", "socket=b");
+	give("--net", "none");
+	give("--net", "tap=t,bridge=b,queues=2");
+
+	assert_fits();
+}
+END_TEST
+
 START_TEST(descriptor_0_is_a_back_end)
 {
 	give("--kernel", "k");
@@ -319,6 +351,8 @@ int main(void)
 	tcase_add_test(tc, disks_and_cards_together_may_not_exceed_the_bus);
 	tcase_add_test(tc, card_needs_a_back_end);
 	tcase_add_test(tc, card_has_one_back_end);
+	tcase_add_loop_test(tc, places_of_a_card_do_not_mix, 0, 6);
+	tcase_add_test(tc, card_leads_to_a_socket_or_nowhere);
 	tcase_add_test(tc, descriptor_0_is_a_back_end);
 	tcase_add_test(tc, cards_do_not_share_a_descriptor);
 	tcase_add_test(tc, multicast_mac_is_refused);
