@@ -73,6 +73,8 @@ struct option {
 	char letter;			/* 'm': -m; 0 for none */
 	bool required;			/* option_check() insists on a value */
 	bool primary;			/* of an object: its key may be left out if first */
+	bool joined;			/* a string of a list's item: given again, it goes on
+					   behind a space */
 	bool cmdline_only;		/* such as the name of the file itself */
 	enum option_kind kind;
 	uint32_t offset;

@@ -135,7 +135,7 @@ struct qmp_machine_new_disk {
 
 /*
  * A tap to be opened, by its name or as a descriptor, or a new one in a bridge; or
- * another VM at a socket, or nothing.
+ * user-mode networking, another VM at a socket, or nothing.
  */
 struct qmp_machine_new_net {
 	const char *id;
@@ -144,6 +144,8 @@ struct qmp_machine_new_net {
 	const char *bridge;		/* that it is to be a port of; or NULL */
 	const char *dump;		/* file for what passes; or NULL */
 	uint32_t queues;		/* pairs of them; 0: as the machine likes */
+	bool user;
+	const char *hostfwd;		/* ports for it, with a space between two; or NULL */
 	const char *socket;		/* its path; or NULL */
 	bool listen;			/* at the socket, rather than connect */
 	bool none;

@@ -44,6 +44,8 @@ struct vm_net_config {
 	char *tap;			/* tap and bridge, or just one of what follows */
 	uint32_t fd;
 	char *bridge;
+	bool user;
+	char *hostfwd;			/* see net/passt.h; NULL: none */
 	char *socket;			/* path */
 	bool listen;			/* there */
 	bool none;

@@ -290,6 +290,8 @@ static json_t *limits_of(const struct vm_net_config *net, const char *id)
 
 static const char *type_of(const struct vm_net_config *net)
 {
+	if (net->user)
+		return "user";
 	if (net->socket)
 		return "stream";
 	if (net->none)
@@ -303,6 +305,9 @@ static json_t *netdev_of(const struct vm_net_config *net, const char *id, const 
 				   id, "ifname", net->tap, "fd", fd, "br", net->bridge);
 
 	set_number(netdev, "queues", net->queues);
+	if (net->hostfwd)
+		json_object_set_new(netdev, "hostfwd",
+				    json_pack("[{s:s}]", "str", net->hostfwd));
 	return netdev;
 }
 

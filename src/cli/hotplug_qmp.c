@@ -56,6 +56,7 @@ int hotplug_qmp_add_net(void *ctx, const struct qmp_machine_new_net *net, struct
 	struct vm_net_config config = {
 		.id = (char *)net->id, .tap = (char *)net->tap, .bridge = (char *)net->bridge,
 		.queues = net->queues, .dump = (char *)net->dump,
+		.user = net->user, .hostfwd = (char *)net->hostfwd,
 		.socket = (char *)net->socket, .listen = net->listen, .none = net->none,
 	};
 	int r, fd = -1;

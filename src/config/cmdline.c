@@ -79,7 +79,7 @@ static int set_pair(const struct option_object *object, void *obj, char *pair, b
 	row = split_pair(object, pair, first, &value, err);
 	if (!row)
 		return -EINVAL;
-	rc = object_once(object, row, seen, err);
+	rc = row->joined ? 0 : object_once(object, row, seen, err);
 	if (rc < 0)
 		return rc;
 	rc = value_parse(row, obj, value, err);

@@ -249,7 +249,10 @@ static int parse_string(const struct option *row, void *obj, const char *text,
 			       "'%s' is too long: %zu bytes where at most %" PRIu64
 			       " are possible",
 			       quote_of(text).text, strlen(text), row->max);
-	copy = strdup(text);
+	if (!row->joined || !*member)
+		copy = strdup(text);
+	else if (asprintf(&copy, "%s %s", *member, text) < 0)
+		copy = NULL;
 	if (!copy)
 		return err_sys(err, -ENOMEM, "cannot keep the value");
 	free(*member);

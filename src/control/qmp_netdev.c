@@ -13,17 +13,20 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* As the option tables of cards allow them. */
 #define QUEUES_MAX	16
+#define FORWARDS_MAX	64
 
 /* Types that there are; the table then admits no other. */
-enum type { TYPE_TAP, TYPE_BRIDGE, TYPE_STREAM, TYPE_NONE };
+enum type { TYPE_TAP, TYPE_BRIDGE, TYPE_USER, TYPE_STREAM, TYPE_NONE };
 
 static const char *const types[] = {
-	[TYPE_TAP] = "tap", [TYPE_BRIDGE] = "bridge", [TYPE_STREAM] = "stream",
-	[TYPE_NONE] = "none", NULL,
+	[TYPE_TAP] = "tap", [TYPE_BRIDGE] = "bridge", [TYPE_USER] = "user",
+	[TYPE_STREAM] = "stream", [TYPE_NONE] = "none", NULL,
 };
 
 static const char *const address_types[] = { "unix", NULL };
@@ -42,6 +45,18 @@ static const struct option_object address_options = {
 	.name = "address", OPTION_OBJECT(struct address, address_rows),
 };
 
+struct forward {
+	struct option_given given;
+	char *str;
+};
+
+static const struct option forward_rows[] = {
+	{ .key = "str", OPTION(struct forward, str), .required = true },
+};
+static const struct option_object forward_options = {
+	.name = "forward", OPTION_OBJECT(struct forward, forward_rows),
+};
+
 struct add_arguments {
 	struct option_given given;
 	char *id;
@@ -53,6 +68,8 @@ struct add_arguments {
 	char *script, *downscript;
 	bool vhost;
 	uint32_t queues;
+	struct forward *hostfwd;
+	uint32_t nr_hostfwd;
 	struct address addr;
 	bool server;
 };
@@ -68,6 +85,8 @@ static const struct option add_rows[] = {
 	{ .key = "downscript", OPTION(struct add_arguments, downscript) },
 	{ .key = "vhost", OPTION(struct add_arguments, vhost) },
 	{ .key = "queues", OPTION(struct add_arguments, queues), .min = 1, .max = QUEUES_MAX },
+	{ .key = "hostfwd", OPTION_LIST(struct add_arguments, hostfwd, nr_hostfwd,
+					forward_options), .max = FORWARDS_MAX },
 	{ .key = "addr", OPTION_GROUP(struct add_arguments, addr, address_options) },
 	{ .key = "server", OPTION(struct add_arguments, server) },
 };
@@ -98,6 +117,8 @@ static int check(const struct add_arguments *arguments, struct err *err)
 		return err_set(err, -EINVAL, "Parameter 'addr' is missing");
 	if (arguments->type != TYPE_STREAM && (arguments->addr.path || arguments->server))
 		return err_set(err, -EINVAL, "'addr' and 'server' are of a stream");
+	if (arguments->type != TYPE_USER && arguments->nr_hostfwd)
+		return err_set(err, -EINVAL, "'hostfwd' is of user-mode networking");
 	if (arguments->fd && arguments->br)
 		return err_set(err, -EINVAL, "'br' goes with 'ifname'");
 	if (arguments->fd && arguments->queues > 1)
@@ -110,7 +131,23 @@ static int check(const struct add_arguments *arguments, struct err *err)
 	return 0;
 }
 
-static int add(struct qmp_call *call, struct err *err)
+/* With a space between two, as the machine has them; NULL: there is no memory. */
+static char *join(const struct add_arguments *arguments)
+{
+	char *all = strdup("");
+
+	for (uint32_t i = 0; i < arguments->nr_hostfwd && all; i++) {
+		char *longer;
+
+		if (asprintf(&longer, "%s %s", all, arguments->hostfwd[i].str) < 0)
+			longer = NULL;
+		free(all);
+		all = longer;
+	}
+	return all;
+}
+
+static int add_with(struct qmp_call *call, const char *forwards, struct err *err)
 {
 	const struct add_arguments *arguments = call->arguments;
 	const struct qmp_machine_new_net net = {
@@ -120,17 +157,31 @@ static int add(struct qmp_call *call, struct err *err)
 		.bridge = arguments->br,
 		.dump = arguments->dump,
 		.queues = arguments->queues,
+		.user = arguments->type == TYPE_USER,
+		.hostfwd = forwards,
 		.socket = arguments->addr.path,
 		.listen = arguments->server,
 		.none = arguments->type == TYPE_NONE,
 	};
-	int r = check(arguments, err);
+	int r = call->machine->ops->add_net(call->machine->ctx, &net, err);
+
+	if (r == -EEXIST)
+		return err_set(err, r, "Duplicate ID '%.64s'", net.id);
+	return r;
+}
+
+static int add(struct qmp_call *call, struct err *err)
+{
+	int r = check(call->arguments, err);
+	char *forwards;
 
 	if (r < 0)
 		return r;
-	r = call->machine->ops->add_net(call->machine->ctx, &net, err);
-	if (r == -EEXIST)
-		return err_set(err, r, "Duplicate ID '%.64s'", net.id);
+	forwards = join(call->arguments);
+	if (!forwards)
+		return err_sys(err, -ENOMEM, "cannot add the netdev");
+	r = add_with(call, forwards, err);
+	free(forwards);
 	return r;
 }
 

@@ -13,6 +13,7 @@
 #include "devices/pci/pci_bus.h"
 #include "machine/hotplug.h"
 #include "net/netdev.h"
+#include "net/passt.h"
 #include "net/pcap.h"
 #include "net/peer.h"
 #include "net/tap.h"
@@ -227,6 +228,20 @@ static int open_peer(struct netdev **ret_netdev, struct machine_part *part,
 	return peer_open(ret_netdev, &peer, err);
 }
 
+static int open_passt(struct netdev **ret_netdev, struct machine_part *part,
+		      const struct vm_net_config *config, struct err *err)
+{
+	const struct netdev_lost lost = { net_lost, part };
+	const struct passt_config passt = {
+		.id = part->id,
+		.forwards = config->hostfwd,
+		.mtu = (uint16_t)config->mtu,
+		.lost = &lost,
+	};
+
+	return passt_open(ret_netdev, &passt, err);
+}
+
 static int open_tap(struct netdev **ret_netdev, const struct machine *m, const char *id,
 		    const struct vm_net_config *config, struct err *err)
 {
@@ -253,7 +268,9 @@ static int open_net(struct machine_part *part, const struct vm_net_config *confi
 
 	if (r < 0)
 		return err_at(err, r, "net '%s'", part->id);
-	if (config->socket || config->none)
+	if (config->user)
+		r = open_passt(ret_netdev, part, config, err);
+	else if (config->socket || config->none)
 		r = open_peer(ret_netdev, part, config, err);
 	else
 		r = open_tap(ret_netdev, part->machine, part->id, config, err);

@@ -8,6 +8,7 @@
 #include "devices/virtio/virtio_blk.h"
 #include "machine/vm_serial.h"
 #include "net/netdev.h"
+#include "net/passt.h"
 
 #include <errno.h>
 #include <string.h>
@@ -119,6 +120,13 @@ static const struct option net_rows[] = {
 	{ .key = "fd", OPTION(struct vm_net_config, fd), .max = INT32_MAX,
 	  .metavar = "FD",
 	  .help = "an open tap device, inherited as this file descriptor" },
+	{ .key = "user", OPTION(struct vm_net_config, user), .preset = "off",
+	  .help = "the networks of the host, as any program of this user has them: passt "
+		  "gives the guest an address, and takes no privilege" },
+	{ .key = "hostfwd", OPTION(struct vm_net_config, hostfwd), .joined = true,
+	  .metavar = "tcp:[ADDR:]PORT-:PORT",
+	  .help = "forward this port of the host, at that address if given, to one of the "
+		  "guest, with 'user'; tcp or udp, may be given several times" },
 	{ .key = "socket", OPTION_PATH(struct vm_net_config, socket), .metavar = "PATH",
 	  .help = "another VM, by a Unix socket: one of them makes it with 'listen', the "
 		  "other connects to it" },
@@ -289,6 +297,7 @@ static int check_place(const struct vm_net_config *net, unsigned i, struct err *
 		{ "tap=", net->tap },
 		{ "bridge=", net->bridge && !net->tap },
 		{ "fd=", option_given(&vm_config_net_options, net, &net->fd) },
+		{ "user", net->user },
 		{ "socket=", net->socket },
 		{ "none", net->none },
 	};
@@ -303,7 +312,7 @@ static int check_place(const struct vm_net_config *net, unsigned i, struct err *
 		found = places[k].key;
 	}
 	return found ? 0 : err_set(err, -EINVAL, "net %u: where to? give tap=NAME, bridge=NAME, "
-				   "fd=N, socket=PATH or none", i);
+				   "fd=N, user, socket=PATH or none", i);
 }
 
 int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err *err)
@@ -314,6 +323,11 @@ int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err 
 		return r;
 	if (net->listen && !net->socket)
 		return err_set(err, -EINVAL, "net %u: listen goes with socket=", i);
+	if (net->hostfwd && !net->user)
+		return err_set(err, -EINVAL, "net %u: hostfwd= goes with user", i);
+	r = net->hostfwd ? passt_check_forwards(net->hostfwd, err) : 0;
+	if (r < 0)
+		return err_at(err, r, "net %u", i);
 	if (net->queues > 1 && !net->tap && !net->bridge)
 		return err_set(err, -EINVAL, "net %u: only a tap or a bridge has several "
 			       "queues: give no queues=", i);

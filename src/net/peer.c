@@ -36,7 +36,11 @@ static int connect_to(const struct peer_config *config, struct err *err)
 int peer_open(struct netdev **ret_netdev, const struct peer_config *config, struct err *err)
 {
 	struct wire_config wire = {
-		.id = config->id, .fd = -1, .door = -1, .lost = config->lost,
+		.id = config->id,
+		.peer = "the other end",
+		.fd = -1,
+		.door = -1,
+		.lost = config->lost,
 	};
 	int r = 0, *fd = config->listen ? &wire.door : &wire.fd;
 

@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -40,6 +41,7 @@ struct wire {
 	struct netdev netdev;
 	int fd, door;				/* or -1 */
 	char *door_path;
+	const char *peer;
 	bool sees_off;
 	struct netdev_lost lost;
 	struct loop_watch watch, door_watch;
@@ -79,14 +81,17 @@ static int watch_door(struct wire *w)
 }
 
 /* What waits to be sent is stirred up, to be lost. */
-static void lose_peer(struct wire *w, const char *why)
+static void lose_peer(struct wire *w, const char *does)
 {
+	char why[64];
+
 	loop_watch_remove(w->netdev.loop, &w->watch);
 	close(w->fd);
 	w->fd = -1;
 	w->in_len = w->out_len = 0;
 	back_end_set_link(&w->netdev, false);
 	loop_defer(w->netdev.loop, &w->stir);
+	snprintf(why, sizeof(why), "%s %s", w->peer, does);
 	w->lost.tell(w->lost.ctx, why);
 	if (watch_door(w))
 		w->lost.tell(w->lost.ctx, "nobody can connect any more");
@@ -94,7 +99,7 @@ static void lose_peer(struct wire *w, const char *why)
 
 static void lose_gone(struct wire *w)
 {
-	lose_peer(w, "the other end is gone");
+	lose_peer(w, "is gone");
 }
 
 static void greet(struct wire *w, int fd)
@@ -354,7 +359,7 @@ static ssize_t wire_recv(struct netdev *netdev, unsigned pair, const struct iove
 		}
 		len = get_be32(w->in + w->in_at);
 		if (len < FRAME_MIN || len > FRAME_MAX) {
-			lose_peer(w, "the other end does not speak the protocol");
+			lose_peer(w, "does not speak the protocol");
 			return -EIO;
 		}
 		if (w->in_len - LENGTH_LEN >= len)
@@ -472,6 +477,7 @@ int wire_new(struct netdev **ret_netdev, const struct wire_config *config,
 	w->fd = config->fd;
 	w->door = config->door;
 	w->sees_off = config->sees_off;
+	w->peer = config->peer;
 	w->lost = *config->lost;
 	w->watch.ready = ready;
 	w->door_watch.ready = door_ready;

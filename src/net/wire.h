@@ -21,6 +21,7 @@ struct netdev_lost;
 
 struct wire_config {
 	const char *id;			/* for messages */
+	const char *peer;		/* what it is, for ever */
 	int fd;				/* connected, non-blocking; -1: no peer so far */
 	int door;			/* listens, non-blocking; -1: none */
 	const char *door_path;		/* removed at the end, if there is a door */

@@ -224,6 +224,10 @@ START_TEST(places_of_a_card_do_not_mix)
 		{ "bridge=b,fd=0", "net 0: give bridge= or fd=, not both" },
 		{ "tap=t,socket=s", "net 0: give tap= or socket=, not both" },
 		{ "socket=s,none", "net 0: give socket= or none, not both" },
+		{ "user,fd=0", "net 0: give fd= or user, not both" },
+		{ "tap=t,hostfwd=tcp:1-:1", "net 0: hostfwd= goes with user" },
+		{ "user,hostfwd=tcp", "net 0: hostfwd: 'tcp' is none" },
+		{ "user,queues=2", "net 0: only a tap or a bridge has several queues" },
 		{ "tap=t,listen", "net 0: listen goes with socket=" },
 		{ "socket=s,queues=2", "net 0: only a tap or a bridge has several queues" },
 		{ "fd=3,queues=2", "net 0: only a tap or a bridge has several queues" },
@@ -245,6 +249,16 @@ START_TEST(card_leads_to_a_socket_or_nowhere)
 	give("--net", "tap=t,bridge=b,queues=2");
 
 	assert_fits();
+}
+END_TEST
+
+START_TEST(forwards_of_a_card_are_one_text)
+{
+	give("--kernel", "k");
+	give("--net", "user,hostfwd=tcp:2222-:22,mtu=9000,hostfwd=udp:53-:53 tcp:80-:80");
+
+	assert_fits();
+	ck_assert_str_eq(config.net[0].hostfwd, "tcp:2222-:22 udp:53-:53 tcp:80-:80");
 }
 END_TEST
 
@@ -351,8 +365,9 @@ int main(void)
 	tcase_add_test(tc, disks_and_cards_together_may_not_exceed_the_bus);
 	tcase_add_test(tc, card_needs_a_back_end);
 	tcase_add_test(tc, card_has_one_back_end);
-	tcase_add_loop_test(tc, places_of_a_card_do_not_mix, 0, 6);
+	tcase_add_loop_test(tc, places_of_a_card_do_not_mix, 0, 10);
 	tcase_add_test(tc, card_leads_to_a_socket_or_nowhere);
+	tcase_add_test(tc, forwards_of_a_card_are_one_text);
 	tcase_add_test(tc, descriptor_0_is_a_back_end);
 	tcase_add_test(tc, cards_do_not_share_a_descriptor);
 	tcase_add_test(tc, multicast_mac_is_refused);

@@ -88,7 +88,7 @@ static void setup(void)
 
 static void setup_pair(void)
 {
-	struct wire_config config = { .id = "net0", .door = -1, .lost = &lost };
+	struct wire_config config = { .id = "net0", .peer = "Bob", .door = -1, .lost = &lost };
 	int fds[2];
 
 	setup();
@@ -363,7 +363,7 @@ START_TEST(length_that_cannot_be_takes_the_link_down)
 
 	assert_receives(1, 60);
 	ck_assert_int_eq(receive(), -EIO);
-	assert_lost("does not speak");
+	assert_lost("Bob does not speak");
 	ck_assert_uint_eq(nr_changes, 1);
 }
 END_TEST
@@ -373,7 +373,7 @@ START_TEST(peer_that_goes_takes_the_link_down)
 	close(peer);
 	wait_for_link(false);
 
-	assert_lost("is gone");
+	assert_lost("Bob is gone");
 }
 END_TEST
 
@@ -382,7 +382,7 @@ START_TEST(peer_that_says_no_more_takes_the_link_down)
 	shutdown(peer, SHUT_WR);
 
 	ck_assert_int_eq(receive(), -EIO);
-	assert_lost("is gone");
+	assert_lost("Bob is gone");
 }
 END_TEST
 
@@ -395,7 +395,7 @@ START_TEST(sender_that_waits_is_told_when_the_peer_goes)
 	while (!nr_writable)
 		wait_for_news();
 
-	assert_lost("is gone");
+	assert_lost("Bob is gone");
 }
 END_TEST
 
