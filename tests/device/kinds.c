@@ -5,18 +5,23 @@
 #include "devices/virtio/virtio_blk.h"
 #include "devices/virtio/virtio_net.h"
 #include "devices/virtio/virtio_rng.h"
+#include "devices/virtio/virtio_vsock.h"
 #include "echo.h"
 #include "fake_netdev.h"
+#include "net/vsock_front.h"
 
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
+#include <linux/virtio_vsock.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define DISK_LEN	(64 * KiB)
 #define PACKET_LEN	60
+#define VSOCK_CID	3
 
 #define FIRST_AT	DRIVER_FREE_AT
 #define SECOND_AT	(DRIVER_FREE_AT + 0x1000)
@@ -25,6 +30,8 @@
 static struct disk *disk;
 static struct netdev *netdev;
 static int wire;
+static struct vsock_front *front;
+static char front_folder[] = "/tmp/vmm-test-XXXXXX";
 
 static void must(bool holds)
 {
@@ -115,9 +122,41 @@ static unsigned net_request(struct rig *rig, struct buffer *buffers)
 	return 2;
 }
 
+static void plug_vsock(struct rig *rig)
+{
+	struct virtio_dev *dev;
+	char path[64];
+
+	must(mkdtemp(front_folder));
+	snprintf(path, sizeof(path), "%s/sock", front_folder);
+	must(!vsock_front_open(&front, path, rig->loop, NULL));
+	must(!virtio_vsock_new(&dev, front, VSOCK_CID, rig->mem, rig->loop, NULL));
+	rig_plug(rig, dev);
+}
+
+static void unplugged_vsock(void)
+{
+	front = vsock_front_close(front);
+	must(!rmdir(front_folder));
+}
+
+/* The reset of a connection that there is not. */
+static unsigned vsock_request(struct rig *rig, struct buffer *buffers)
+{
+	struct virtio_vsock_hdr *header = rig_ram(rig, FIRST_AT, sizeof(*header));
+
+	*header = (struct virtio_vsock_hdr){
+		.src_cid = VSOCK_CID, .dst_cid = 2,
+		.type = VIRTIO_VSOCK_TYPE_STREAM, .op = VIRTIO_VSOCK_OP_RST,
+	};
+	buffers[0] = (struct buffer){ FIRST_AT, sizeof(*header), false };
+	return 1;
+}
+
 const struct kind kinds[KINDS_NR] = {
 	{ "virtio-rng", VIRTIO_ID_RNG, 0, 0, plug_rng, NULL, rng_request },
 	{ "virtio-blk", VIRTIO_ID_BLOCK, 0, 60, plug_blk, unplugged_blk, blk_request },
 	{ "virtio-net", VIRTIO_ID_NET, 1, 17, plug_net, unplugged_net, net_request },
+	{ "virtio-vsock", VIRTIO_ID_VSOCK, 1, 8, plug_vsock, unplugged_vsock, vsock_request },
 	{ "echo", ECHO_TYPE, 0, ECHO_CONFIG_LEN, plug_echo, NULL, echo_request },
 };

@@ -26,7 +26,7 @@ struct kind {
 	unsigned (*request)(struct rig *rig, struct buffer *buffers);
 };
 
-#define KINDS_NR 4
+#define KINDS_NR 5
 
 extern const struct kind kinds[KINDS_NR];
 

@@ -27,12 +27,15 @@
 #include "devices/virtio/virtio_net.h"
 #include "devices/virtio/virtio_pci.h"
 #include "devices/virtio/virtio_rng.h"
+#include "devices/virtio/virtio_vsock.h"
 #include "loop/loop.h"
 #include "memory/guest_mem.h"
+#include "net/vsock_front.h"
 #include "unit/all_kinds.h"
 
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,6 +49,8 @@ static char disk_path[] = "/tmp/vmm-test-XXXXXX";
 static struct disk *disk;
 static struct netdev *netdev;
 static int wire;
+static struct vsock_front *front;
+static char front_path[64];
 
 /* Read-only, so that a case can open it once more. */
 static const struct disk_config disk_config = {
@@ -62,10 +67,13 @@ static void setup(void)
 	rig_open(&rig, RIG_INLINE);
 	netdev = fake_netdev_new(FAKE_NETDEV_OFFLOADS, 1, &wire);
 	ck_assert_int_eq(disk_open(&disk, &disk_config, rig.loop, NULL), 0);
+	snprintf(front_path, sizeof(front_path), "%s.sock", disk_path);
+	ck_assert_int_eq(vsock_front_open(&front, front_path, rig.loop, NULL), 0);
 }
 
 static void teardown(void)
 {
+	vsock_front_close(front);
 	disk_close(disk, NULL);
 	unlink(disk_path);
 	netdev_close(netdev);
@@ -203,6 +211,14 @@ static int make_net(struct err *err)
 	return r < 0 ? r : make_function(dev, err);
 }
 
+static int make_vsock(struct err *err)
+{
+	struct virtio_dev *dev;
+	int r = virtio_vsock_new(&dev, front, 3, rig.mem, rig.loop, err);
+
+	return r < 0 ? r : make_function(dev, err);
+}
+
 static struct uart *no_port(void *ctx)
 {
 	(void)ctx;
@@ -278,6 +294,7 @@ static int (*const cases[])(struct err *err) = {
 	make_rng,
 	make_blk,
 	make_net,
+	make_vsock,
 	make_console,
 	parse_yaml,
 	parse_cmdline,
