@@ -56,6 +56,12 @@ struct vm_net_config {
 	char *dump;			/* file for tcpdump; NULL: none */
 };
 
+struct vm_vsock_config {
+	struct option_given given;
+	char *path;
+	uint32_t cid;			/* the guest's */
+};
+
 /* What the machine does when its guest does something. */
 enum vm_reboot { VM_REBOOT_RESET, VM_REBOOT_SHUTDOWN };
 enum vm_shutdown { VM_SHUTDOWN_POWEROFF, VM_SHUTDOWN_PAUSE };
@@ -87,6 +93,8 @@ struct vm_config {
 	uint32_t nr_disk;
 	struct vm_net_config *net;
 	uint32_t nr_net;
+	struct vm_vsock_config *vsock;	/* one at most */
+	uint32_t nr_vsock;
 	char *serial;			/* see vm_serial.h */
 	bool paused;			/* started so */
 	struct vm_action_config action;

@@ -14,6 +14,7 @@
 #include "devices/virtio/virtio_net.h"
 #include "devices/virtio/virtio_pci.h"
 #include "devices/virtio/virtio_rng.h"
+#include "devices/virtio/virtio_vsock.h"
 #include "kvm/kvm.h"
 #include "machine/vm_config.h"
 #include "memory/guest_mem.h"
@@ -83,6 +84,9 @@ static int new_virtio(struct board *board, const struct board_device *device,
 	case BOARD_NET:
 		return virtio_net_new(ret_dev, device->netdev, &device->net_card, board->mem,
 				      device->loop, err);
+	case BOARD_VSOCK:
+		return virtio_vsock_new(ret_dev, device->vsock, device->cid, board->mem,
+					device->loop, err);
 	default:
 		return virtio_rng_new(ret_dev, board->mem, device->loop, err);
 	}
@@ -145,7 +149,7 @@ static uint32_t choose_hotplug_slots(const struct board *board)
 	uint32_t slots = 0, left = UINT32_MAX;
 
 	for (const struct board_device *d = board->config.devices; d; d = d->next)
-		if (d->kind != BOARD_RNG)
+		if (d->kind == BOARD_DISK || d->kind == BOARD_NET)
 			slots |= BIT32(d->slot);
 	for (unsigned i = 0; i < NR_FREE_SLOTS; i++) {
 		int slot = free_slot(board, left);

@@ -26,6 +26,7 @@ struct pci_bus;
 struct vcpu;
 struct vm_config;
 struct vm_disk_config;
+struct vsock_front;
 
 enum board_event {
 	BOARD_POWEROFF,		/* the guest switched itself off */
@@ -37,6 +38,7 @@ enum board_event {
 enum board_device_kind {
 	BOARD_DISK,		/* disk, disk_config */
 	BOARD_NET,		/* netdev, net_card, link_down */
+	BOARD_VSOCK,		/* vsock, cid */
 	BOARD_RNG,
 };
 
@@ -50,6 +52,8 @@ struct board_device {
 	struct loop *loop;		/* owns it; runs */
 	struct virtio_net_card net_card;
 	bool link_down;
+	struct vsock_front *vsock;
+	uint32_t cid;
 	int slot;			/* PCI_BUS_ANY_SLOT until a board has placed it */
 };
 

@@ -17,6 +17,7 @@
 #include "net/pcap.h"
 #include "net/peer.h"
 #include "net/tap.h"
+#include "net/vsock_front.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -432,12 +433,29 @@ static int open_nets(struct machine *m, struct err *err)
 	return 0;
 }
 
+static int open_vsock(struct machine *m, struct err *err)
+{
+	const struct vm_vsock_config *config = m->config.vm->vsock;
+
+	if (!m->config.vm->nr_vsock)
+		return 0;
+	m->vsock = (struct board_device){
+		.kind = BOARD_VSOCK,
+		.loop = m->loops[0],
+		.cid = config->cid,
+		.slot = PCI_BUS_ANY_SLOT,
+	};
+	return vsock_front_open(&m->vsock.vsock, config->path, m->loops[0], err);
+}
+
 int machine_parts_open(struct machine *m, struct err *err)
 {
 	int r = open_disks(m, err);
 
 	if (!r)
 		r = open_nets(m, err);
+	if (!r)
+		r = open_vsock(m, err);
 	m->rng = (struct board_device){
 		.kind = BOARD_RNG,
 		.loop = m->loops[0],
@@ -450,6 +468,7 @@ void machine_parts_close(struct machine *m)
 {
 	while (m->parts)
 		machine_part_remove(m, m->parts);
+	m->vsock.vsock = vsock_front_close(m->vsock.vsock);
 }
 
 struct board_device *machine_parts_devices(struct machine *m)
@@ -463,6 +482,7 @@ struct board_device *machine_parts_devices(struct machine *m)
 		tail = &part->device.next;
 	}
 	*tail = &m->rng;
+	m->rng.next = m->vsock.vsock ? &m->vsock : NULL;
 	return first;
 }
 

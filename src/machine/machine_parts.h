@@ -39,7 +39,7 @@ struct machine {
 	struct loop **loops;		/* config.vm->io_threads of them */
 	uint32_t nr_running;		/* loops that run */
 	struct machine_part *parts;
-	struct board_device rng;
+	struct board_device rng, vsock;	/* vsock.vsock is NULL where there is none */
 	struct board *board;
 	struct vm_action_config actions;
 	enum machine_state state;

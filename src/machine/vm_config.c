@@ -6,6 +6,7 @@
 #include "block/disk.h"
 #include "boot/boot.h"
 #include "devices/virtio/virtio_blk.h"
+#include "devices/virtio/virtio_vsock.h"
 #include "machine/vm_serial.h"
 #include "net/netdev.h"
 #include "net/passt.h"
@@ -16,7 +17,7 @@
 #define QMP_SOCKETS_MAX		4
 #define MEMORY_MAX		(8 * TiB)	/* what a memory slot of KVM has room for */
 #define L2_CACHE_MAX		(1 * GiB)
-#define DEVICES_MAX		28	/* slots of the bus, less bridge, rng and a reserve */
+#define DEVICES_MAX		28	/* slots of the bus, less bridge, rng, vsock and one */
 
 #define QUEUES_BY_DEFAULT_MAX	4	/* one thread serves them all */
 #define IO_THREADS_MAX		16
@@ -157,6 +158,20 @@ const struct option_object vm_config_net_options = {
 	.name = "net", OPTION_OBJECT(struct vm_net_config, net_rows),
 };
 
+static const struct option vsock_rows[] = {
+	{ .key = "path", OPTION_PATH(struct vm_vsock_config, path), .required = true,
+	  .primary = true, .metavar = "SOCKET",
+	  .help = "the Unix socket to make for programs of the host; those that listen at "
+		  "SOCKET_PORT are what the guest finds at this port of the host" },
+	{ .key = "cid", OPTION(struct vm_vsock_config, cid), .preset = "3",
+	  .min = VIRTIO_VSOCK_CID_MIN, .max = VIRTIO_VSOCK_CID_MAX,
+	  .help = "the guest's address, as it sees it itself" },
+};
+
+static const struct option_object vsock_options = {
+	.name = "vsock", OPTION_OBJECT(struct vm_vsock_config, vsock_rows),
+};
+
 /* In the order of their enums. */
 static const char *const reboot_actions[] = { "reset", "shutdown", NULL };
 static const char *const shutdown_actions[] = { "poweroff", "pause", NULL };
@@ -208,6 +223,9 @@ static const struct option rows[] = {
 	{ .key = "net", .letter = 'n', OPTION_LIST(struct vm_config, net, nr_net,
 						   vm_config_net_options),
 	  .max = DEVICES_MAX, .help = "add a network card" },
+	{ .key = "vsock", OPTION_LIST(struct vm_config, vsock, nr_vsock, vsock_options),
+	  .max = 1,
+	  .help = "connect programs of the guest and of the host without a network" },
 	{ .key = "cpus", .letter = 'c', OPTION(struct vm_config, cpus), .preset = "1",
 	  .min = 1, .max = VM_CONFIG_CPUS_MAX, .help = "number of virtual CPUs" },
 	{ .key = "memory", .letter = 'm', OPTION_SIZE(struct vm_config, memory),

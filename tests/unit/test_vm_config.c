@@ -343,6 +343,46 @@ START_TEST(qmp_socket_somewhere_is_asked_where)
 }
 END_TEST
 
+START_TEST(guest_has_cid_3_on_its_vsock_unless_told)
+{
+	give("--kernel", "vmlinuz");
+	give("--vsock", "a.sock");
+	assert_fits();
+
+	ck_assert_uint_eq(config.nr_vsock, 1);
+	ck_assert_str_eq(config.vsock[0].path, "a.sock");
+	ck_assert_uint_eq(config.vsock[0].cid, 3);
+}
+END_TEST
+
+static const char *const wrong_cids[] = {
+	"a.sock,cid=2", "a.sock,cid=4294967295", "a.sock,cid=4294967299",
+};
+
+START_TEST(cid_of_the_host_or_of_anyone_is_not_a_guests)
+{
+	ck_assert_int_eq(parse("--vsock", wrong_cids[_i]), -EINVAL);
+
+	ck_assert_ptr_nonnull(strstr(err.text, "cid"));
+}
+END_TEST
+
+START_TEST(vm_has_one_vsock)
+{
+	give("--vsock", "a.sock");
+
+	ck_assert_int_eq(parse("--vsock", "b.sock"), -EINVAL);
+}
+END_TEST
+
+START_TEST(vsock_is_asked_for_its_path)
+{
+	ck_assert_int_eq(parse("--vsock", "cid=4"), -EINVAL);
+
+	ck_assert_ptr_nonnull(strstr(err.text, "'path' is missing"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("vm_config");
@@ -375,6 +415,11 @@ int main(void)
 	tcase_add_test(tc, name_is_fit_for_a_folder);
 	tcase_add_test(tc, qmp_socket_is_a_path_or_a_descriptor);
 	tcase_add_test(tc, qmp_socket_somewhere_is_asked_where);
+	tcase_add_test(tc, guest_has_cid_3_on_its_vsock_unless_told);
+	tcase_add_loop_test(tc, cid_of_the_host_or_of_anyone_is_not_a_guests, 0,
+			    ARRAY_LEN(wrong_cids));
+	tcase_add_test(tc, vm_has_one_vsock);
+	tcase_add_test(tc, vsock_is_asked_for_its_path);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);
