@@ -12,15 +12,22 @@
 all=(
 	long_pause lifecycle disk_fio disk_killed pause hotplug hotplug_busy hotplug_reset
 	disk_qcow2 disk_discard disk_queues disk everything net block_device reboot
-	high_memory acpi cpus next_bzimage next_vmlinux bzimage vmlinux sigterm panic
+	vsock high_memory acpi cpus next_bzimage next_vmlinux bzimage vmlinux sigterm panic
 	two_cpus rng disk_readonly
 )
 
 # These mostly wait, so a lab runs one of them beside another test.
 sleepers=(long_pause)
 
-# What some guests need that busybox lacks.
-programs=(fallocate fio mke2fs e2fsck)
+# programs_of INITRD FOLDER: what its guests need that busybox lacks; made in the folder
+programs_of()
+{
+	case $1 in
+	*.programs)	echo fallocate fio mke2fs e2fsck ;;
+	*.vsock)	cc -o "$2/vsock_peer" "$here/guest/vsock_peer.c" &&
+				echo "$2/vsock_peer" ;;
+	esac
+}
 
 kernel_of()
 {
@@ -35,6 +42,7 @@ initrd_of()
 {
 	case $1 in
 	disk_discard | disk_fio | disk_killed)	echo guest.programs ;;
+	vsock)					echo guest.vsock ;;
 	*)					kernel_of "$1" ;;
 	esac
 }
@@ -331,6 +339,18 @@ test_hotplug_busy() { hotplug busy hotplug_busy; }
 test_hotplug_reset()
 {
 	hotplug reset hotplug_reset && said "hotplug_reset: again"
+}
+
+test_vsock()
+{
+	local host
+
+	"$here/vsock_host.py" "$work/vsock" 100 4 > "$work/host" 2>&1 &
+	host=$!
+	pass vsock "vmm.connections=101" --vsock "$work/vsock" && wait $host &&
+		grep -qx 'done' "$work/host" && [ ! -e "$work/vsock" ] && return
+	cat "$work/host"
+	return 1
 }
 
 test_reboot()

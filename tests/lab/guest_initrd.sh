@@ -6,7 +6,8 @@
 # Makes the initramfs of guests under test: guest_init.sh, the tests of
 # tests/boot/guest as /tests, and the modules that they load.  KERNELDIR is a
 # folder made by assets.sh, by default its "guest".  Each PROGRAM of this machine
-# that busybox has no like of comes along as /tools/PROGRAM, with its libraries.
+# that busybox has no like of, a name or a path, comes along in /tools, with its
+# libraries.
 #
 # fio is linked with 100 MiB of libraries for kinds of storage that no guest here has.
 # In the place of such a library comes one that defines the functions that fio takes
@@ -60,7 +61,7 @@ add_library()
 
 for program in "${@:3}"; do
 	path=$(command -v "$program") || { echo "guest_initrd: no $program here" >&2; exit 1; }
-	tools+=("$(realpath "$path"):tools/$program")
+	tools+=("$(realpath "$path"):tools/${program##*/}")
 	# "NAME => PATH (ADDRESS)", or the path alone of the dynamic linker.
 	while read -r library; do
 		add_library "$path" "$library"
@@ -68,5 +69,6 @@ for program in "${@:3}"; do
 done
 
 "$here/initramfs.sh" "$1" "${2:-$assets/guest}" \
-	"virtio_pci virtio_blk virtio_net virtio_rng ?evdev ?button ?pvpanic_pci ?pvpanic_mmio" \
+	"virtio_pci virtio_blk virtio_net virtio_rng vmw_vsock_virtio_transport \
+	?evdev ?button ?pvpanic_pci ?pvpanic_mmio" \
 	"$here/guest_init.sh" "$here/../boot/guest:tests" "${tools[@]}"
