@@ -11,7 +11,7 @@
 # All of them, those that take longest first.
 all=(
 	long_pause lifecycle disk_fio disk_killed pause hotplug hotplug_busy hotplug_reset
-	disk_qcow2 disk_discard disk_queues disk everything net block_device reboot
+	disk_qcow2 disk_discard disk_queues disk everything net_user net block_device reboot
 	vsock high_memory acpi cpus next_bzimage next_vmlinux bzimage vmlinux sigterm panic
 	two_cpus rng disk_readonly
 )
@@ -266,6 +266,40 @@ test_net()
 {
 	tap_up 4
 	pass net "vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1" --net tap=vmmtest0
+}
+
+# Ours are the only processes.
+kill_passt()
+{
+	local comm name
+
+	for comm in /proc/[0-9]*/comm; do
+		read -r name 2> /dev/null < "$comm" || continue
+		[[ $name != passt* ]] || kill -KILL "$(basename "$(dirname "$comm")")"
+	done
+}
+
+# The host has a network by which nobody ever answers; its loopback is at the router.
+test_net_user()
+{
+	local pid
+
+	ip link set lo up
+	ip tuntap add vmmtest0 mode tap
+	ip addr add 192.0.2.5/24 dev vmmtest0
+	ip link set vmmtest0 up
+	ip route add default via 192.0.2.1
+	echo 'nameserver 127.0.0.1' > "$work/resolv.conf"
+	mount --bind "$work/resolv.conf" /etc/resolv.conf
+	seq 1 100000000 2> /dev/null | head -c 2M > "$work/pattern" || true
+	busybox httpd -p 127.0.0.1:8080 -h "$work"
+	become_vm vmlinux vmm.test=net_user --net user,hostfwd=tcp:127.0.0.1:2222-:22 &
+	pid=$!
+	await_said $pid "net_user: listening" || return
+	busybox nc 127.0.0.1 2222 < /dev/null > "$work/back"
+	kill_passt
+	wait $pid && passed net_user && grep -q "net 'net0': passt is gone" "$log" &&
+		cmp "$work/pattern" "$work/back"
 }
 
 # Disk and network at once, several vCPUs, and all said in a file.

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2154
+#
+# net_user: address, router and name server come by DHCP, 2 MiB from the host, and go
+# back to it by a forwarded port; then the link goes.  test_net_user is the other side.
+
+load virtio_net
+await 5 [ -e /sys/class/net/eth0 ] || fail "no network card"
+mkdir -p /etc
+cat > /tmp/lease << 'END'
+#!/bin/sh
+[ "$1" = bound ] || exit 0
+ip addr add "$ip/$mask" dev "$interface"
+ip route add default via "${router%% *}" dev "$interface"
+echo "${router%% *}" > /tmp/router
+for server in $dns; do
+	echo "nameserver $server"
+done > /etc/resolv.conf
+END
+chmod 755 /tmp/lease
+ip link set eth0 up
+udhcpc -n -q -f -t 10 -T 1 -s /tmp/lease > /tmp/udhcpc 2>&1 ||
+	fail "no lease: $(tail -n 1 /tmp/udhcpc)"
+
+peer=$(cat /tmp/router)
+grep -q "^nameserver $peer\$" /etc/resolv.conf || fail "the name server is not $peer"
+
+wget -q -O /tmp/pattern "http://$peer:8080/pattern" || fail "nothing from $peer"
+got=$(checksum /tmp/pattern)
+[ "$got" = "$(pattern 2 | checksum)" ] || fail "2 MiB from $peer arrived as $got"
+
+no_carrier()
+{
+	[ "$(cat /sys/class/net/eth0/carrier)" = 0 ]
+}
+
+nc -l -p 22 -e cat /tmp/pattern &
+say "listening"
+await 60 no_carrier || fail "the link did not go"
