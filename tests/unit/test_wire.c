@@ -98,6 +98,8 @@ static void setup_pair(void)
 	peer = fds[1];
 	ck_assert_int_eq(wire_new(&netdev, &config, &err), 0);
 	ck_assert_int_eq(netdev_attach(netdev, loop, &user), 0);
+	while (!nr_writable)		/* as after each attach */
+		wait_for_news();
 }
 
 static void teardown(void)
