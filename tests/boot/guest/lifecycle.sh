@@ -9,3 +9,8 @@ await 5 [ -e /sys/class/net/eth0 ] || fail "no network card"
 . /tests/traffic.sh
 sleep 1
 . /tests/wait_power.sh
+
+# As an init does: a kernel that resets its devices may not survive their users.
+kill "$writer" "$sender"
+killall dd nc 2> /dev/null
+wait "$writer" "$sender"
