@@ -132,7 +132,8 @@ static void watch_remove(struct engine *engine, struct loop_watch *watch)
 		return;
 	}
 	sqe = get_sqe(uring);
-	io_uring_prep_poll_remove(sqe, (uintptr_t)watch->slot | TAG_SLOT);
+	/* A removal of the poll would be refused while an event is under way (-EALREADY). */
+	io_uring_prep_cancel(sqe, (void *)((uintptr_t)watch->slot | TAG_SLOT), 0);
 	set_data(sqe, NULL, TAG_NONE);
 	watch->slot->watch = NULL;
 	watch->slot = NULL;

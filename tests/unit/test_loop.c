@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* Watches. */
@@ -68,6 +69,28 @@ START_TEST(hang_up_is_reported)
 	ck_assert_uint_eq(w.events & POLLHUP, POLLHUP);
 	loop_watch_remove(loop, &w.watch);
 	close(ends[0]);
+}
+END_TEST
+
+/* The other end sees a close, so the loop holds the file no more. */
+START_TEST(watch_that_is_removed_amid_an_event_is_gone)
+{
+	struct watcher w = { .watch.ready = count };
+	struct pollfd other = { .events = POLLIN };
+	int ends[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	ck_assert_int_eq(loop_watch_add(loop, &w.watch, ends[0], POLLIN), 0);
+	run_some_turns();
+	ck_assert_int_eq(write(ends[1], "x", 1), 1);
+	loop_watch_remove(loop, &w.watch);
+	close(ends[0]);
+	run_some_turns();
+
+	other.fd = ends[1];
+	ck_assert_int_eq(poll(&other, 1, 0), 1);
+	ck_assert_uint_eq(other.revents & POLLHUP, POLLHUP);
+	close(ends[1]);
 }
 END_TEST
 
@@ -488,6 +511,7 @@ static TCase *watch_tests(void)
 	tcase_add_test(tc, input_that_was_there_before_is_reported);
 	tcase_add_test(tc, every_write_to_an_unread_eventfd_is_reported);
 	tcase_add_test(tc, hang_up_is_reported);
+	tcase_add_test(tc, watch_that_is_removed_amid_an_event_is_gone);
 	tcase_add_test(tc, descriptor_that_cannot_be_watched_is_an_error_once);
 	tcase_add_test(tc, removed_watch_is_not_called_for_what_had_completed_already);
 	tcase_add_test(tc, removed_watch_may_be_freed_at_once);
