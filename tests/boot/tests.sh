@@ -381,6 +381,9 @@ test_vsock()
 
 	"$here/vsock_host.py" "$work/vsock" 100 4 > "$work/host" 2>&1 &
 	host=$!
+	until [ -S "$work/vsock_5000" ]; do
+		nap
+	done
 	pass vsock "vmm.connections=101" --vsock "$work/vsock" && wait $host &&
 		grep -qx 'done' "$work/host" && [ ! -e "$work/vsock" ] && return
 	cat "$work/host"

@@ -15,7 +15,8 @@
 
 #include <linux/vm_sockets.h>
 
-#define PIECE	(256 * 1024)
+#define PIECE		(256 * 1024)
+#define PATIENCE_S	90
 
 /* Until the end of from. */
 static void copy(int from, int to)
@@ -91,6 +92,8 @@ int main(int argc, char **argv)
 {
 	int status;
 
+	/* Who waits in vain says so before the test's time is over. */
+	alarm(PATIENCE_S);
 	if (argc == 3 && !strcmp(argv[1], "connect"))
 		connect_to_host((unsigned)atoi(argv[2]));
 	else if (argc == 4 && !strcmp(argv[1], "echo"))
