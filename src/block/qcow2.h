@@ -332,6 +332,12 @@ int qcow2_refcount_alloc(struct qcow2_op *op, uint64_t want, uint64_t *ret_host,
 			 uint64_t *ret_nr, bool *ret_fresh);
 uint64_t qcow2_refcount_slice_at(const struct qcow2 *q, uint64_t cluster);
 
+/*
+ * 1: clusters are counted that are beyond the end of the file; it was cut short, or a
+ * power cut came between the counts and what they are for.  Main, at open.
+ */
+int qcow2_refcount_is_short(const struct qcow2 *q);
+
 /* qcow2_free.c: when is that what was given up can be used again */
 void qcow2_free_after_writeback(struct qcow2 *q, uint64_t at, uint64_t nr, bool punch);
 void qcow2_free_unused(struct qcow2 *q, uint64_t at, uint64_t nr);

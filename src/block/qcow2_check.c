@@ -89,7 +89,8 @@ static int compare_flags(struct qcow2_check *check, struct qcow2_walk *walk)
 			uint64_t entry = qcow2_map_entry(&walk->geo, walk->table, k);
 			uint64_t host = qcow2_map_host(entry);
 
-			if (host)
+			/* What leads beyond the file is broken already. */
+			if (host && qcow2_walk_count(walk, host))
 				check->nr_corruptions += stored_one(walk, host, &block, &r) !=
 							 !!(entry & QCOW2_COPIED);
 		}

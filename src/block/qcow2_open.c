@@ -175,23 +175,37 @@ static int measure_end(struct qcow2 *q)
 }
 
 /* An entry that leads beyond the end would soon lead to what is put there next. */
-static int repair(struct qcow2 *q, const char *path, struct err *err)
+static int repair(struct qcow2 *q, enum qcow2_check_fix fix, const char *was,
+		  const char *path, struct err *err)
 {
 	struct qcow2_check check;
-	int r;
+	int r = qcow2_check(&check, q->file->fd, path, fix, err);
 
-	if (q->disk->read_only || !(q->header.incompatible & QCOW2_INCOMPATIBLE_DIRTY))
-		return 0;
-	r = qcow2_check(&check, q->file->fd, path, QCOW2_CHECK_FIX_ALL, err);
 	if (r < 0)
-		return err_at(err, r, "it was not closed, and cannot be repaired");
+		return err_at(err, r, "it was %s, and cannot be repaired", was);
 	if (check.nr_corruptions)
-		return err_set(err, -EIO, "'%s' was not closed, and %llu of its errors cannot "
-			       "be repaired: it can only be read (add 'readonly')", path,
+		return err_set(err, -EIO, "'%s' was %s, and has %llu errors: it can only be read "
+			       "(add 'readonly'), or see vmm disk check --repair", path, was,
 			       (unsigned long long)check.nr_corruptions);
 	r = measure_end(q);
 	return r < 0 ? err_sys(err, r, "'%s'", path) :
 	       qcow2_header_read(&q->header, q->file->fd, path, q->end, err);
+}
+
+static int repair_dirty(struct qcow2 *q, const char *path, struct err *err)
+{
+	if (q->disk->read_only || !(q->header.incompatible & QCOW2_INCOMPATIBLE_DIRTY))
+		return 0;
+	return repair(q, QCOW2_CHECK_FIX_ALL, "not closed", path, err);
+}
+
+static int repair_short(struct qcow2 *q, const char *path, struct err *err)
+{
+	int r = q->disk->read_only ? 0 : qcow2_refcount_is_short(q);
+
+	if (r < 0)
+		return err_sys(err, r, "cannot read the tables of '%s'", path);
+	return r ? repair(q, QCOW2_CHECK_FIX_LEAKS, "cut short", path, err) : 0;
 }
 
 /* We keep up none of what the bits promise. */
@@ -275,7 +289,7 @@ static int open_image(struct qcow2 *q, const struct disk_config *config, struct 
 	if (!r && q->header.has_backing && config->behind != DISK_BEHIND_LEAVE)
 		r = open_backing(q, config, err);
 	if (!r)
-		r = repair(q, config->path, err);
+		r = repair_dirty(q, config->path, err);
 	if (r < 0)
 		return r;
 	take_geometry(q);
@@ -283,6 +297,8 @@ static int open_image(struct qcow2 *q, const struct disk_config *config, struct 
 	if (r < 0)
 		return err_sys(err, r, "'%s'", config->path);
 	r = load_tables(q, config->path, err);
+	if (!r)
+		r = repair_short(q, config->path, err);
 	return r < 0 ? r : clear_promises(q, config->path, err);
 }
 

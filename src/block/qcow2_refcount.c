@@ -14,6 +14,7 @@
 #include "block/qcow2_bytes.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 static uint64_t per_slice(const struct qcow2 *q)
 {
@@ -81,4 +82,28 @@ int qcow2_refcount_alloc(struct qcow2_op *op, uint64_t want, uint64_t *ret_host,
 	*ret_fresh = host >= q->end;
 	q->end = max_u64(q->end, host + nr * q->cluster);
 	return 0;
+}
+
+/* The last block tells. */
+int qcow2_refcount_is_short(const struct qcow2 *q)
+{
+	uint64_t nr = q->nr_reftable, used = q->per_block;
+	unsigned order = q->header.refcount_order;
+	uint8_t *block;
+	int r;
+
+	while (nr && !(q->reftable[nr - 1] & QCOW2_REFTABLE_OFFSET))
+		nr--;
+	if (!nr)
+		return 0;
+	block = malloc(q->cluster);
+	if (!block)
+		return -ENOMEM;
+	r = qcow2_bytes_read(q->file->fd, block, q->cluster,
+			     q->reftable[nr - 1] & QCOW2_REFTABLE_OFFSET);
+	while (!r && used && !qcow2_bytes_refcount(block, order, used - 1))
+		used--;
+	free(block);
+	return r < 0 ? r : used && (nr - 1) * q->per_block + used >
+			   align_up(q->end, q->cluster) >> q->geo.cluster_bits;
 }

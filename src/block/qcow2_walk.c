@@ -185,8 +185,10 @@ uint64_t qcow2_walk_set_flags(struct qcow2_walk *walk)
 	for (unsigned i = 0; i < 1U << walk->geo.l2_bits; i++) {
 		uint64_t entry = qcow2_map_entry(&walk->geo, walk->table, i);
 		uint64_t host = qcow2_map_host(entry);
+		uint32_t nr = qcow2_walk_count(walk, host);
 
-		if (!host || (qcow2_walk_count(walk, host) == 1) == !!(entry & QCOW2_COPIED))
+		/* What leads beyond the file is left as it is: no flag makes it better. */
+		if (!host || !nr || (nr == 1) == !!(entry & QCOW2_COPIED))
 			continue;
 		qcow2_map_set(&walk->geo, walk->table, i, entry ^ QCOW2_COPIED,
 			      qcow2_map_bitmap(&walk->geo, walk->table, i));

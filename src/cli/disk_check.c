@@ -51,14 +51,17 @@ static int print_json(const struct disk_check *found)
 					      "fixed", (json_int_t)found->nr_fixed));
 }
 
-static void print_text(const struct disk_check *found)
+static void print_text(const struct disk_check *found, bool repaired)
 {
 	if (found->nr_fixed)
 		printf("%" PRIu64 " errors were put right.\n", found->nr_fixed);
 	if (found->nr_corruptions)
 		printf("The image is damaged: %" PRIu64 " errors, and %" PRIu64
-		       " clusters that nothing refers to.\n", found->nr_corruptions,
-		       found->nr_leaks);
+		       " clusters that nothing refers to.\n%s.\n", found->nr_corruptions,
+		       found->nr_leaks, repaired ?
+		       "What is left cannot be put right, as when a part of the file is missing: "
+		       "take a copy from before" :
+		       "With --repair what can be put right is; keep a copy of the image first");
 	else if (found->nr_leaks)
 		printf("The image is good, but nothing refers to %" PRIu64
 		       " of its clusters.\n", found->nr_leaks);
@@ -67,10 +70,10 @@ static void print_text(const struct disk_check *found)
 		       found->nr_clusters);
 }
 
-static int tell(const struct disk_check *found, bool json)
+static int tell(const struct disk_check *found, bool repaired, bool json)
 {
 	if (!json)
-		print_text(found);
+		print_text(found, repaired);
 	else if (print_json(found) != EXIT_OK)
 		return EXIT_ERROR;
 	return found->nr_corruptions ? EXIT_DAMAGED : found->nr_leaks ? EXIT_LEAKS : EXIT_CLEAN;
@@ -92,7 +95,7 @@ int disk_check_command(const struct command *command, int argc, char **argv)
 	if (disk_check(&found, &config, check.repair, &err) < 0)
 		status = command_fail("%s", err.text);
 	else
-		status = tell(&found, check.json);
+		status = tell(&found, check.repair, check.json);
 	option_fini(&disk_check_options, &check);
 	return status;
 }

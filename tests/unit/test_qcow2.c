@@ -173,20 +173,75 @@ START_TEST(image_cut_short_is_refused_or_read_without_harm)
 }
 END_TEST
 
-/* What was cut off must not read as zeros, nor be written to where it was. */
+/* What a writer appended would turn what was cut off into zeros. */
+START_TEST(image_cut_short_is_only_read)
+{
+	struct disk_config c = config("a.qcow2");
+	uint8_t bytes[512];
+
+	make_qcow2("a.qcow2", "");
+	run("qemu-io -c 'write -P 1 0 1M' a.qcow2 && truncate -s 384k a.qcow2 && "
+	    "cp a.qcow2 before.qcow2");
+
+	refuses(c, -EIO, "was cut short, and has 15 errors: it can only be read");
+	run("cmp a.qcow2 before.qcow2");
+	c.read_only = true;
+	ck_assert_int_eq(open_disk(c), 0);
+	ck_assert_uint_eq(byte_at(512), 1);
+	ck_assert_int_eq(transfer(DISK_READ, 64 * KiB, bytes, sizeof(bytes)), -EIO);
+}
+END_TEST
+
+/* As after a power cut: counted, but not yet there, and not yet referred to. */
+START_TEST(counts_beyond_the_end_are_given_back)
+{
+	struct qcow2_check check;
+	int fd;
+
+	make_qcow2("a.qcow2", "");
+	run("qemu-io -c 'write -P 1 0 128k' a.qcow2");
+	patch("a.qcow2", 128 * KiB + 100, 0x00010001, 4);	/* clusters 50 and 51 */
+
+	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
+	ck_assert_uint_eq(byte_at(0), 1);
+	disk = disk_close(disk, NULL);
+	fd = open(in_folder("a.qcow2"), O_RDONLY);
+	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_NONE, &err), 0);
+	close(fd);
+	ck_assert_uint_eq(check.nr_corruptions + check.nr_leaks, 0);
+}
+END_TEST
+
+START_TEST(repair_of_an_image_cut_short_makes_it_no_worse)
+{
+	struct qcow2_check before, after;
+	int fd;
+
+	make_qcow2("a.qcow2", "");
+	run("qemu-io -c 'write -P 1 0 1M' a.qcow2 && truncate -s 384k a.qcow2");
+	fd = open(in_folder("a.qcow2"), O_RDWR);
+
+	ck_assert_int_eq(qcow2_check(&before, fd, "a", QCOW2_CHECK_FIX_NONE, &err), 0);
+	ck_assert_int_eq(qcow2_check(&after, fd, "a", QCOW2_CHECK_FIX_ALL, &err), 0);
+	close(fd);
+	ck_assert_uint_eq(after.nr_corruptions, before.nr_corruptions);
+	ck_assert_uint_eq(after.nr_fixed, 0);
+}
+END_TEST
+
+/* What an entry beyond the end leads to must not read as zeros, nor be written. */
 START_TEST(cluster_beyond_the_end_of_the_file_is_damage)
 {
 	uint8_t bytes[512] = { 0 };
-	uint64_t end = 320 * KiB + 4096;	/* within the first of 16 clusters */
 
 	make_qcow2("a.qcow2", "");
-	run("qemu-io -c 'write -P 1 0 1M' a.qcow2");
-	ck_assert_int_eq(truncate(in_folder("a.qcow2"), (off_t)end), 0);
+	run("qemu-io -c 'write -P 1 0 128k' a.qcow2");
+	patch("a.qcow2", 256 * KiB + 8, 9 * 64 * KiB | QCOW2_COPIED, 8);
 	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
 
 	ck_assert_uint_eq(byte_at(512), 1);
 	ck_assert_int_eq(transfer(_i, 64 * KiB, bytes, sizeof(bytes)), -EIO);
-	ck_assert_int_eq(transfer(DISK_WRITE, 0, bytes, sizeof(bytes)), -EIO);
+	ck_assert_int_eq(transfer(DISK_WRITE, 64 * KiB, bytes, sizeof(bytes)), -EIO);
 	disk = disk_close(disk, NULL);
 	refuses(config("a.qcow2"), -EIO, "marked as damaged");
 }
@@ -241,7 +296,7 @@ START_TEST(image_that_was_not_closed_and_cannot_be_repaired_is_only_read)
 	patch("a.qcow2", 4 * 64 * KiB + 8, 9 * 64 * KiB | QCOW2_COPIED, 8);
 	patch("a.qcow2", QCOW2_AT_INCOMPATIBLE, QCOW2_INCOMPATIBLE_DIRTY, 8);
 
-	refuses(c, -EIO, "1 of its errors cannot be repaired: it can only be read");
+	refuses(c, -EIO, "not closed, and has 1 errors: it can only be read");
 	c.read_only = true;
 	ck_assert_int_eq(open_disk(c), 0);
 	ck_assert_uint_eq(byte_at(0), 1);
@@ -465,6 +520,9 @@ int main(void)
 			    ARRAY_LEN(bad_headers));
 	tcase_add_test(tc, unknown_feature_is_called_by_its_name);
 	tcase_add_test(tc, image_cut_short_is_refused_or_read_without_harm);
+	tcase_add_test(tc, image_cut_short_is_only_read);
+	tcase_add_test(tc, counts_beyond_the_end_are_given_back);
+	tcase_add_test(tc, repair_of_an_image_cut_short_makes_it_no_worse);
 	tcase_add_loop_test(tc, cluster_beyond_the_end_of_the_file_is_damage, DISK_READ,
 			    DISK_WRITE + 1);
 	tcase_add_test(tc, damaged_image_can_be_read);

@@ -649,6 +649,15 @@ class Qcow2(InFolder):
         self.assert_good(image)
         self.assert_done('compare', image, self.raw)
 
+    def test_what_repair_can_do_is_told(self):
+        image = self.convert()
+        os.truncate(image, 5 * 65536)
+        self.assertIn('With --repair', disk('check', image)[1])
+        status, text, _ = disk('check', '--repair', image)
+        self.assertEqual(status, 2)
+        self.assertIn('cannot be put right', text)
+        self.assert_refused('was cut short.*vmm disk check', 'resize', '-s', '9M', image)
+
     def test_leaks_are_told_by_a_status_of_their_own(self):
         image = self.convert()
         with open(image, 'r+b') as file:
