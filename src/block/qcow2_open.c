@@ -205,7 +205,13 @@ static int repair_short(struct qcow2 *q, const char *path, struct err *err)
 
 	if (r < 0)
 		return err_sys(err, r, "cannot read the tables of '%s'", path);
-	return r ? repair(q, QCOW2_CHECK_FIX_LEAKS, "cut short", path, err) : 0;
+	if (r) {
+		/* Only what has no errors is changed. */
+		r = repair(q, QCOW2_CHECK_FIX_NONE, "cut short", path, err);
+		if (!r)
+			r = repair(q, QCOW2_CHECK_FIX_LEAKS, "cut short", path, err);
+	}
+	return r;
 }
 
 /* We keep up none of what the bits promise. */

@@ -192,6 +192,19 @@ START_TEST(image_cut_short_is_only_read)
 }
 END_TEST
 
+/* Leaks there are, but an error as well. */
+START_TEST(image_with_counts_beyond_the_end_and_errors_is_left_alone)
+{
+	make_qcow2("a.qcow2", "");
+	patch("a.qcow2", 128 * KiB, 0x00000001, 4);		/* that of the header is 0 */
+	patch("a.qcow2", 128 * KiB + 100, 0x00010001, 4);
+	run("cp a.qcow2 before.qcow2");
+
+	refuses(config("a.qcow2"), -EIO, "has 1 errors");
+	run("cmp a.qcow2 before.qcow2");
+}
+END_TEST
+
 /* As after a power cut: counted, but not yet there, and not yet referred to. */
 START_TEST(counts_beyond_the_end_are_given_back)
 {
@@ -521,6 +534,7 @@ int main(void)
 	tcase_add_test(tc, unknown_feature_is_called_by_its_name);
 	tcase_add_test(tc, image_cut_short_is_refused_or_read_without_harm);
 	tcase_add_test(tc, image_cut_short_is_only_read);
+	tcase_add_test(tc, image_with_counts_beyond_the_end_and_errors_is_left_alone);
 	tcase_add_test(tc, counts_beyond_the_end_are_given_back);
 	tcase_add_test(tc, repair_of_an_image_cut_short_makes_it_no_worse);
 	tcase_add_loop_test(tc, cluster_beyond_the_end_of_the_file_is_damage, DISK_READ,
