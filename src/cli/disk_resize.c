@@ -68,8 +68,8 @@ static int refuse_loss(struct disk *disk, uint64_t size, const char *path, struc
 		       disk_tool_size(bytes, stored));
 }
 
-static int resize_disk(struct disk *disk, const struct resize *resize, const char *path,
-		       struct err *err)
+static int judge(struct disk *disk, const struct resize *resize, const char *path,
+		 struct err *err)
 {
 	if (resize->size % disk_block_size(disk))
 		return err_set(err, -EINVAL, "'%s' cannot have %llu bytes: the size of a disk "
@@ -77,22 +77,42 @@ static int resize_disk(struct disk *disk, const struct resize *resize, const cha
 			       disk_block_size(disk));
 	if (resize->size < disk_size(disk) && !resize->shrink)
 		return refuse_loss(disk, resize->size, path, err);
-	return disk_create_resize(disk, resize->size, err);
+	return 0;
 }
 
-static int resize_image(struct disk_tool *tool, const struct resize *resize,
-			const char *path, struct err *err)
+/* Open it, and see whether it may have that size. */
+static int open_image(struct disk **ret_disk, struct disk_tool *tool, const struct resize *resize,
+		      const char *path, bool read_only, struct err *err)
 {
 	const struct disk_config config = {
 		.path = path, .format = resize->format, .backing = resize->backing_files,
+		.read_only = read_only,
 	};
-	struct err why = { 0 };
-	struct disk *disk;
-	int r = disk_open(&disk, &config, tool->loop, err);
+	int r = disk_open(ret_disk, &config, tool->loop, err);
 
 	if (r < 0)
 		return r;
-	r = resize_disk(disk, resize, path, err);
+	r = judge(*ret_disk, resize, path, err);
+	if (r < 0)
+		disk_close(*ret_disk, NULL);
+	return r;
+}
+
+/* What is opened for writing has changed, as by a repair: so it is judged before that, too. */
+static int resize_image(struct disk_tool *tool, const struct resize *resize,
+			const char *path, struct err *err)
+{
+	struct err why = { 0 };
+	struct disk *disk;
+	int r = open_image(&disk, tool, resize, path, true, err);
+
+	if (r < 0)
+		return r;
+	disk_close(disk, NULL);
+	r = open_image(&disk, tool, resize, path, false, err);
+	if (r < 0)
+		return r;
+	r = disk_create_resize(disk, resize->size, err);
 	disk_close(disk, &why);
 	if (!r && why.code)
 		r = err_set(err, why.code, "%s", why.text);

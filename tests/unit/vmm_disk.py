@@ -619,6 +619,14 @@ class Qcow2(InFolder):
         self.assert_done('resize', '--shrink', '--size', '1M', image)
         self.assertLess(os.stat(image).st_blocks * 512, 2 * MIB)
 
+    def test_refused_size_leaves_all_that_the_image_promises(self):
+        image = self.convert()
+        with open(image, 'r+b') as file:
+            file.seek(88)
+            file.write((1 << 5).to_bytes(8, 'big'))	# a promise that a writer takes back
+        self.assert_refused('add --shrink', 'resize', '--size', '1M', image)
+        self.assert_done('resize', '--shrink', '--size', '1M', image)
+
     def test_snapshots_keep_what_is_cut_off(self):
         image = self.convert()
         qemu_img('snapshot', '-c', 'first', image)
