@@ -110,6 +110,7 @@ struct virtq_counts {
 	uint64_t interrupts;
 	uint64_t requests;		/* given back */
 	uint64_t packets, bytes, drops;	/* of network cards */
+	bool lent;			/* by virtq_lend(): what is done now is not in here */
 };
 
 /* What the driver wrote about one queue, section 4.1.4.3. */
@@ -149,6 +150,9 @@ struct virtio_dev {
 struct virtio_transport {
 	void (*queue_interrupt)(struct virtio_transport *transport, unsigned queue);
 	void (*config_interrupt)(struct virtio_transport *transport);
+
+	/* The eventfd that interrupts for the queue, as it is now; negative: nothing does. */
+	int (*queue_eventfd)(struct virtio_transport *transport, unsigned queue);
 };
 
 /*
@@ -202,6 +206,23 @@ void virtq_push(struct virtq *vq, uint16_t head, uint32_t written);
 
 /* Serve the queue for a reason other than a kick.  Does nothing unless running. */
 void virtq_run(struct virtq *vq);
+
+/* A queue that somebody else serves: the rings, checked to lie in RAM whole. */
+struct virtq_loan {
+	uint16_t size, next_avail;
+	const void *desc, *avail;
+	void *used;
+	int kick_fd, call_fd;		/* call_fd: -1: the driver wants no interrupts */
+};
+
+/*
+ * Leave the queue to somebody else; nothing of it is in flight.  false: the driver has
+ * not set it up.  From its class's start on, until the next call or its stop; who has it
+ * by then has stopped, with all that he took given back, and next_avail is to be the next.
+ */
+bool virtq_lend(struct virtq *vq, struct virtq_loan *ret_loan);
+void virtq_take_back(struct virtq *vq, uint16_t next_avail);
+bool virtq_is_lent(const struct virtq *vq);
 
 unsigned virtq_index(const struct virtq *vq);
 

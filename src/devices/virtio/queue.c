@@ -76,6 +76,7 @@ struct virtq {
 
 	/* While running: the rings, checked to lie in RAM whole. */
 	bool running;
+	_Atomic(bool) lent;		/* somebody else serves it */
 	bool event_idx, indirect;
 	uint16_t size;			/* a power of two */
 	const struct desc *desc;
@@ -131,7 +132,7 @@ static void no_kicks(struct virtq *vq)
 /* A device that is stopping still gives back what it has, but takes no more. */
 static bool is_served(const struct virtq *vq)
 {
-	return vq->running && vq->dev->running && !vq->dev->broken;
+	return vq->running && !vq->lent && vq->dev->running && !vq->dev->broken;
 }
 
 void virtq_run(struct virtq *vq)
@@ -433,6 +434,50 @@ void virtq_stop(struct virtq *vq)
 	vq->running = false;
 }
 
+bool virtq_lend(struct virtq *vq, struct virtq_loan *ret_loan)
+{
+	struct virtio_transport *transport = vq->dev->transport;
+	int call_fd;
+
+	assert(!vq->nr_in_flight && !vq->dev->class->polled);
+	if (!vq->running)
+		return false;
+	publish_now(vq);
+	loop_cancel(vq->dev->loop, &vq->publish);
+	loop_cancel(vq->dev->loop, &vq->again);
+	loop_watch_remove(vq->dev->loop, &vq->kick);
+	vq->lent = true;
+	call_fd = transport->queue_eventfd(transport, vq->index);
+	*ret_loan = (struct virtq_loan){
+		.size = vq->size,
+		.next_avail = vq->next_avail,
+		.desc = vq->desc,
+		.avail = vq->avail,
+		.used = vq->used,
+		.kick_fd = vq->kick_fd,
+		.call_fd = call_fd < 0 ? -1 : call_fd,
+	};
+	return true;
+}
+
+void virtq_take_back(struct virtq *vq, uint16_t next_avail)
+{
+	int r;
+
+	vq->lent = false;
+	vq->next_avail = next_avail;
+	vq->next_used = vq->published = le16toh(atomic_load(&vq->used->idx));
+	r = loop_watch_add(vq->dev->loop, &vq->kick, vq->kick_fd, POLLIN);
+	if (r < 0)
+		virtio_break(vq->dev, strerror(-r));
+	loop_defer(vq->dev->loop, &vq->again);
+}
+
+bool virtq_is_lent(const struct virtq *vq)
+{
+	return vq->lent;
+}
+
 void virtq_reset(struct virtq *vq)
 {
 	vq->next_avail = 0;
@@ -501,6 +546,7 @@ struct virtq_counts virtq_counts(const struct virtq *vq)
 		.packets = atomic_load_explicit(&vq->packets, memory_order_relaxed),
 		.bytes = atomic_load_explicit(&vq->bytes, memory_order_relaxed),
 		.drops = atomic_load_explicit(&vq->drops, memory_order_relaxed),
+		.lent = vq->lent,
 	};
 }
 

@@ -109,6 +109,13 @@ static void config_interrupt(struct virtio_transport *transport)
 	msix_raise(&vp->msix, vp->config_vector);
 }
 
+static int queue_eventfd(struct virtio_transport *transport, unsigned queue)
+{
+	struct virtio_pci *vp = container_of(transport, struct virtio_pci, transport);
+
+	return msix_fd(&vp->msix, vp->queue_vectors[queue]);
+}
+
 /* Kicks; under lock. */
 
 static uint64_t kick_address(const struct virtio_pci *vp, unsigned queue)
@@ -529,6 +536,7 @@ int virtio_pci_new(struct virtio_pci **ret_vp, struct virtio_dev *dev,
 	vp->efds = efds;
 	vp->transport.queue_interrupt = queue_interrupt;
 	vp->transport.config_interrupt = config_interrupt;
+	vp->transport.queue_eventfd = queue_eventfd;
 	forget_vectors(vp);
 	pthread_mutex_init(&vp->lock, NULL);
 
