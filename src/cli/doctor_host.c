@@ -26,6 +26,7 @@
 #define FILES_WANTED		1024
 #define MEMLOCK_WANTED		(1 * MiB)
 #define TUN_PATH		"/dev/net/tun"
+#define VHOST_NET_PATH		"/dev/vhost-net"
 
 void doctor_look_kernel(const char *root, struct doctor_finding *finding)
 {
@@ -95,6 +96,26 @@ void doctor_look_tap(const char *root, struct doctor_finding *finding)
 	else
 		doctor_fix(finding, "load the module: 'sudo modprobe tun' (containers: "
 			   "--device " TUN_PATH ")");
+}
+
+void doctor_look_vhost_net(const char *root, struct doctor_finding *finding)
+{
+	int fd = open(VHOST_NET_PATH, O_RDWR | O_CLOEXEC), code = errno;
+
+	(void)root;
+	if (fd >= 0) {
+		close(fd);
+		doctor_set(finding, DOCTOR_OK, VHOST_NET_PATH " can be opened");
+		return;
+	}
+	doctor_set(finding, DOCTOR_NOTE, VHOST_NET_PATH " cannot be opened: %s", strerror(code));
+	doctor_meaning(finding, "network cards with vhost=on are served by vmm itself");
+	if (code == EACCES || code == EPERM)
+		doctor_fix(finding, "'sudo setfacl -m u:$USER:rw " VHOST_NET_PATH "', or join "
+			   "the group that it belongs to");
+	else
+		doctor_fix(finding, "load the module: 'sudo modprobe vhost_net' (containers: "
+			   "--device " VHOST_NET_PATH ")");
 }
 
 void doctor_look_huge_pages(const char *root, struct doctor_finding *finding)
