@@ -195,6 +195,7 @@ struct qmp_machine_queue {
 	uint64_t kicks, interrupts, requests;
 	bool has_packets;		/* of a network card */
 	uint64_t packets, bytes, drops;
+	bool vhost;			/* the kernel serves it: what it does is not counted */
 };
 
 /* Bytes of the host's memory; PSS: shared ones count in part. */

@@ -292,6 +292,7 @@ static bool queue(void *ctx, unsigned i, struct qmp_machine_queue *ret_queue)
 		.packets = q.counts.packets,
 		.bytes = q.counts.bytes,
 		.drops = q.counts.drops,
+		.vhost = q.counts.lent,
 	};
 	return true;
 }

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define INT(name_)	{ .name = (name_), .type = &qmp_type_int }
-#define NET(name_)	{ .name = (name_), .type = &qmp_type_int, .optional = true }
+#define MAYBE(name_)	{ .name = (name_), .type = &qmp_type_int, .optional = true }
 
 static const struct qmp_member exit_members[] = {
 	INT("pio"), INT("mmio"), INT("signal"), INT("other"),
@@ -40,8 +40,10 @@ static const struct qmp_type monitor = { .kind = QMP_OBJECT, QMP_MEMBERS(monitor
 static const struct qmp_member queue_members[] = {
 	INT("slot"),
 	{ .name = "driver", .type = &qmp_type_str },
-	INT("queue"), INT("kicks"), INT("interrupts"), INT("requests"),
-	NET("packets"), NET("bytes"), NET("drops"),
+	INT("queue"),
+	{ .name = "vhost", .type = &qmp_type_bool },
+	MAYBE("kicks"), MAYBE("interrupts"), MAYBE("requests"),
+	MAYBE("packets"), MAYBE("bytes"), MAYBE("drops"),
 };
 static const struct qmp_type queue = { .kind = QMP_OBJECT, QMP_MEMBERS(queue_members) };
 
@@ -90,12 +92,14 @@ static json_t *iothreads_of(const struct qmp_machine *machine)
 
 static json_t *describe_queue(const struct qmp_machine_queue *q)
 {
-	json_t *object = json_pack("{s:i, s:s, s:i, s:I, s:I, s:I}", "slot", (int)q->slot,
-				   "driver", q->driver, "queue", (int)q->queue,
-				   "kicks", (json_int_t)q->kicks,
-				   "interrupts", (json_int_t)q->interrupts,
-				   "requests", (json_int_t)q->requests);
+	json_t *object = json_pack("{s:i, s:s, s:i, s:b}", "slot", (int)q->slot, "driver",
+				   q->driver, "queue", (int)q->queue, "vhost", q->vhost);
 
+	if (q->vhost)
+		return object;
+	qmp_build_member(&object, "kicks", json_integer((json_int_t)q->kicks));
+	qmp_build_member(&object, "interrupts", json_integer((json_int_t)q->interrupts));
+	qmp_build_member(&object, "requests", json_integer((json_int_t)q->requests));
 	if (q->has_packets) {
 		qmp_build_member(&object, "packets", json_integer((json_int_t)q->packets));
 		qmp_build_member(&object, "bytes", json_integer((json_int_t)q->bytes));

@@ -343,9 +343,9 @@ static bool get_queue(void *ctx, unsigned i, struct qmp_machine_queue *ret_queue
 	*ret_queue = (struct qmp_machine_queue){
 		.slot = 1 + i, .driver = i ? "virtio-net" : "virtio-blk", .kicks = 7,
 		.interrupts = 6, .requests = 5, .has_packets = i, .packets = 4, .bytes = 400,
-		.drops = 1,
+		.drops = 1, .vhost = i == 2,
 	};
-	return i < 2;
+	return i < 3;
 }
 
 static int get_memory_use(void *ctx, struct qmp_machine_memory *ret_use, struct err *err)

@@ -72,9 +72,14 @@ class StatsTest(unittest.TestCase):
              'exponent': 10, 'bucket-size': 4}])
 
     def test_use_tells_packets_of_network_cards_only(self):
-        [disk, card] = self.client.command('x-vmm-query-use')['queues']
+        disk, card, _ = self.client.command('x-vmm-query-use')['queues']
         self.assertNotIn('packets', disk)
         self.assertEqual((card['packets'], card['bytes'], card['drops']), (4, 400, 1))
+
+    def test_use_counts_nothing_of_a_queue_with_vhost(self):
+        disk, _, lent = self.client.command('x-vmm-query-use')['queues']
+        self.assertIs(disk['vhost'], False)
+        self.assertEqual(lent, {'slot': 3, 'driver': 'virtio-net', 'queue': 0, 'vhost': True})
 
     def test_use_tells_processor_time(self):
         before = self.client.command('x-vmm-query-use')['monitor']['cpu-time-ns']
