@@ -71,9 +71,9 @@ PASSED = ('OK', 'EXPECTEDFAIL')
 TAP_POINT = re.compile(r'(?P<no>not )?ok \d+ - (?P<name>[^ #]+)( # SKIP (?P<skip>.*))?')
 
 
-def kvm_opens():
+def opens(path):
     try:
-        os.close(os.open('/dev/kvm', os.O_RDWR | os.O_CLOEXEC))
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
     except OSError:
         return False
     return True
@@ -85,9 +85,10 @@ def has_hardware():
 
 
 CONDITIONS = {
-    'no-kvm': lambda: not kvm_opens(),
+    'no-kvm': lambda: not opens('/dev/kvm'),
     'no-hardware': lambda: not has_hardware(),
     'no-systemd': lambda: not os.path.isdir('/run/systemd/system'),
+    'no-vhost': lambda: not opens('/dev/vhost-net'),
     'not-root': lambda: os.geteuid() != 0,
 }
 

@@ -149,6 +149,7 @@ struct qmp_machine_new_net {
 	const char *socket;		/* its path; or NULL */
 	bool listen;			/* at the socket, rather than connect */
 	bool none;
+	bool vhost;			/* the kernel moves the packets, where it can */
 };
 
 /* A device to be made of a disk or net. */

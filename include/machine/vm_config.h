@@ -54,6 +54,7 @@ struct vm_net_config {
 	uint32_t queues;		/* pairs; 0: as many as a disk's, if the tap has them */
 	struct netdev_limits limits;
 	char *dump;			/* file for tcpdump; NULL: none */
+	bool vhost;			/* the kernel moves the packets, where it can */
 };
 
 struct vm_vsock_config {

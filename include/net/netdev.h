@@ -24,6 +24,7 @@ struct err;
 struct loop;
 struct netdev;
 struct pcap;
+struct vhost;
 
 #define NETDEV_HEADER_LEN 12
 #define NETDEV_PAIRS_MAX 16
@@ -73,12 +74,31 @@ const uint8_t *netdev_mac(const struct netdev *netdev);
 /* What passes is written there as well; it becomes the netdev's.  Main, before attach. */
 void netdev_set_dump(struct netdev *netdev, struct pcap *dump);
 
+/*
+ * The kernel can move its packets, past limits and dump; vhost becomes the netdev's.
+ * Only for a tap.  Main, before attach.
+ */
+void netdev_set_vhost(struct netdev *netdev, struct vhost *vhost);
+struct vhost *netdev_vhost(const struct netdev *netdev);	/* NULL: it cannot */
+
+/* What vhost_start() is to be given for this pair. */
+int netdev_fd(const struct netdev *netdev, unsigned pair);
+
 /* Without user nothing is read; what comes meanwhile waits or is lost. */
 int netdev_attach(struct netdev *netdev, struct loop *loop, struct netdev_user *user);
 void netdev_detach(struct netdev *netdev);
 
+/*
+ * While it is attached: the kernel has it, so nothing is read and user is told of
+ * nothing; until it is taken back, which does nothing where it was not lent.
+ */
+void netdev_lend(struct netdev *netdev);
+int netdev_take_back(struct netdev *netdev);
+
 /* -EINVAL and which of them cannot be. */
 int netdev_check_limits(const struct netdev_limits *limits, struct err *err);
+
+bool netdev_any_limit(const struct netdev_limits *limits);
 
 /* From now on, for what waits as well, and as if nothing had passed before. */
 void netdev_set_limits(struct netdev *netdev, const struct netdev_limits *limits);

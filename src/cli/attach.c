@@ -308,6 +308,8 @@ static json_t *netdev_of(const struct vm_net_config *net, const char *id, const 
 	if (net->hostfwd)
 		json_object_set_new(netdev, "hostfwd",
 				    json_pack("[{s:s}]", "str", net->hostfwd));
+	if (net->vhost)
+		json_object_set_new(netdev, "vhost", json_true());
 	return netdev;
 }
 

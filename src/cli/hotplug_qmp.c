@@ -55,7 +55,7 @@ int hotplug_qmp_add_net(void *ctx, const struct qmp_machine_new_net *net, struct
 	const struct machine_qmp *mq = ctx;
 	struct vm_net_config config = {
 		.id = (char *)net->id, .tap = (char *)net->tap, .bridge = (char *)net->bridge,
-		.queues = net->queues, .dump = (char *)net->dump,
+		.queues = net->queues, .dump = (char *)net->dump, .vhost = net->vhost,
 		.user = net->user, .hostfwd = (char *)net->hostfwd,
 		.socket = (char *)net->socket, .listen = net->listen, .none = net->none,
 	};

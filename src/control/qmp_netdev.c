@@ -111,8 +111,10 @@ static int check(const struct add_arguments *arguments, struct err *err)
 	if (arguments->type == TYPE_TAP && !arguments->ifname == !arguments->fd)
 		return err_set(err, -EINVAL, "a tap needs either 'ifname' or 'fd'");
 	if (arguments->type != TYPE_TAP && arguments->type != TYPE_BRIDGE &&
-	    (arguments->ifname || arguments->fd || arguments->br || arguments->queues > 1))
-		return err_set(err, -EINVAL, "'ifname', 'fd', 'br' and 'queues' are of a tap");
+	    (arguments->ifname || arguments->fd || arguments->br || arguments->vhost ||
+	     arguments->queues > 1))
+		return err_set(err, -EINVAL, "'ifname', 'fd', 'br', 'vhost' and 'queues' are of "
+			       "a tap");
 	if (arguments->type == TYPE_STREAM && !arguments->addr.path)
 		return err_set(err, -EINVAL, "Parameter 'addr' is missing");
 	if (arguments->type != TYPE_STREAM && (arguments->addr.path || arguments->server))
@@ -126,8 +128,9 @@ static int check(const struct add_arguments *arguments, struct err *err)
 	if (runs_script(arguments->script) || runs_script(arguments->downscript))
 		return err_set(err, -ENOTSUP, "script and downscript can only be 'no': set the "
 			       "tap up before");
-	if (arguments->vhost)
-		return err_set(err, -ENOTSUP, "vhost can only be false so far");
+	if (arguments->vhost && arguments->dump)
+		return err_set(err, -EINVAL, "vhost moves packets past 'x-vmm-dump': use one "
+			       "of them");
 	return 0;
 }
 
@@ -162,6 +165,7 @@ static int add_with(struct qmp_call *call, const char *forwards, struct err *err
 		.socket = arguments->addr.path,
 		.listen = arguments->server,
 		.none = arguments->type == TYPE_NONE,
+		.vhost = arguments->vhost,
 	};
 	int r = call->machine->ops->add_net(call->machine->ctx, &net, err);
 

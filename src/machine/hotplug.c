@@ -182,6 +182,9 @@ int hotplug_limit_net(struct machine *m, const char *name, const struct netdev_l
 	if (r < 0)
 		return r;
 	limiting.netdev = part->device.netdev;
+	if (netdev_vhost(limiting.netdev) && netdev_any_limit(limits))
+		return err_set(err, -ENOTSUP, "net '%s': vhost moves its packets past limits: "
+			       "make it with vhost=off", part->id);
 	loop_call(part->device.loop, call_limit, &limiting);
 	return 0;
 }

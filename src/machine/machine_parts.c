@@ -17,6 +17,7 @@
 #include "net/pcap.h"
 #include "net/peer.h"
 #include "net/tap.h"
+#include "net/vhost.h"
 #include "net/vsock_front.h"
 
 #include <errno.h>
@@ -243,6 +244,18 @@ static int open_passt(struct netdev **ret_netdev, struct machine_part *part,
 	return passt_open(ret_netdev, &passt, err);
 }
 
+/* Without it all is the same to the guest, but for its speed. */
+static void use_vhost(struct netdev *netdev, const char *id)
+{
+	struct vhost *vhost;
+	struct err err = { 0 };
+
+	if (vhost_open(&vhost, netdev_nr_pairs(netdev), &err) < 0)
+		log_warn("net '%s': without vhost: %s", id, err.text);
+	else
+		netdev_set_vhost(netdev, vhost);
+}
+
 static int open_tap(struct netdev **ret_netdev, const struct machine *m, const char *id,
 		    const struct vm_net_config *config, struct err *err)
 {
@@ -253,10 +266,13 @@ static int open_tap(struct netdev **ret_netdev, const struct machine *m, const c
 		.exact = config->queues,
 		.bridge = config->bridge,
 	};
+	int r = config->tap || config->bridge ?
+		tap_open(ret_netdev, &tap, err) :
+		tap_open_fd(ret_netdev, id, (int)config->fd, err);
 
-	return config->tap || config->bridge ?
-	       tap_open(ret_netdev, &tap, err) :
-	       tap_open_fd(ret_netdev, id, (int)config->fd, err);
+	if (!r && config->vhost)
+		use_vhost(*ret_netdev, id);
+	return r;
 }
 
 /* The back end comes last: a descriptor is not ours unless all goes well. */

@@ -137,6 +137,9 @@ static const struct option net_rows[] = {
 	  .help = "a card that leads nowhere: its cable is not plugged in" },
 	{ .key = "dump", OPTION_PATH(struct vm_net_config, dump), .metavar = "FILE",
 	  .help = "write the packets that pass to this file, made anew, for tcpdump" },
+	{ .key = "vhost", OPTION(struct vm_net_config, vhost), .preset = "off",
+	  .help = "have the kernel's vhost-net move the packets, or vmm where there is none; "
+		  "goes without dump and limits" },
 	{ .key = "mac", OPTION(struct vm_net_config, mac),
 	  .help = "the guest's address; made up from name and position by default" },
 	{ .key = "queues", OPTION(struct vm_net_config, queues), .min = 1,
@@ -333,6 +336,22 @@ static int check_place(const struct vm_net_config *net, unsigned i, struct err *
 				   "fd=N, user, socket=PATH or none", i);
 }
 
+/* What it passes by cannot be had with it. */
+static int check_vhost(const struct vm_net_config *net, unsigned i, struct err *err)
+{
+	if (!net->vhost)
+		return 0;
+	if (net->user || net->socket || net->none)
+		return err_set(err, -EINVAL, "net %u: only a tap or a bridge has vhost", i);
+	if (net->dump)
+		return err_set(err, -EINVAL, "net %u: vhost moves packets past dump=: give one "
+			       "of them", i);
+	if (netdev_any_limit(&net->limits))
+		return err_set(err, -EINVAL, "net %u: vhost moves packets past limits: give "
+			       "none, or vhost=off", i);
+	return 0;
+}
+
 int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err *err)
 {
 	int r = check_place(net, i, err);
@@ -349,6 +368,9 @@ int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err 
 	if (net->queues > 1 && !net->tap && !net->bridge)
 		return err_set(err, -EINVAL, "net %u: only a tap or a bridge has several "
 			       "queues: give no queues=", i);
+	r = check_vhost(net, i, err);
+	if (r < 0)
+		return r;
 	r = netdev_check_limits(&net->limits, err);
 	return r < 0 ? err_at(err, r, "net %u", i) : 0;
 }

@@ -11,7 +11,7 @@
 struct back_end_ops {
 	void (*close)(struct netdev *netdev);
 
-	/* Tell user from now on; user and loop are set.  And no more. */
+	/* Tell user from now on; user and loop are set.  And no more; may come again. */
 	int (*attach)(struct netdev *netdev);
 	void (*detach)(struct netdev *netdev);
 
@@ -21,6 +21,8 @@ struct back_end_ops {
 			unsigned nr);
 	ssize_t (*recv)(struct netdev *netdev, unsigned pair, const struct iovec *segs,
 			unsigned nr);
+
+	int (*fd)(const struct netdev *netdev, unsigned pair);	/* of a tap */
 };
 
 /* First member of a back end's own struct. */
@@ -35,6 +37,8 @@ struct netdev {
 	struct netdev_user *user;
 	struct gate in, out;			/* limits */
 	struct pcap *dump;			/* or NULL */
+	struct vhost *vhost;			/* or NULL */
+	bool lent;				/* to vhost, while attached */
 };
 
 /* The link has come up or gone; tells user, if there is one. */

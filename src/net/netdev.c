@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "net/pcap.h"
+#include "net/vhost.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -15,6 +16,7 @@ struct netdev *netdev_close(struct netdev *netdev)
 {
 	if (netdev) {
 		pcap_close(netdev->dump);
+		vhost_close(netdev->vhost);
 		netdev->ops->close(netdev);
 	}
 	return NULL;
@@ -43,6 +45,21 @@ const uint8_t *netdev_mac(const struct netdev *netdev)
 void netdev_set_dump(struct netdev *netdev, struct pcap *dump)
 {
 	netdev->dump = dump;
+}
+
+void netdev_set_vhost(struct netdev *netdev, struct vhost *vhost)
+{
+	netdev->vhost = vhost;
+}
+
+struct vhost *netdev_vhost(const struct netdev *netdev)
+{
+	return netdev->vhost;
+}
+
+int netdev_fd(const struct netdev *netdev, unsigned pair)
+{
+	return netdev->ops->fd(netdev, pair);
 }
 
 /* Those that have waited for a limit. */
@@ -104,6 +121,12 @@ int netdev_check_limits(const struct netdev_limits *limits, struct err *err)
 	return r;
 }
 
+bool netdev_any_limit(const struct netdev_limits *limits)
+{
+	return limits->rx_bytes.avg || limits->tx_bytes.avg || limits->rx_packets.avg ||
+	       limits->tx_packets.avg;
+}
+
 void netdev_set_limits(struct netdev *netdev, const struct netdev_limits *limits)
 {
 	gate_set(&netdev->in, &limits->rx_bytes, &limits->rx_packets);
@@ -138,6 +161,20 @@ void netdev_detach(struct netdev *netdev)
 	if (netdev->dump)
 		pcap_flush(netdev->dump, netdev->loop);
 	netdev->user = NULL;
+}
+
+void netdev_lend(struct netdev *netdev)
+{
+	netdev->lent = true;
+	netdev->ops->detach(netdev);
+}
+
+int netdev_take_back(struct netdev *netdev)
+{
+	if (!netdev->lent)
+		return 0;
+	netdev->lent = false;
+	return netdev->ops->attach(netdev);
 }
 
 int netdev_set_pairs(struct netdev *netdev, unsigned nr)

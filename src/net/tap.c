@@ -68,10 +68,12 @@ static void ready(struct loop_watch *watch, unsigned events)
 
 static int watch_queue(struct tap_queue *queue, unsigned events)
 {
-	struct loop *loop = queue->tap->netdev.loop;
+	const struct netdev *netdev = &queue->tap->netdev;
 
-	loop_watch_remove(loop, &queue->watch);
-	return queue->detached ? 0 : loop_watch_add(loop, &queue->watch, queue->fd, events);
+	loop_watch_remove(netdev->loop, &queue->watch);
+	if (queue->detached || netdev->lent)
+		return 0;
+	return loop_watch_add(netdev->loop, &queue->watch, queue->fd, events);
 }
 
 static void tap_detach(struct netdev *netdev)
@@ -150,6 +152,11 @@ static ssize_t tap_recv(struct netdev *netdev, unsigned pair, const struct iovec
 	return len < 0 ? -errno : len;
 }
 
+static int tap_fd(const struct netdev *netdev, unsigned pair)
+{
+	return container_of(netdev, const struct tap, netdev)->queues[pair].fd;
+}
+
 /* Since Linux 6.2, and only both of them. */
 #define TUN_F_USO	(0x20 | 0x40)
 #define USO		(NETDEV_USO4 | NETDEV_USO6)
@@ -196,6 +203,7 @@ static const struct back_end_ops tap_ops = {
 	.set_offloads	= tap_set_offloads,
 	.send		= tap_send,
 	.recv		= tap_recv,
+	.fd		= tap_fd,
 };
 
 /* Life. */

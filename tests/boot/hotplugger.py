@@ -87,9 +87,9 @@ class Host:
         self.command('blockdev-add', driver='raw', node_name='image',
                      file={'driver': 'file', 'filename': self.image})
 
-    def plug_card(self):
+    def plug_card(self, **more):
         self.command('netdev_add', type='tap', id='tap', ifname=self.tap, script='no',
-                     downscript='no')
+                     downscript='no', **more)
         self.command('device_add', driver='virtio-net-pci', netdev='tap', id='hotcard',
                      mac='52:54:00:12:34:99')
 
@@ -147,10 +147,40 @@ def reset(host):
     host.finish()
 
 
+def vhost(host):
+    """The kernel moves the packets, but while the cable is pulled."""
+    def queues():
+        return [queue for queue in host.command('x-vmm-query-use')['queues']
+                if queue['driver'] == 'virtio-net' and queue['queue'] < 2]
+
+    host.await_said('ready')
+    host.plug_card(vhost=True)
+    host.await_said('begins')
+    for _ in range(15):
+        host.command('stop')
+        time.sleep(0.01)
+        host.command('cont')
+        time.sleep(0.05)
+    host.await_said('used')
+    assert all(queue['vhost'] for queue in queues()), queues()
+    reply = host.execute('x-vmm-net-set-limits', name='tap', bps_rx=1000)
+    assert 'vhost' in reply['error']['desc'], reply
+    host.command('set_link', name='tap', up=False)
+    host.await_said('cable pulled')
+    assert not any(queue['vhost'] or queue['packets'] for queue in queues()), queues()
+    host.command('set_link', name='tap', up=True)
+    host.await_said('cable back')
+    assert all(queue['vhost'] for queue in queues()), queues()
+    host.unplug('hotcard')
+    host.command('netdev_del', id='tap')
+    host.open_image()
+    host.finish()
+
+
 if __name__ == '__main__':
     vm = Host(*sys.argv[2:])
     try:
-        {'use': use, 'busy': busy, 'reset': reset}[sys.argv[1]](vm)
+        {'use': use, 'busy': busy, 'reset': reset, 'vhost': vhost}[sys.argv[1]](vm)
     except BaseException:
         vm.execute('quit')
         raise

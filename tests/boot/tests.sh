@@ -11,9 +11,9 @@
 # All of them, those that take longest first.
 all=(
 	long_pause lifecycle disk_fio disk_killed pause hotplug hotplug_busy hotplug_reset
-	disk_qcow2 disk_discard disk_queues disk everything net_user net block_device reboot
-	vsock high_memory acpi cpus next_bzimage next_vmlinux bzimage vmlinux sigterm panic
-	two_cpus rng disk_readonly
+	disk_qcow2 disk_discard disk_queues disk everything net_vhost net_user net block_device
+	reboot vsock high_memory acpi cpus next_bzimage next_vmlinux bzimage vmlinux sigterm
+	panic two_cpus rng disk_readonly
 )
 
 # These mostly wait, so a lab runs one of them beside another test.
@@ -366,6 +366,14 @@ hotplug()
 test_hotplug()
 {
 	hotplug use hotplug_use && holds_what_was_written "$work/hot"
+}
+
+# The kernel moves the packets, over pauses and a pulled cable: of a driver that knows
+# what to try, and of Linux.
+test_net_vhost()
+{
+	[ -e /dev/vhost-net ] || modprobe vhost_net || return
+	"${vmm%/*}/tests/device/test_virtio_net_vhost" && hotplug vhost net_vhost
 }
 
 test_hotplug_busy() { hotplug busy hotplug_busy; }

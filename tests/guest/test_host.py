@@ -55,6 +55,15 @@ class Host(VmTest):
         self.assert_refused_in('mknod -m 666 /dev/kvm c 10 232', 'pio.elf.*Permission denied',
                                AS_NOBODY)
 
+    def test_card_goes_without_vhost_where_there_is_none(self):
+        script = ('mount -t tmpfs -o mode=755 none /dev && mknod /dev/kvm c 10 232 && '
+                  'mkdir /dev/net && mknod /dev/net/tun c 10 200 && exec "$@"')
+        with vm.Vm(['unshare', '-mn', 'sh', '-c', script, 'sh', self.vmm, 'run', '--kernel',
+                    self.payload, '--net', 'tap=vmmtest0,vhost=on']) as run:
+            self.assertEqual(run.finish(), vm.OK)
+        self.assertRegex(run.err, b"net 'net0': without vhost: cannot open /dev/vhost-net.*"
+                         b"No such file")
+
     def refuse_disk(self, mode, pattern, *more):
         path = self.file('disk', bytes(SECTOR))
         os.chmod(path, mode)

@@ -220,7 +220,7 @@ class Hotplug(VmTest):
         self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'ifname': 'x',
                                             'script': '/etc/up'}, 'script')
         self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'ifname': 'x',
-                                            'vhost': True}, 'vhost')
+                                            'vhost': True, 'x-vmm-dump': 'f'}, 'vhost')
         self.refused(client, 'device_add', {'driver': 'e1000'}, 'virtio-net-pci are')
         self.refused(client, 'device_add', {'driver': 'virtio-blk-pci'}, "'drive' is missing")
         self.refused(client, 'device_add', {'driver': 'virtio-net-pci', 'netdev': 'zz'},

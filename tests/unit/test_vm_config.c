@@ -283,6 +283,34 @@ START_TEST(cards_do_not_share_a_descriptor)
 }
 END_TEST
 
+START_TEST(dump_is_refused_with_vhost)
+{
+	give("--kernel", "k");
+	give("--net", "tap=a,vhost=on");
+	give("--net", "tap=b,vhost=on,dump=f");
+
+	assert_refused("net 1: vhost moves packets past dump=");
+}
+END_TEST
+
+START_TEST(vhost_is_of_taps)
+{
+	give("--kernel", "k");
+	give("--net", "user,vhost=on");
+
+	assert_refused("net 0: only a tap or a bridge has vhost");
+}
+END_TEST
+
+START_TEST(limits_are_refused_with_vhost)
+{
+	give("--kernel", "k");
+	give("--net", "tap=a,vhost=on,pps-tx=5");
+
+	assert_refused("net 0: vhost moves packets past limits");
+}
+END_TEST
+
 START_TEST(multicast_mac_is_refused)
 {
 	ck_assert_int_lt(parse("--net", "tap=t,mac=03:00:00:00:00:01"), 0);
@@ -410,6 +438,9 @@ int main(void)
 	tcase_add_test(tc, forwards_of_a_card_are_one_text);
 	tcase_add_test(tc, descriptor_0_is_a_back_end);
 	tcase_add_test(tc, cards_do_not_share_a_descriptor);
+	tcase_add_test(tc, dump_is_refused_with_vhost);
+	tcase_add_test(tc, vhost_is_of_taps);
+	tcase_add_test(tc, limits_are_refused_with_vhost);
 	tcase_add_test(tc, multicast_mac_is_refused);
 	tcase_add_test(tc, cards_do_not_share_a_mac);
 	tcase_add_test(tc, name_is_fit_for_a_folder);

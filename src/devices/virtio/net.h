@@ -2,7 +2,7 @@
 /*
  * net.h - the network device from the inside: virtio_net.c has its configuration
  * and its life, net_receive.c and net_transmit.c move packets, net_control.c does
- * what the driver asks.
+ * what the driver asks, net_vhost.c lends queues to the kernel.
  *
  * Owner, all of it.
  */
@@ -85,11 +85,15 @@ struct net {
 	unsigned offloads;		/* that the driver can have left to it, now */
 	bool offloads_set;		/* by a command */
 	struct net_filter filter;
+	struct loop_watch breach;	/* while queues are lent: of vhost_breach_fd() */
 	bool mergeable;			/* a packet may use several buffers */
 	uint64_t rx_room;		/* wanted for a packet that is to come */
 	unsigned nr_used;		/* of the pairs, by the driver */
 	struct net_rx rx[];		/* of each pair */
 };
+
+/* All that the driver knows of (section 5.1.2), two of each pair. */
+unsigned net_nr_packet_queues(const struct net *net);
 
 /* As far as it goes in this turn. */
 void net_receive(struct net *net, unsigned pair);
@@ -110,5 +114,13 @@ void net_set_announcing(struct net *net, bool announcing);
 
 /* Nothing is received any more: give back what is left of the buffers. */
 void net_receive_stop(struct net *net, unsigned pair);
+
+/*
+ * Have the kernel serve the queues, where it can and the link is up; where it refuses
+ * they are served here.  And take them back, if they were lent.  While it is attached.
+ */
+void net_vhost_init(struct net *net);
+void net_vhost_start(struct net *net);
+void net_vhost_stop(struct net *net);
 
 #endif

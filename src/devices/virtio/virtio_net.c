@@ -10,6 +10,8 @@
  * driver has no more or the back end is full, the receive queue until the back
  * end has no more or the driver has no buffers.  What ends the pause is a kick
  * in the one case and the back end's readiness in the other.
+ *
+ * All this is of queues that are served here: with vhost the kernel serves them.
  */
 #include "net.h"
 
@@ -46,8 +48,7 @@ static unsigned nr_pairs(const struct net *net)
 	return netdev_nr_pairs(net->netdev);
 }
 
-/* The queue for commands is behind the pairs that the driver knows of (section 5.1.2). */
-static unsigned control_queue(const struct net *net)
+unsigned net_nr_packet_queues(const struct net *net)
 {
 	return virtio_has(&net->dev, NET_F_MQ) ? 2 * nr_pairs(net) : 2;
 }
@@ -57,7 +58,8 @@ static void net_kick(struct virtio_dev *dev, struct virtq *vq)
 	struct net *net = net_of(dev);
 	unsigned index = virtq_index(vq);
 
-	if (index == control_queue(net))
+	/* The queue for commands is behind the pairs that the driver knows of. */
+	if (index == net_nr_packet_queues(net))
 		net_control(net, vq);
 	else if (index / 2 >= net->nr_used)
 		return;
@@ -127,6 +129,12 @@ static void update_link(struct net *net)
 		return;
 	net->link_down = down;
 	tell_status(net);
+	if (!net->dev.running)
+		return;
+	if (down)
+		net_vhost_stop(net);
+	else
+		net_vhost_start(net);
 }
 
 void net_set_announcing(struct net *net, bool announcing)
@@ -224,9 +232,11 @@ static int net_start(struct virtio_dev *dev)
 		return r;
 	net->filter.by_vlan = virtio_has(dev, NET_F_CTRL_VLAN);
 	r = netdev_attach(net->netdev, dev->loop, &net->user);
-	if (!r)
-		update_link(net);
-	return r;
+	if (r < 0)
+		return r;
+	update_link(net);
+	net_vhost_start(net);
+	return 0;
 }
 
 static void net_reset(struct virtio_dev *dev)
@@ -244,6 +254,7 @@ static void net_stop(struct virtio_dev *dev)
 {
 	struct net *net = net_of(dev);
 
+	net_vhost_stop(net);
 	netdev_detach(net->netdev);
 	for (unsigned i = 0; i < nr_pairs(net); i++)
 		net_receive_stop(net, i);
@@ -302,10 +313,13 @@ void virtio_net_announce(struct virtio_dev *dev)
 static uint64_t features_of(const struct netdev *netdev, const struct virtio_net_card *card)
 {
 	uint64_t features = BIT64(NET_F_MAC) | BIT64(NET_F_MRG_RXBUF) | BIT64(NET_F_STATUS) |
-			    BIT64(NET_F_CTRL_VQ) | BIT64(NET_F_CTRL_RX) |
-			    BIT64(NET_F_CTRL_VLAN) | BIT64(NET_F_CTRL_RX_EXTRA) |
-			    BIT64(NET_F_GUEST_ANNOUNCE) | BIT64(NET_F_CTRL_MAC_ADDR);
+			    BIT64(NET_F_CTRL_VQ) | BIT64(NET_F_GUEST_ANNOUNCE) |
+			    BIT64(NET_F_CTRL_MAC_ADDR);
 
+	/* Filters, which the kernel does not have. */
+	if (!netdev_vhost(netdev))
+		features |= BIT64(NET_F_CTRL_RX) | BIT64(NET_F_CTRL_VLAN) |
+			    BIT64(NET_F_CTRL_RX_EXTRA);
 	if (netdev_nr_pairs(netdev) > 1)
 		features |= BIT64(NET_F_MQ);
 	if (card->mtu)
@@ -351,6 +365,7 @@ int virtio_net_new(struct virtio_dev **ret_dev, struct netdev *netdev,
 	net->link_down = !netdev_link_up(netdev);
 	net->nr_used = 1;
 	net_filter_reset(&net->filter, card->mac);
+	net_vhost_init(net);
 	put_config(net);
 	*ret_dev = &net->dev;
 	return 0;
