@@ -283,15 +283,11 @@ static bool has_vhost(void)
 	return true;
 }
 
-int main(void)
+static Suite *make_suite(void)
 {
 	Suite *s = suite_create("virtio_net_vhost");
 	TCase *tc = tcase_create("a card on a tap");
-	SRunner *sr;
-	int failed;
 
-	if (!has_vhost() || !can_run())
-		return SKIPPED;
 	tcase_set_timeout(tc, SECONDS_MAX);
 	tcase_add_checked_fixture(tc, setup_card, teardown_card);
 	tcase_add_test(tc, filters_are_not_offered);
@@ -303,8 +299,17 @@ int main(void)
 	tcase_add_test(tc, broken_queue_asks_for_a_reset_and_works_after_it);
 	tcase_add_test(tc, card_that_is_made_anew_has_vhost_again);
 	suite_add_tcase(s, tc);
+	return s;
+}
 
-	sr = srunner_create(s);
+int main(void)
+{
+	SRunner *sr;
+	int failed;
+
+	if (!has_vhost() || !can_run())
+		return SKIPPED;
+	sr = srunner_create(make_suite());
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
