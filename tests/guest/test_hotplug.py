@@ -60,6 +60,7 @@ class Hotplug(VmTest):
         run, client = self.begin()
         self.add_disk(client, 'a')
         self.add_disk(client, 'b')
+        run.wait(lambda: run.out.count(b'COME') == 2, 'both have come')
         none = {key + way: 0 for key in ('bps', 'iops') for way in ('', '_rd', '_wr')}
         for name in 'ab':
             client.command('block_set_io_throttle',
