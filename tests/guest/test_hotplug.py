@@ -20,8 +20,7 @@ class Hotplug(VmTest):
     def begin(self, *arguments, cmdline='refuse=0 slots=0', ready=True):
         path = os.path.join(self.folder, 'qmp')
         run = self.start('hotplug', '--qmp', path, '--cmdline', cmdline, *arguments)
-        run.wait(lambda: os.path.exists(path), 'the socket')
-        client = qmp.Client(path)
+        client = qmp.connect(path)
         self.addCleanup(client.close)
         if ready:
             run.wait_for(b'READY')
