@@ -91,8 +91,7 @@ class Actions(VmTest):
         """The payload, and a client that has negotiated; nothing runs yet."""
         payload, *more = GUESTS[guest][0]
         run = self.start(payload, '--qmp', self.path(), '--paused', *more, *arguments)
-        run.wait(lambda: os.path.exists(self.path()), 'the socket')
-        client = qmp.Client(self.path())
+        client = qmp.connect(self.path())
         self.addCleanup(client.close)
         return run, client
 

@@ -19,8 +19,7 @@ class Qmp(VmTest):
         """The running payload, and a client that has negotiated."""
         path = os.path.join(self.folder, 'qmp')
         run = self.start(payload, '--qmp', path, *arguments)
-        run.wait(lambda: os.path.exists(path), 'the socket')
-        client = qmp.Client(path)
+        client = qmp.connect(path)
         self.addCleanup(client.close)
         return run, client
 
