@@ -59,7 +59,7 @@ static void leak(struct throttle_group *group)
 
 	for (unsigned i = 0; i < THROTTLE_NR_KINDS; i++)
 		bucket_leak(&group->buckets[i], &group->limits.of[i],
-				     now - group->leaked);
+			    now - group->leaked);
 	group->leaked = now;
 }
 
@@ -71,7 +71,7 @@ static uint64_t wait_for(const struct throttle_group *group, unsigned row)
 		enum throttle_kind kind = kinds[row][i];
 
 		wait = max_u64(wait, bucket_wait(&group->buckets[kind],
-							  &group->limits.of[kind]));
+						 &group->limits.of[kind]));
 	}
 	return wait;
 }
@@ -100,7 +100,7 @@ static void charge(struct throttle_group *group, unsigned row,
 		enum throttle_kind kind = kinds[row][i];
 
 		bucket_add(&group->buckets[kind],
-				    kind < THROTTLE_IOPS ? bytes : operations);
+			   kind < THROTTLE_IOPS ? bytes : operations);
 	}
 }
 

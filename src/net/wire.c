@@ -209,7 +209,7 @@ static int finish_frame(struct wire *w)
 }
 
 static ssize_t wire_send(struct netdev *netdev, unsigned pair, const struct iovec *segs,
-			   unsigned nr)
+			 unsigned nr)
 {
 	struct wire *w = wire_of(netdev);
 	struct iovec out[1 + SEGS_MAX];
@@ -339,7 +339,7 @@ static ssize_t pull_rest(struct wire *w, struct iov *room, size_t len, size_t ha
 }
 
 static ssize_t wire_recv(struct netdev *netdev, unsigned pair, const struct iovec *segs,
-			   unsigned nr)
+			 unsigned nr)
 {
 	struct wire *w = wire_of(netdev);
 	struct iov room = all_of(segs, nr);
