@@ -159,6 +159,9 @@ struct option_given {
  */
 int option_defaults(const struct option_object *object, void *obj);
 
+/* Make to, whatever it held, the same as from.  -ENOMEM leaves it empty. */
+int option_copy(const struct option_object *object, void *to, const void *from);
+
 /* Free what obj owns and zero it. */
 void option_fini(const struct option_object *object, void *obj);
 

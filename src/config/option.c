@@ -80,6 +80,59 @@ void option_fini(const struct option_object *object, void *obj)
 	memset(obj, 0, object->size);
 }
 
+static int copy_list(const struct option *row, void *to, const void *from)
+{
+	uint32_t nr = *object_list_nr(row, from);
+	void **list = object_member(row, to);
+	int rc = 0;
+
+	*object_list_nr(row, to) = 0;
+	*list = NULL;
+	if (!nr)
+		return 0;
+	*list = calloc(nr, row->width);
+	if (!*list)
+		return -ENOMEM;
+	for (uint32_t i = 0; !rc && i < nr; i++) {
+		rc = option_copy(row->object, object_item(row, to, i),
+				 object_item(row, from, i));
+		*object_list_nr(row, to) = i + 1;
+	}
+	return rc;
+}
+
+static int copy_text(char **text, const char *from)
+{
+	*text = from ? strdup(from) : NULL;
+	return from && !*text ? -ENOMEM : 0;
+}
+
+/* Every row is visited, also after a failure: what is not copied may not stay. */
+int option_copy(const struct option_object *object, void *to, const void *from)
+{
+	int failed = 0;
+
+	memcpy(to, from, object->size);
+	for (uint32_t i = 0; i < object->nr_rows; i++) {
+		const struct option *row = &object->rows[i];
+		int rc = 0;
+
+		if (row->kind == OPTION_KIND_STRING || row->kind == OPTION_KIND_PATH)
+			rc = copy_text(object_member(row, to),
+				       *(char **)object_member(row, from));
+		else if (row->kind == OPTION_KIND_GROUP)
+			rc = option_copy(row->object, object_member(row, to),
+					 object_member(row, from));
+		else if (row->kind == OPTION_KIND_LIST)
+			rc = copy_list(row, to, from);
+		if (rc)
+			failed = rc;
+	}
+	if (failed)
+		option_fini(object, to);
+	return failed;
+}
+
 static int check_row(const struct option_object *object, const void *obj,
 		     const struct option *row, struct err *err)
 {

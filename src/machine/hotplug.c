@@ -57,6 +57,9 @@ static int describe_disk(struct machine_part *part, const struct machine_plug_di
 	free(part->disk.serial);
 	part->disk.serial = serial;
 	part->disk.queues = disk->queues;
+	part->disk.block_size = disk->use.block_size;
+	part->disk.read_error = disk->use.read_error;
+	part->disk.write_error = disk->use.write_error;
 	return 0;
 }
 

@@ -73,10 +73,8 @@ static void free_part(struct machine_part *part)
 	if (err.code)
 		log_error("%s", err.text);
 	netdev_close(part->device.netdev);
-	free(part->disk.path);
-	free(part->disk.format);
-	free(part->disk.serial);
-	free(part->disk.overlay);
+	option_fini(&vm_config_disk_options, &part->disk);
+	option_fini(&vm_config_net_options, &part->net);
 	free(part->device_id);
 	free(part->id);
 	free(part);
@@ -144,27 +142,6 @@ static int new_part(struct machine_part **ret_part, struct machine *m,
 
 /* Back ends. */
 
-static bool copy_text(char **ret_copy, const char *text)
-{
-	*ret_copy = text ? strdup(text) : NULL;
-	return !text == !*ret_copy;
-}
-
-static int copy_config(struct machine_part *part, const struct vm_disk_config *config)
-{
-	bool copied;
-
-	part->disk = *config;
-	part->disk.id = part->id;
-	part->disk.group = NULL;
-	copied = copy_text(&part->disk.path, config->path);
-	copied &= copy_text(&part->disk.format, config->format);
-	copied &= copy_text(&part->disk.serial, config->serial);
-	copied &= copy_text(&part->disk.overlay, config->overlay);
-	part->device.disk_config = &part->disk;
-	return copied ? 0 : -ENOMEM;
-}
-
 static int add_disk(struct machine *m, const char *id, const struct vm_disk_config *config,
 		    struct machine_part **ret_part, struct err *err)
 {
@@ -189,7 +166,8 @@ static int add_disk(struct machine *m, const char *id, const struct vm_disk_conf
 		.failed = machine_parts_disk_failed,
 		.ctx = part,
 	};
-	r = copy_config(part, config);
+	r = option_copy(&vm_config_disk_options, &part->disk, config);
+	part->device.disk_config = &part->disk;
 	if (r < 0)
 		err_sys(err, r, "disk '%s'", id);
 	else if (config->overlay)
@@ -308,7 +286,11 @@ static int add_net(struct machine *m, const char *id, const struct vm_net_config
 
 	if (r < 0)
 		return r;
-	r = open_net(part, config, err);
+	r = option_copy(&vm_config_net_options, &part->net, config);
+	if (r < 0)
+		err_sys(err, r, "net '%s'", id);
+	else
+		r = open_net(part, config, err);
 	if (!r && memcmp(config->mac, no_mac, 6))
 		r = machine_part_set_mac(part, config->mac, err);
 	if (r < 0) {

@@ -24,7 +24,8 @@ struct machine_part {
 	bool given;			/* by the configuration: goes with its device */
 	uint64_t asked_ns;		/* when the guest was asked to let go; 0: it was not */
 	struct log_limit lost;		/* of a card: of what is said when its link goes */
-	struct vm_disk_config disk;	/* of a disk; path, format and serial are our own */
+	struct vm_disk_config disk;	/* of a disk; what a device of it is like, too */
+	struct vm_net_config net;	/* of a net */
 
 	/* Of a disk: what has failed and was not told yet. */
 	struct machine *machine;

@@ -116,6 +116,24 @@ START_TEST(fini_leaves_an_empty_struct_that_can_be_finished_again)
 }
 END_TEST
 
+START_TEST(a_copy_has_all_and_shares_nothing)
+{
+	struct all_kinds copy;
+
+	give("--name=guest");
+	give("--image=disk.img,serial=7");
+	ck_assert_int_eq(option_copy(&all_kinds_options, &copy, &config), 0);
+	option_fini(&all_kinds_options, &config);
+
+	ck_assert_str_eq(copy.name, "guest");
+	ck_assert_uint_eq(copy.nr_images, 1);
+	ck_assert_str_eq(copy.images[0].path, "disk.img");
+	ck_assert_str_eq(copy.images[0].serial, "7");
+	ck_assert(option_given(&all_kinds_options, &copy, &copy.name));
+	option_fini(&all_kinds_options, &copy);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("option");
@@ -133,6 +151,7 @@ int main(void)
 	tcase_add_test(tc, check_accepts_a_value_that_the_program_put_there);
 	tcase_add_test(tc, check_looks_into_the_items_of_lists);
 	tcase_add_test(tc, fini_leaves_an_empty_struct_that_can_be_finished_again);
+	tcase_add_test(tc, a_copy_has_all_and_shares_nothing);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);
