@@ -43,7 +43,10 @@
 
 struct acpi_hotplug;
 struct bus_region;
+struct err;
 struct irq;
+struct state_reader;
+struct state_writer;
 
 struct acpi_hotplug_config {
 	uint64_t at;			/* of the first register */
@@ -69,5 +72,10 @@ void acpi_hotplug_come(struct acpi_hotplug *hotplug, unsigned slot);
 
 /* The guest should let go of the slot's device.  Likewise. */
 void acpi_hotplug_go(struct acpi_hotplug *hotplug, unsigned slot);
+
+/* As a section "acpi-hotplug".  Main, while no vCPU runs. */
+void acpi_hotplug_save(const struct acpi_hotplug *hotplug, struct state_writer *writer);
+int acpi_hotplug_load(struct acpi_hotplug *hotplug, struct state_reader *reader,
+		      struct err *err);
 
 #endif

@@ -40,7 +40,10 @@
 
 struct acpi_power;
 struct bus_region;
+struct err;
 struct irq;
+struct state_reader;
+struct state_writer;
 
 struct acpi_power_config {
 	uint64_t at;			/* of the first register */
@@ -59,5 +62,9 @@ struct bus_region *acpi_power_region(struct acpi_power *power);
 
 /* Press the power button: the guest is asked, not forced, to shut down.  Any thread. */
 void acpi_power_button(struct acpi_power *power);
+
+/* As a section "acpi-power".  Main, while no vCPU runs. */
+void acpi_power_save(const struct acpi_power *power, struct state_writer *writer);
+int acpi_power_load(struct acpi_power *power, struct state_reader *reader, struct err *err);
 
 #endif

@@ -26,7 +26,10 @@
 #define RTC_CENTURY	0x32		/* index of the century byte, for the FADT */
 
 struct bus_region;
+struct err;
 struct rtc;
+struct state_reader;
+struct state_writer;
 
 struct rtc_config {
 	uint64_t at;			/* index port; the data port follows */
@@ -42,5 +45,15 @@ struct rtc *rtc_free(struct rtc *rtc);		/* -> NULL; off the bus */
 
 /* For bus_add(); belongs to the device. */
 struct bus_region *rtc_region(struct rtc *rtc);
+
+/*
+ * Registers, and how far the guest's time is from the host's, as a section "rtc".  Main,
+ * while no vCPU runs.
+ */
+void rtc_save(struct rtc *rtc, struct state_writer *writer);
+int rtc_load(struct rtc *rtc, struct state_reader *reader, struct err *err);
+
+/* The guest's time falls back by so much. */
+void rtc_fall_back(struct rtc *rtc, uint64_t ns);
 
 #endif

@@ -35,7 +35,10 @@
 #include <stdint.h>
 
 struct bus_region;
+struct err;
 struct irq;
+struct state_reader;
+struct state_writer;
 struct uart;
 
 /* Called on vCPU threads and within the functions below; none may block. */
@@ -72,6 +75,13 @@ struct bus_region *uart_region(struct uart *uart);
 
 /* Bytes from the line; returns how many were taken.  Any thread. */
 size_t uart_receive(struct uart *uart, const uint8_t *bytes, size_t len);
+
+/*
+ * Registers and FIFOs, as a section "uart".  Loaded once the interrupt controllers are:
+ * the line is driven as it has to be.  While no vCPU runs; main.
+ */
+void uart_save(struct uart *uart, struct state_writer *writer);
+int uart_load(struct uart *uart, struct state_reader *reader, struct err *err);
 
 /* The back end has room again: sends what was refused.  Any thread. */
 void uart_writable(struct uart *uart);

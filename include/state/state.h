@@ -106,7 +106,14 @@ struct state_table {
 #define STATE_LIST(type, member, count)						\
 	STATE_ARRAY(type, member), STATE_COUNT(type, count)
 
-/* The same of structs, which have a table of their own. */
+/* A struct with a table of its own; and the same again of them. */
+#define STATE_INNER(type, member, table)					\
+	.name = #member,							\
+	.kind = STATE_STRUCT, .fields = (table),				\
+	.at = offsetof(type, member),						\
+	.size = sizeof(STATE_MEMBER(type, member)),				\
+	.nr = 1
+
 #define STATE_STRUCTS(type, member, table)					\
 	STATE_ELEMENTS(type, member),						\
 	.kind = STATE_STRUCT, .fields = (table)
@@ -128,6 +135,9 @@ struct state_writer *state_writer_free(struct state_writer *writer); /* -> NULL 
 /* A section of what from holds; instance tells several of one name apart. */
 void state_save(struct state_writer *writer, const struct state_table *table, uint32_t instance,
 		const void *from);
+
+/* What was to be saved could not be gathered: the end will tell. */
+void state_fail(struct state_writer *writer, int error);
 
 /* The stream, which stays the writer's.  -ENOMEM, -EFBIG.  Nothing is saved afterwards. */
 int state_writer_end(struct state_writer *writer, const void **ret_bytes, size_t *ret_len);

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "bus/bus.h"
 #include "bus/irq.h"
+#include "state/state.h"
 
 #include <assert.h>
 #include <stdatomic.h>
@@ -105,4 +106,39 @@ void acpi_hotplug_come(struct acpi_hotplug *hotplug, unsigned slot)
 void acpi_hotplug_go(struct acpi_hotplug *hotplug, unsigned slot)
 {
 	tell(hotplug, &hotplug->go, slot);
+}
+
+struct hotplug_state {
+	uint32_t come, go;
+};
+
+static const struct state_field state_fields[] = {
+	{ STATE_ONE(struct hotplug_state, come) },
+	{ STATE_ONE(struct hotplug_state, go) },
+	STATE_END
+};
+
+static const struct state_table state_table = {
+	.name = "acpi-hotplug", .version = 1, .fields = state_fields,
+};
+
+void acpi_hotplug_save(const struct acpi_hotplug *hotplug, struct state_writer *writer)
+{
+	const struct hotplug_state state = { hotplug->come, hotplug->go };
+
+	state_save(writer, &state_table, 0, &state);
+}
+
+/* The edge that told of the events lies with the interrupt controller. */
+int acpi_hotplug_load(struct acpi_hotplug *hotplug, struct state_reader *reader,
+		      struct err *err)
+{
+	struct hotplug_state state;
+	int r = state_load(reader, &state_table, 0, &state, err);
+
+	if (r < 0)
+		return r;
+	hotplug->come = state.come;
+	hotplug->go = state.go;
+	return 0;
 }

@@ -5,6 +5,7 @@
 #include "bus/bus.h"
 #include "bus/irq.h"
 #include "devices/byte_regs.h"
+#include "state/state.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -105,4 +106,38 @@ void acpi_power_button(struct acpi_power *power)
 	/* The bit before the edge: the guest may read at once. */
 	atomic_fetch_or(&power->events, ACPI_POWER_EVENT_BUTTON);
 	irq_pulse(power->config.irq);
+}
+
+struct power_state {
+	uint8_t sleep_control, events;
+};
+
+static const struct state_field state_fields[] = {
+	{ STATE_ONE(struct power_state, sleep_control) },
+	{ STATE_ONE(struct power_state, events) },
+	STATE_END
+};
+
+static const struct state_table state_table = {
+	.name = "acpi-power", .version = 1, .fields = state_fields,
+};
+
+void acpi_power_save(const struct acpi_power *power, struct state_writer *writer)
+{
+	const struct power_state state = { power->sleep_control, power->events };
+
+	state_save(writer, &state_table, 0, &state);
+}
+
+/* The edge that told of the events lies with the interrupt controller. */
+int acpi_power_load(struct acpi_power *power, struct state_reader *reader, struct err *err)
+{
+	struct power_state state;
+	int r = state_load(reader, &state_table, 0, &state, err);
+
+	if (r < 0)
+		return r;
+	power->sleep_control = state.sleep_control & ACPI_POWER_SLP_TYP_MASK;
+	power->events = state.events & ACPI_POWER_EVENT_BUTTON;
+	return 0;
 }

@@ -15,13 +15,17 @@
 
 #include "base/bits.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "bus/bus.h"
 #include "devices/byte_regs.h"
 #include "devices/rtc_regs.h"
+#include "state/state.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define NS_PER_S	((long)CLOCK_NS_PER_S)
 #define S_PER_DAY	86400
@@ -418,4 +422,88 @@ struct rtc *rtc_free(struct rtc *rtc)
 struct bus_region *rtc_region(struct rtc *rtc)
 {
 	return &rtc->region;
+}
+
+/* Times as two's complement; nanoseconds are below a second. */
+struct rtc_state {
+	uint64_t offset_s, flags_until_s;
+	uint32_t offset_ns, flags_until_ns;
+	uint8_t index;
+	uint8_t flags;
+	bool time_written;
+	uint8_t cmos[RTC_BYTES];
+};
+
+static const struct state_field state_fields[] = {
+	{ STATE_ONE(struct rtc_state, offset_s) },
+	{ STATE_ONE(struct rtc_state, offset_ns) },
+	{ STATE_ONE(struct rtc_state, flags_until_s) },
+	{ STATE_ONE(struct rtc_state, flags_until_ns) },
+	{ STATE_ONE(struct rtc_state, index) },
+	{ STATE_ONE(struct rtc_state, flags) },
+	{ STATE_ONE(struct rtc_state, time_written) },
+	{ STATE_ARRAY(struct rtc_state, cmos) },
+	STATE_END
+};
+
+static const struct state_table state_table = {
+	.name = "rtc", .version = 1, .fields = state_fields,
+};
+
+void rtc_save(struct rtc *rtc, struct state_writer *writer)
+{
+	struct rtc_state state;
+
+	pthread_mutex_lock(&rtc->lock);
+	state = (struct rtc_state){
+		.offset_s = (uint64_t)rtc->offset.tv_sec,
+		.offset_ns = (uint32_t)rtc->offset.tv_nsec,
+		.flags_until_s = (uint64_t)rtc->flags_until.tv_sec,
+		.flags_until_ns = (uint32_t)rtc->flags_until.tv_nsec,
+		.index = rtc->index,
+		.flags = rtc->flags,
+		.time_written = rtc->time_written,
+	};
+	memcpy(state.cmos, rtc->cmos, sizeof(state.cmos));
+	pthread_mutex_unlock(&rtc->lock);
+	state_save(writer, &state_table, 0, &state);
+}
+
+/* What a guest can bring about by setting the time, give or take; sums must not wrap. */
+static bool is_time_of_day(uint64_t s, uint32_t ns)
+{
+	return s + INT64_C(1) * 10000 * 366 * S_PER_DAY < INT64_C(2) * 10000 * 366 * S_PER_DAY &&
+	       ns < NS_PER_S;
+}
+
+int rtc_load(struct rtc *rtc, struct state_reader *reader, struct err *err)
+{
+	struct rtc_state state;
+	int r = state_load(reader, &state_table, 0, &state, err);
+
+	if (r < 0)
+		return r;
+	if (!is_time_of_day(state.offset_s, state.offset_ns) ||
+	    !is_time_of_day(state.flags_until_s, state.flags_until_ns) ||
+	    state.index > RTC_INDEX_MASK)
+		return err_set(err, -EINVAL, "state: the clock has a time that cannot be");
+	pthread_mutex_lock(&rtc->lock);
+	rtc->offset = (struct timespec){ (time_t)state.offset_s, (long)state.offset_ns };
+	rtc->flags_until = (struct timespec){ (time_t)state.flags_until_s,
+					      (long)state.flags_until_ns };
+	rtc->index = state.index;
+	rtc->flags = state.flags;
+	rtc->time_written = state.time_written;
+	memcpy(rtc->cmos, state.cmos, sizeof(rtc->cmos));
+	pthread_mutex_unlock(&rtc->lock);
+	return 0;
+}
+
+void rtc_fall_back(struct rtc *rtc, uint64_t ns)
+{
+	const struct timespec by = { (time_t)(ns / CLOCK_NS_PER_S), (long)(ns % CLOCK_NS_PER_S) };
+
+	pthread_mutex_lock(&rtc->lock);
+	rtc->offset = difference(rtc->offset, by);
+	pthread_mutex_unlock(&rtc->lock);
 }

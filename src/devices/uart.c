@@ -18,6 +18,7 @@
 #include "bus/irq.h"
 #include "devices/byte_regs.h"
 #include "devices/uart_regs.h"
+#include "state/state.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -410,4 +411,97 @@ void uart_writable(struct uart *uart)
 		uart->thre_pending = !uart->tx.nr;
 	}
 	settle(uart);
+}
+
+struct uart_state {
+	uint32_t nr_rx, nr_tx;
+	uint8_t rx[FIFO_LEN], tx[FIFO_LEN];
+	uint8_t dll, dlm, ier, fcr, lcr, mcr, scr;
+	uint8_t msr_deltas;
+	bool overrun;
+	bool thre_pending;
+};
+
+static const struct state_field state_fields[] = {
+	{ STATE_LIST(struct uart_state, rx, nr_rx) },
+	{ STATE_LIST(struct uart_state, tx, nr_tx) },
+	{ STATE_ONE(struct uart_state, dll) },
+	{ STATE_ONE(struct uart_state, dlm) },
+	{ STATE_ONE(struct uart_state, ier) },
+	{ STATE_ONE(struct uart_state, fcr) },
+	{ STATE_ONE(struct uart_state, lcr) },
+	{ STATE_ONE(struct uart_state, mcr) },
+	{ STATE_ONE(struct uart_state, scr) },
+	{ STATE_ONE(struct uart_state, msr_deltas) },
+	{ STATE_ONE(struct uart_state, overrun) },
+	{ STATE_ONE(struct uart_state, thre_pending) },
+	STATE_END
+};
+
+static const struct state_table state_table = {
+	.name = "uart", .version = 1, .fields = state_fields,
+};
+
+static uint32_t save_fifo(const struct fifo *fifo, uint8_t *bytes)
+{
+	for (unsigned i = 0; i < fifo->nr; i++)
+		bytes[i] = fifo->bytes[(fifo->first + i) % FIFO_LEN];
+	return fifo->nr;
+}
+
+static void load_fifo(struct fifo *fifo, const uint8_t *bytes, uint32_t nr)
+{
+	fifo_clear(fifo);
+	for (uint32_t i = 0; i < nr; i++)
+		fifo_push(fifo, bytes[i]);
+}
+
+void uart_save(struct uart *uart, struct state_writer *writer)
+{
+	struct uart_state state;
+
+	pthread_mutex_lock(&uart->lock);
+	state = (struct uart_state){
+		.dll = uart->dll,
+		.dlm = uart->dlm,
+		.ier = uart->ier,
+		.fcr = uart->fcr,
+		.lcr = uart->lcr,
+		.mcr = uart->mcr,
+		.scr = uart->scr,
+		.msr_deltas = uart->msr_deltas,
+		.overrun = uart->overrun,
+		.thre_pending = uart->thre_pending,
+	};
+	state.nr_rx = save_fifo(&uart->rx, state.rx);
+	state.nr_tx = save_fifo(&uart->tx, state.tx);
+	pthread_mutex_unlock(&uart->lock);
+	state_save(writer, &state_table, 0, &state);
+}
+
+/* Bits that a guest could not have set stay unset: fcr chooses from a table. */
+int uart_load(struct uart *uart, struct state_reader *reader, struct err *err)
+{
+	struct uart_state state = { 0 };
+	int r = state_load(reader, &state_table, 0, &state, err);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&uart->lock);
+	load_fifo(&uart->rx, state.rx, state.nr_rx);
+	load_fifo(&uart->tx, state.tx, state.nr_tx);
+	uart->dll = state.dll;
+	uart->dlm = state.dlm;
+	uart->ier = state.ier;
+	uart->fcr = state.fcr;
+	uart->lcr = state.lcr;
+	uart->mcr = state.mcr;
+	uart->scr = state.scr;
+	uart->msr_deltas = state.msr_deltas;
+	uart->overrun = state.overrun;
+	uart->thre_pending = state.thre_pending;
+	settle(uart);
+	/* What waits there goes on its way. */
+	uart_writable(uart);
+	return 0;
 }

@@ -116,8 +116,10 @@ static void save_field(struct state_writer *w, const struct state_field *field,
 static void save_fields(struct state_writer *w, const struct state_field *fields,
 			const void *from)
 {
-	for (const struct state_field *field = fields; field->name; field++)
+	for (const struct state_field *field = fields; field->name; field++) {
+		assert(field - fields < STATE_FIELDS_MAX);
 		save_field(w, field, from);
+	}
 }
 
 struct state_writer *state_writer_new(const char *arch)
@@ -164,6 +166,12 @@ void state_save(struct state_writer *w, const struct state_table *table, uint32_
 	put_le32(head + SECTION_LEN_AT, (uint32_t)(w->len - at - SECTION_HEADER_LEN));
 	put_le32(head + SECTION_CRC_AT, stream_section_crc(head));
 	w->nr++;
+}
+
+void state_fail(struct state_writer *w, int error)
+{
+	if (!w->failed)
+		w->failed = error;
 }
 
 int state_writer_end(struct state_writer *w, const void **ret_bytes, size_t *ret_len)

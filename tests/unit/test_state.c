@@ -28,7 +28,10 @@ struct port {
 };
 
 static const struct state_field port_fields[] = {
-	{STATE_ONE(struct port, number)}, {STATE_ONE(struct port, open)}, STATE_END};
+	{ STATE_ONE(struct port, number) },
+	{ STATE_ONE(struct port, open) },
+	STATE_END
+};
 
 struct box {
 	uint8_t small;
@@ -42,27 +45,26 @@ struct box {
 };
 
 static const struct state_field box_fields[] = {
-	{STATE_ONE(struct box, small)},
-	{STATE_ONE(struct box, large)},
-	{STATE_ONE(struct box, lit)},
-	{STATE_ARRAY(struct box, registers)},
-	{STATE_LIST(struct box, words, nr_words)},
-	{STATE_STRUCT_LIST(struct box, ports, nr_ports, port_fields)},
-	STATE_END};
+	{ STATE_ONE(struct box, small) },
+	{ STATE_ONE(struct box, large) },
+	{ STATE_ONE(struct box, lit) },
+	{ STATE_ARRAY(struct box, registers) },
+	{ STATE_LIST(struct box, words, nr_words) },
+	{ STATE_STRUCT_LIST(struct box, ports, nr_ports, port_fields) },
+	STATE_END
+};
 
 static const struct state_table box_table = {
-	.name = "box",
-	.version = 2,
-	.fields = box_fields,
+	.name = "box", .version = 2, .fields = box_fields,
 };
 
 static const struct box box = {
 	.small = 0xa5,
 	.large = UINT64_C(0x0123456789abcdef),
 	.lit = true,
-	.registers = {1, UINT32_MAX, 3},
+	.registers = { 1, UINT32_MAX, 3 },
 	.nr_words = 2,
-	.words = {7, 0xffff},
+	.words = { 7, 0xffff },
 	.nr_ports = 2,
 	.ports = {{80, true}, {443, false}},
 };
@@ -72,9 +74,12 @@ struct word {
 	uint32_t value, more;
 };
 
-static const struct state_field word_fields[] = {{STATE_ONE(struct word, value)}, STATE_END};
+static const struct state_field word_fields[] = {
+	{ STATE_ONE(struct word, value) },
+	STATE_END
+};
 
-static const struct state_table word_table = {"word", 1, false, word_fields};
+static const struct state_table word_table = { "word", 1, false, word_fields };
 
 static struct state_writer *writer;
 static struct state_reader *reader;
@@ -88,7 +93,7 @@ static void setup(void)
 	ck_assert_ptr_nonnull(writer);
 	reader = NULL;
 	stream = NULL;
-	err = (struct err){0};
+	err = (struct err){ 0 };
 }
 
 static void teardown(void)
@@ -140,7 +145,7 @@ static void assert_says(const char *text)
 
 START_TEST(what_was_saved_is_loaded)
 {
-	struct box got = {0};
+	struct box got = { 0 };
 
 	save(&box_table, &box);
 
@@ -171,7 +176,7 @@ END_TEST
 
 START_TEST(instances_are_told_apart)
 {
-	const struct word one = {.value = 1}, two = {.value = 2};
+	const struct word one = { .value = 1 }, two = { .value = 2 };
 	struct word got;
 
 	state_save(writer, &word_table, 7, &one);
@@ -199,9 +204,9 @@ END_TEST
 
 START_TEST(hint_that_nobody_loads_is_left)
 {
-	const struct state_table hint = {"word", 1, true, word_fields};
+	const struct state_table hint = { "word", 1, true, word_fields };
 
-	save(&hint, &(struct word){1});
+	save(&hint, &(struct word){ 1 });
 
 	ck_assert_int_eq(state_reader_end(reader, &err), 0);
 }
@@ -223,11 +228,14 @@ END_TEST
 START_TEST(field_of_a_later_release_is_refused)
 {
 	static const struct state_field more[] = {
-		{STATE_ONE(struct word, value)}, {STATE_ONE(struct word, more)}, STATE_END};
-	const struct state_table later = {"word", 1, false, more};
+		{ STATE_ONE(struct word, value) },
+		{ STATE_ONE(struct word, more) },
+		STATE_END
+	};
+	const struct state_table later = { "word", 1, false, more };
 	struct word got;
 
-	save(&later, &(struct word){1, 2});
+	save(&later, &(struct word){ 1, 2 });
 
 	ck_assert_int_eq(state_load(reader, &word_table, 0, &got, &err), -EINVAL);
 	assert_says("'more' is unknown");
@@ -236,13 +244,15 @@ END_TEST
 
 START_TEST(hint_of_a_later_release_is_left)
 {
-	static const struct state_field more[] = {{STATE_ONE(struct word, more), .hint = true},
-						  {STATE_ONE(struct word, value)},
-						  STATE_END};
-	const struct state_table later = {"word", 1, false, more};
-	struct word got = {0};
+	static const struct state_field more[] = {
+		{ STATE_ONE(struct word, more), .hint = true },
+		{ STATE_ONE(struct word, value) },
+		STATE_END
+	};
+	const struct state_table later = { "word", 1, false, more };
+	struct word got = { 0 };
 
-	save(&later, &(struct word){1, 2});
+	save(&later, &(struct word){ 1, 2 });
 
 	ck_assert_int_eq(state_load(reader, &word_table, 0, &got, &err), 0);
 	ck_assert_uint_eq(got.value, 1);
@@ -252,13 +262,15 @@ END_TEST
 
 START_TEST(field_that_was_added_keeps_its_preset_in_an_older_stream)
 {
-	static const struct state_field more[] = {{STATE_ONE(struct word, value)},
-						  {STATE_ONE(struct word, more), .added = true},
-						  STATE_END};
-	const struct state_table later = {"word", 1, false, more};
-	struct word got = {.more = 5};
+	static const struct state_field more[] = {
+		{ STATE_ONE(struct word, value) },
+		{ STATE_ONE(struct word, more), .added = true },
+		STATE_END
+	};
+	const struct state_table later = { "word", 1, false, more };
+	struct word got = { .more = 5 };
 
-	save(&word_table, &(struct word){1});
+	save(&word_table, &(struct word){ 1 });
 
 	ck_assert_int_eq(state_load(reader, &later, 0, &got, &err), 0);
 	ck_assert_uint_eq(got.value, 1);
@@ -269,11 +281,14 @@ END_TEST
 START_TEST(missing_field_is_named)
 {
 	static const struct state_field more[] = {
-		{STATE_ONE(struct word, value)}, {STATE_ONE(struct word, more)}, STATE_END};
-	const struct state_table wants = {"word", 1, false, more};
+		{ STATE_ONE(struct word, value) },
+		{ STATE_ONE(struct word, more) },
+		STATE_END
+	};
+	const struct state_table wants = { "word", 1, false, more };
 	struct word got;
 
-	save(&word_table, &(struct word){1});
+	save(&word_table, &(struct word){ 1 });
 
 	ck_assert_int_eq(state_load(reader, &wants, 0, &got, &err), -EINVAL);
 	assert_says("section 'word' 0: field 'more' is missing");
@@ -283,11 +298,14 @@ END_TEST
 START_TEST(field_that_is_there_twice_is_refused)
 {
 	static const struct state_field twice[] = {
-		{STATE_ONE(struct word, value)}, {STATE_ONE(struct word, value)}, STATE_END};
-	const struct state_table table = {"word", 1, false, twice};
+		{ STATE_ONE(struct word, value) },
+		{ STATE_ONE(struct word, value) },
+		STATE_END
+	};
+	const struct state_table table = { "word", 1, false, twice };
 	struct word got;
 
-	save(&table, &(struct word){1});
+	save(&table, &(struct word){ 1 });
 
 	ck_assert_int_eq(state_load(reader, &word_table, 0, &got, &err), -EINVAL);
 	assert_says("'value' is there twice");
@@ -299,11 +317,14 @@ START_TEST(field_of_another_kind_is_refused)
 	struct wide {
 		uint64_t value;
 	};
-	static const struct state_field fields[] = {{STATE_ONE(struct wide, value)}, STATE_END};
-	const struct state_table table = {"word", 1, false, fields};
+	static const struct state_field fields[] = {
+		{ STATE_ONE(struct wide, value) },
+		STATE_END
+	};
+	const struct state_table table = { "word", 1, false, fields };
 	struct word got;
 
-	save(&table, &(struct wide){1});
+	save(&table, &(struct wide){ 1 });
 
 	ck_assert_int_eq(state_load(reader, &word_table, 0, &got, &err), -EINVAL);
 	assert_says("'value' is of another kind");
@@ -321,11 +342,15 @@ START_TEST(longer_list_than_there_is_room_for_is_refused)
 		uint16_t words[2];
 	};
 	static const struct state_field shorter_fields[] = {
-		{STATE_LIST(struct shorter, words, nr_words)}, STATE_END};
+		{ STATE_LIST(struct shorter, words, nr_words) },
+		STATE_END
+	};
 	static const struct state_field longer_fields[] = {
-		{STATE_LIST(struct longer, words, nr_words)}, STATE_END};
-	const struct state_table longer = {"list", 1, false, longer_fields};
-	const struct state_table shorter = {"list", 1, false, shorter_fields};
+		{ STATE_LIST(struct longer, words, nr_words) },
+		STATE_END
+	};
+	const struct state_table longer = { "list", 1, false, longer_fields };
+	const struct state_table shorter = { "list", 1, false, shorter_fields };
 	struct shorter got;
 
 	save(&longer, &(struct longer){2, {1, 2}});
@@ -340,12 +365,14 @@ START_TEST(array_of_another_length_is_refused)
 	struct pair {
 		uint32_t value[2];
 	};
-	static const struct state_field pair_fields[] = {{STATE_ARRAY(struct pair, value)},
-							 STATE_END};
-	const struct state_table pair = {"word", 1, false, pair_fields};
+	static const struct state_field pair_fields[] = {
+		{ STATE_ARRAY(struct pair, value) },
+		STATE_END
+	};
+	const struct state_table pair = { "word", 1, false, pair_fields };
 	struct pair got;
 
-	save(&word_table, &(struct word){1});
+	save(&word_table, &(struct word){ 1 });
 
 	ck_assert_int_eq(state_load(reader, &pair, 0, &got, &err), -EINVAL);
 	assert_says("1 elements instead of 2");
@@ -357,12 +384,15 @@ START_TEST(bool_is_true_or_false)
 	struct lamp {
 		uint8_t lit;
 	};
-	struct state_field field = {STATE_ONE(struct lamp, lit)};
-	struct state_field fields[] = {field, STATE_END};
-	const struct state_table table = {"lamp", 1, false, fields};
+	struct state_field field = { STATE_ONE(struct lamp, lit) };
+	struct state_field fields[] = {
+		field,
+		STATE_END
+	};
+	const struct state_table table = { "lamp", 1, false, fields };
 	struct lamp got;
 
-	state_save(writer, &table, 0, &(struct lamp){2});
+	state_save(writer, &table, 0, &(struct lamp){ 2 });
 	end();
 	stream[HEADER_LEN + SECTION_HEAD] = STATE_BOOL;
 	put_checksums();
@@ -409,7 +439,7 @@ START_TEST(any_forged_byte_is_survived)
 	for (size_t i = HEADER_LEN; i < len; i++)
 		for (unsigned value = 0; value < 256; value += 51) {
 			uint8_t was = stream[i];
-			struct box got = {0};
+			struct box got = { 0 };
 
 			stream[i] = (uint8_t)value;
 			if (get_le32(stream + HEADER_LEN + SECTION_LEN_AT) <=
@@ -427,8 +457,8 @@ END_TEST
 
 START_TEST(section_that_is_there_twice_is_refused)
 {
-	state_save(writer, &word_table, 3, &(struct word){1});
-	state_save(writer, &word_table, 3, &(struct word){2});
+	state_save(writer, &word_table, 3, &(struct word){ 1 });
+	state_save(writer, &word_table, 3, &(struct word){ 2 });
 	end();
 
 	ck_assert_int_eq(open_stream(), -EINVAL);
@@ -438,7 +468,7 @@ END_TEST
 
 START_TEST(more_sections_than_can_be_are_refused)
 {
-	state_save(writer, &word_table, 0, &(struct word){1});
+	state_save(writer, &word_table, 0, &(struct word){ 1 });
 	end();
 	put_le32(stream + SECTIONS_AT, UINT32_MAX);
 	put_checksums();
@@ -450,7 +480,7 @@ END_TEST
 
 START_TEST(bytes_after_the_last_section_are_refused)
 {
-	state_save(writer, &word_table, 0, &(struct word){1});
+	state_save(writer, &word_table, 0, &(struct word){ 1 });
 	end();
 	put_le32(stream + SECTIONS_AT, 0);
 	put_checksums();
@@ -487,7 +517,7 @@ START_TEST(fields_can_be_seen_without_a_table)
 	struct state_seen seen;
 	const uint8_t *at;
 
-	save(&word_table, &(struct word){.value = 77});
+	save(&word_table, &(struct word){ .value = 77 });
 
 	ck_assert(state_reader_section(reader, 0, &section));
 	ck_assert(!state_reader_section(reader, 1, &section));
@@ -507,9 +537,11 @@ START_TEST(stream_has_a_limit)
 	static struct blob {
 		uint8_t bytes[32 << 20];
 	} blob;
-	static const struct state_field fields[] = {{STATE_ARRAY(struct blob, bytes)},
-						    STATE_END};
-	const struct state_table table = {"blob", 1, false, fields};
+	static const struct state_field fields[] = {
+		{ STATE_ARRAY(struct blob, bytes) },
+		STATE_END
+	};
+	const struct state_table table = { "blob", 1, false, fields };
 	const void *bytes;
 
 	state_save(writer, &table, 0, &blob);

@@ -29,6 +29,8 @@ struct err;
 struct eventfds;
 struct msix_vector;
 struct pci_function;
+struct state_reader;
+struct state_writer;
 
 #define MSIX_VECTORS_MAX	2048
 #define MSIX_NO_VECTOR		0xffff	/* for msix_raise(): drop it */
@@ -65,6 +67,13 @@ int msix_init(struct msix *msix, struct pci_function *fn, unsigned nr_vectors,
 	      unsigned bar, uint32_t table_off, uint32_t pba_off,
 	      struct eventfds *efds, struct err *err);
 void msix_fini(struct msix *msix);
+
+/*
+ * The table and what is pending, as a section of the function's devfn.  Loaded once the
+ * function's configuration space is.  While no vCPU runs; main.
+ */
+void msix_save(struct msix *msix, struct state_writer *writer);
+int msix_load(struct msix *msix, struct state_reader *reader, struct err *err);
 
 /* The guest wrote there; follow it if that is the capability's control word. */
 void msix_config_written(struct msix *msix, unsigned reg, unsigned size);

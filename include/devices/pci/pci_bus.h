@@ -28,6 +28,8 @@ struct bus;
 struct err;
 struct pci_bus;
 struct pci_function;
+struct state_reader;
+struct state_writer;
 
 #define PCI_BUS_SLOTS	32
 #define PCI_BUS_ANY_SLOT (-1)
@@ -72,6 +74,15 @@ void pci_bus_remove(struct pci_bus *bus, struct pci_function *fn);
 uint32_t pci_bus_read(struct pci_bus *bus, uint8_t devfn, unsigned reg, unsigned size);
 void pci_bus_write(struct pci_bus *bus, uint8_t devfn, unsigned reg, unsigned size,
 		   uint32_t value);
+
+/*
+ * The configuration space of a function on the bus, as a section of its devfn; and the
+ * same into one that is alike, whose BARs follow.  What hangs on the rest of it is its
+ * owner's.  Main.
+ */
+void pci_bus_save(const struct pci_function *fn, struct state_writer *writer);
+int pci_bus_load(struct pci_bus *bus, struct pci_function *fn, struct state_reader *reader,
+		 struct err *err);
 
 /* What a BAR is and where; false when the function or the BAR is not there. */
 struct pci_bus_bar {

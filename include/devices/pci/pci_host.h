@@ -20,6 +20,8 @@ struct bus;
 struct err;
 struct pci_bus;
 struct pci_host;
+struct state_reader;
+struct state_writer;
 
 struct pci_host_config {
 	struct bus *mmio;
@@ -32,5 +34,9 @@ struct pci_host_config {
 struct pci_host *pci_host_new(struct pci_bus *root, const struct pci_host_config *config,
 			      struct err *err);
 struct pci_host *pci_host_free(struct pci_host *host);	/* -> NULL */
+
+/* The address port, and the bridge's configuration.  While no vCPU runs; main. */
+void pci_host_save(const struct pci_host *host, struct state_writer *writer);
+int pci_host_load(struct pci_host *host, struct state_reader *reader, struct err *err);
 
 #endif

@@ -38,6 +38,8 @@
 
 struct err;
 struct guest_mem;
+struct state_reader;
+struct state_writer;
 struct virtio_dev;
 struct virtio_transport;
 struct virtq;
@@ -100,6 +102,21 @@ struct virtio_class {
 	/* The device is stopped: forget what the driver of once has set. */
 	void (*reset)(struct virtio_dev *dev);
 
+	/*
+	 * What is the device's own to keep, as a section of this instance.  It is
+	 * stopped, or has just been made.  Any thread but a loop's.
+	 */
+	void (*save)(const struct virtio_dev *dev, uint32_t instance,
+		     struct state_writer *writer);
+	int (*load)(struct virtio_dev *dev, uint32_t instance, struct state_reader *reader,
+		    struct err *err);
+
+	/*
+	 * The requests of a queue that the stopped device has popped and not pushed, into
+	 * heads, which has room for all: how many.  Likewise.
+	 */
+	unsigned (*held)(const struct virtio_dev *dev, unsigned queue, uint16_t *heads);
+
 	/* Free the device; the core has already let go of it. */
 	void (*free)(struct virtio_dev *dev);
 };
@@ -131,6 +148,7 @@ struct virtio_dev {
 	struct virtq **queues;
 	bool running;			/* owner's */
 	bool config_changed;		/* owner's: since it was stopped */
+	bool loaded;			/* owner's: and has not run since */
 	_Atomic(bool) broken;		/* NEEDS_RESET */
 	struct virtio_transport *transport;
 
@@ -253,6 +271,15 @@ void virtio_accept(struct virtio_dev *dev, uint32_t which, uint32_t features);
  */
 void virtio_pause(struct virtio_dev *dev);
 void virtio_resume(struct virtio_dev *dev);
+
+/*
+ * What the driver knows of a device that is stopped, and where its queues stand, as
+ * sections of this instance; and the same into a new one.  Features or queues that this
+ * device has not are told by -ENOTSUP.  Main.
+ */
+void virtio_save(struct virtio_dev *dev, uint32_t instance, struct state_writer *writer);
+int virtio_load(struct virtio_dev *dev, uint32_t instance, struct state_reader *reader,
+		struct err *err);
 
 /*
  * A queue's set-up.  Changes are ignored once the driver is ready or the queue

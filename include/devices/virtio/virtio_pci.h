@@ -14,7 +14,10 @@
 
 struct err;
 struct eventfds;
+struct pci_bus;
 struct pci_function;
+struct state_reader;
+struct state_writer;
 struct virtio_dev;
 struct virtio_pci;
 
@@ -28,6 +31,14 @@ struct virtio_pci *virtio_pci_free(struct virtio_pci *vp);
 /* Of the device, as virtio.h has it.  While vCPUs are paused.  Main. */
 void virtio_pci_pause(struct virtio_pci *vp);
 void virtio_pci_resume(struct virtio_pci *vp);
+
+/*
+ * All of the function and its device, as sections of its devfn.  Saved while paused;
+ * loaded on the bus, before any vCPU runs, and resumed then.  Main.
+ */
+void virtio_pci_save(struct virtio_pci *vp, struct state_writer *writer);
+int virtio_pci_load(struct virtio_pci *vp, struct pci_bus *bus, struct state_reader *reader,
+		    struct err *err);
 
 /* The device behind it. */
 struct virtio_dev *virtio_pci_device(struct virtio_pci *vp);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "bus/eventfds.h"
 #include "devices/pci/pci.h"
+#include "state/state.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -281,4 +282,87 @@ void msix_raise(struct msix *msix, unsigned vector)
 int msix_fd(const struct msix *msix, unsigned vector)
 {
 	return vector < msix->nr_vectors ? msix->vectors[vector].fd : -EINVAL;
+}
+
+struct vector_state {
+	uint32_t entry[ENTRY_DWORDS];
+	bool pending;
+};
+
+struct msix_state {
+	uint32_t nr_vectors;
+	struct vector_state vectors[MSIX_VECTORS_MAX];
+};
+
+static const struct state_field vector_fields[] = {
+	{ STATE_ARRAY(struct vector_state, entry) },
+	{ STATE_ONE(struct vector_state, pending) },
+	STATE_END
+};
+
+static const struct state_field state_fields[] = {
+	{ STATE_STRUCT_LIST(struct msix_state, vectors, nr_vectors, vector_fields) },
+	STATE_END
+};
+
+static const struct state_table state_table = {
+	.name = "msix", .version = 1, .fields = state_fields,
+};
+
+void msix_save(struct msix *msix, struct state_writer *writer)
+{
+	struct msix_state *state = calloc(1, sizeof(*state));
+
+	if (!state) {
+		state_fail(writer, -ENOMEM);
+		return;
+	}
+	state->nr_vectors = msix->nr_vectors;
+	for (unsigned i = 0; i < msix->nr_vectors; i++) {
+		uint64_t word = pending_word(msix, i - i % VECTORS_PER_WORD);
+
+		memcpy(state->vectors[i].entry, msix->vectors[i].entry,
+		       sizeof(state->vectors[i].entry));
+		state->vectors[i].pending = word >> i % VECTORS_PER_WORD & 1;
+	}
+	state_save(writer, &state_table, msix->fn->devfn, state);
+	free(state);
+}
+
+static void take_over(struct msix *msix, const struct msix_state *state)
+{
+	uint16_t flags = get_le16(msix->fn->config + msix->cap + PCI_MSIX_FLAGS);
+
+	msix->enabled = flags & PCI_MSIX_FLAGS_ENABLE;
+	msix->masked = flags & PCI_MSIX_FLAGS_MASKALL;
+	for (unsigned i = 0; i < msix->nr_vectors; i++) {
+		struct msix_vector *v = &msix->vectors[i];
+
+		memcpy(v->entry, state->vectors[i].entry, sizeof(v->entry));
+		v->entry[ADDR_LOW] &= ~3u;
+		v->entry[CONTROL] &= PCI_MSIX_ENTRY_CTRL_MASKBIT;
+		settle(msix, v);
+		if (state->vectors[i].pending)
+			msix_raise(msix, i);
+	}
+}
+
+int msix_load(struct msix *msix, struct state_reader *reader, struct err *err)
+{
+	struct msix_state *state = calloc(1, sizeof(*state));
+	int r;
+
+	if (!state)
+		return err_sys(err, -ENOMEM, "MSI-X");
+	r = state_load(reader, &state_table, msix->fn->devfn, state, err);
+	if (!r && state->nr_vectors != msix->nr_vectors)
+		r = err_set(err, -EINVAL, "state: %u MSI-X vectors instead of %u",
+			    state->nr_vectors, msix->nr_vectors);
+	if (!r) {
+		pthread_mutex_lock(&msix->lock);
+		take_over(msix, state);
+		pthread_mutex_unlock(&msix->lock);
+	}
+	free(state);
+	return r;
 }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "bus/bus.h"
 #include "devices/pci/pci.h"
+#include "state/state.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define NR_DEVFN 256
 
@@ -232,6 +234,46 @@ void pci_bus_write(struct pci_bus *bus, uint8_t devfn, unsigned reg, unsigned si
 			fn->ops->write_config(fn, reg, size);
 	}
 	pthread_mutex_unlock(&bus->lock);
+}
+
+struct pci_state {
+	uint8_t config[PCI_CFG_SPACE_SIZE];
+};
+
+static const struct state_field state_fields[] = {
+	{ STATE_ARRAY(struct pci_state, config) },
+	STATE_END
+};
+
+static const struct state_table state_table = {
+	.name = "pci", .version = 1, .fields = state_fields,
+};
+
+void pci_bus_save(const struct pci_function *fn, struct state_writer *writer)
+{
+	struct pci_state state;
+
+	memcpy(state.config, fn->config, sizeof(state.config));
+	state_save(writer, &state_table, fn->devfn, &state);
+}
+
+int pci_bus_load(struct pci_bus *bus, struct pci_function *fn, struct state_reader *reader,
+		 struct err *err)
+{
+	struct pci_state state;
+	int r = state_load(reader, &state_table, fn->devfn, &state, err);
+
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < PCI_CFG_SPACE_SIZE; i++)
+		if ((state.config[i] ^ fn->config[i]) & ~fn->writable[i])
+			return err_set(err, -EINVAL, "state: the device in PCI slot %u is "
+				       "another one (register %#x)", PCI_SLOT(fn->devfn), i);
+	pthread_mutex_lock(&bus->lock);
+	memcpy(fn->config, state.config, sizeof(fn->config));
+	remap(bus);
+	pthread_mutex_unlock(&bus->lock);
+	return 0;
 }
 
 /* Cut an aligned piece of this length off the front of what is left. */

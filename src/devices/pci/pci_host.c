@@ -12,6 +12,7 @@
 #include "bus/bus.h"
 #include "devices/pci/pci.h"
 #include "devices/pci/pci_bus.h"
+#include "state/state.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -199,4 +200,36 @@ struct pci_host *pci_host_free(struct pci_host *host)
 	pci_bus_remove(host->root, &host->bridge);
 	free(host);
 	return NULL;
+}
+
+struct host_state {
+	uint32_t address;
+};
+
+static const struct state_field state_fields[] = {
+	{ STATE_ONE(struct host_state, address) },
+	STATE_END
+};
+
+static const struct state_table state_table = {
+	.name = "pci-host", .version = 1, .fields = state_fields,
+};
+
+void pci_host_save(const struct pci_host *host, struct state_writer *writer)
+{
+	const struct host_state state = { .address = host->address };
+
+	state_save(writer, &state_table, 0, &state);
+	pci_bus_save(&host->bridge, writer);
+}
+
+int pci_host_load(struct pci_host *host, struct state_reader *reader, struct err *err)
+{
+	struct host_state state;
+	int r = state_load(reader, &state_table, 0, &state, err);
+
+	if (r < 0)
+		return r;
+	host->address = state.address & ADDRESS_WRITABLE;
+	return pci_bus_load(host->root, &host->bridge, reader, err);
 }

@@ -67,6 +67,9 @@ struct blk {
 /* virtio_class.kick. */
 void blk_kick(struct virtio_dev *dev, struct virtq *vq);
 
+/* virtio_class.held: what is parked. */
+unsigned blk_held(const struct virtio_dev *dev, unsigned queue, uint16_t *heads);
+
 /* Try again what is parked; or forget it. */
 void blk_retry_parked(struct blk *blk);
 void blk_drop_parked(struct blk *blk);

@@ -187,6 +187,17 @@ void blk_retry_parked(struct blk *blk)
 	}
 }
 
+unsigned blk_held(const struct virtio_dev *dev, unsigned queue, uint16_t *heads)
+{
+	const struct blk *blk = container_of(dev, struct blk, dev);
+	unsigned nr = 0;
+
+	for (const struct blk_slot *slot = blk->parked; slot; slot = slot->next)
+		if (virtq_index(slot->vq) == queue)
+			heads[nr++] = slot->chain.head;
+	return nr;
+}
+
 void blk_drop_parked(struct blk *blk)
 {
 	while (blk->parked) {

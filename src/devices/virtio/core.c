@@ -107,15 +107,29 @@ static void call_start(void *ctx)
 	start_or_break(dev);
 }
 
+/* An interrupt may have been under way when it was saved; one for nothing does no harm. */
+static void repeat_interrupts(struct virtio_dev *dev)
+{
+	for (unsigned i = 0; i < dev->nr_queues; i++)
+		if (dev->setup[i].enabled)
+			dev->transport->queue_interrupt(dev->transport, i);
+	dev->transport->config_interrupt(dev->transport);
+}
+
 /* A driver that was here before has to hear of what changed meanwhile. */
 static void call_resume(void *ctx)
 {
 	struct virtio_dev *dev = ctx;
-	bool changed = dev->config_changed;
+	bool loaded = dev->loaded;
 
+	dev->loaded = false;
+	dev->features = dev->driver_features;
 	start_or_break(dev);
-	if (changed && dev->running)
+	if (loaded)
+		repeat_interrupts(dev);
+	else if (dev->config_changed && dev->running)
 		dev->transport->config_interrupt(dev->transport);
+	dev->config_changed = false;
 }
 
 static void call_stop(void *ctx)

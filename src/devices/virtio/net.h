@@ -108,6 +108,11 @@ int net_set_offloads(struct net *net, uint64_t features);
 /* -EINVAL where there are not so many pairs, or another errno. */
 int net_use_pairs(struct net *net, unsigned nr);
 
+/* virtio_class.save and load. */
+void net_save(const struct virtio_dev *dev, uint32_t instance, struct state_writer *writer);
+int net_load(struct virtio_dev *dev, uint32_t instance, struct state_reader *reader,
+	     struct err *err);
+
 /* In the configuration. */
 void net_tell_mac(struct net *net, const uint8_t mac[6]);
 void net_set_announcing(struct net *net, bool announcing);

@@ -87,7 +87,8 @@ void net_vhost_start(struct net *net)
 	eventfd_t count;
 	int r;
 
-	if (!vhost || net->link_down || net->dev.broken)
+	/* The kernel does not tell us what it writes. */
+	if (!vhost || net->link_down || net->dev.broken || guest_mem_logs(net->dev.mem))
 		return;
 	/* What was told of an earlier driver. */
 	(void)!eventfd_read(vhost_breach_fd(vhost), &count);

@@ -90,6 +90,9 @@ struct virtq {
 	unsigned budget;		/* pops and the like left in this kick */
 	unsigned nr_in_flight;		/* popped, not pushed */
 
+	uint16_t *held;			/* to be popped before what is new; NULL: none */
+	unsigned first_held, nr_held;
+
 	/* Written by the owner only, so no increment needs to be locked. */
 	_Atomic(uint64_t) kicks, interrupts, requests, packets, bytes, drops;
 };
@@ -285,6 +288,33 @@ static bool sleep_poll(struct loop_poll *poll)
 	return !serve_poll(poll);
 }
 
+static int take(struct virtq *vq, uint16_t head, struct virtio_chain *chain)
+{
+	int r;
+
+	/* Only a driver that offers a request twice comes here. */
+	if (vq->nr_in_flight >= vq->size)
+		return broken(vq, "more requests are in flight than the queue holds");
+	chain->head = head;
+	chain->readable = (struct iov){ 0 };
+	chain->writable = (struct iov){ 0 };
+	r = walk(vq, chain);
+	if (r < 0)
+		return r;
+	vq->nr_in_flight++;
+	vq->budget--;
+	return 1;
+}
+
+static int take_held(struct virtq *vq, struct virtio_chain *chain)
+{
+	int r = take(vq, vq->held[vq->first_held], chain);
+
+	vq->first_held++;
+	vq->nr_held--;
+	return r;
+}
+
 int virtq_pop(struct virtq *vq, struct virtio_chain *chain)
 {
 	uint16_t pending;
@@ -293,6 +323,8 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain)
 	assert(loop_here(vq->dev->loop));
 	if (!is_served(vq) || !vq->budget)
 		return 0;
+	if (vq->nr_held)
+		return take_held(vq, chain);
 	pending = nr_pending(vq);
 	if (!pending) {
 		if (!vq->dev->class->polled || !loop_spins(vq->dev->loop))
@@ -305,21 +337,12 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain)
 	}
 	if (pending > vq->size)
 		return broken(vq, "more requests are available than the queue holds");
-	/* Only a driver that offers a request twice comes here. */
-	if (vq->nr_in_flight >= vq->size)
-		return broken(vq, "more requests are in flight than the queue holds");
-
-	chain->head = le16toh(atomic_load_explicit(
-		&vq->avail->ring[vq->next_avail & (vq->size - 1)], memory_order_relaxed));
-	chain->readable = (struct iov){ 0 };
-	chain->writable = (struct iov){ 0 };
-	r = walk(vq, chain);
-	if (r < 0)
-		return r;
-	vq->next_avail++;
-	vq->nr_in_flight++;
-	vq->budget--;
-	return 1;
+	r = take(vq, le16toh(atomic_load_explicit(
+			 &vq->avail->ring[vq->next_avail & (vq->size - 1)],
+			 memory_order_relaxed)), chain);
+	if (r > 0)
+		vq->next_avail++;
+	return r;
 }
 
 void virtq_unpop(struct virtq *vq, unsigned nr)
@@ -337,6 +360,22 @@ bool virtq_spend(struct virtq *vq)
 
 /* Giving them back. */
 
+/*
+ * While a log is kept, look once more where the request was to be written to; all of
+ * that counts, however much it was.  A driver that has moved its descriptors meanwhile
+ * has broken the protocol.
+ */
+static void log_written(struct virtq *vq, uint16_t head)
+{
+	struct virtio_chain chain = { .head = head };
+
+	if (walk(vq, &chain) < 0)
+		return;
+	for (unsigned i = 0; i < chain.writable.nr; i++)
+		guest_mem_dirty(vq->dev->mem, chain.writable.segs[i].iov_base,
+				chain.writable.segs[i].iov_len);
+}
+
 void virtq_push(struct virtq *vq, uint16_t head, uint32_t written)
 {
 	struct used_elem elem = { .id = htole32(head), .len = htole32(written) };
@@ -345,6 +384,8 @@ void virtq_push(struct virtq *vq, uint16_t head, uint32_t written)
 	if (!vq->running)
 		return;
 	vq->nr_in_flight--;
+	if (guest_mem_logs(vq->dev->mem))
+		log_written(vq, head);
 	memcpy(&vq->used->ring[vq->next_used++ & (vq->size - 1)], &elem, sizeof(elem));
 	count(&vq->requests, 1);
 	loop_defer(vq->dev->loop, &vq->publish);
@@ -392,6 +433,11 @@ static void *map_ring(struct guest_mem *mem, uint64_t at, size_t len, size_t ali
 	return seg.iov_base;
 }
 
+static size_t used_len(size_t size)
+{
+	return sizeof(struct used) + size * sizeof(struct used_elem) + 2;
+}
+
 int virtq_start(struct virtq *vq, const struct virtq_setup *setup)
 {
 	struct guest_mem *mem = vq->dev->mem;
@@ -405,8 +451,7 @@ int virtq_start(struct virtq *vq, const struct virtq_setup *setup)
 	vq->indirect = virtio_has(vq->dev, VIRTIO_F_INDIRECT_DESC);
 	vq->desc = map_ring(mem, setup->desc, size * sizeof(struct desc), 16);
 	vq->avail = map_ring(mem, setup->driver, sizeof(*vq->avail) + size * 2 + 2, 2);
-	vq->used = map_ring(mem, setup->device,
-			    sizeof(*vq->used) + size * sizeof(struct used_elem) + 2, 4);
+	vq->used = map_ring(mem, setup->device, used_len(size), 4);
 	if (!vq->desc || !vq->avail || !vq->used)
 		return -EFAULT;
 
@@ -426,6 +471,8 @@ void virtq_stop(struct virtq *vq)
 	if (!vq->running)
 		return;
 	publish_now(vq);
+	/* Only now: who keeps a log looks at it for the last time when all is stopped. */
+	guest_mem_dirty(vq->dev->mem, vq->used, used_len(vq->size));
 	loop_cancel(vq->dev->loop, &vq->publish);
 	loop_cancel(vq->dev->loop, &vq->again);
 	loop_watch_remove(vq->dev->loop, &vq->kick);
@@ -478,8 +525,37 @@ bool virtq_is_lent(const struct virtq *vq)
 	return vq->lent;
 }
 
+void virtq_get_position(const struct virtq *vq, struct virtq_position *position)
+{
+	position->next_avail = vq->next_avail;
+	position->next_used = vq->next_used;
+	position->nr_held = vq->nr_held;
+	if (vq->nr_held)
+		memcpy(position->held, vq->held + vq->first_held,
+		       vq->nr_held * sizeof(vq->held[0]));
+}
+
+int virtq_set_position(struct virtq *vq, const struct virtq_position *position)
+{
+	virtq_reset(vq);
+	vq->next_avail = position->next_avail;
+	vq->next_used = vq->published = position->next_used;
+	if (!position->nr_held)
+		return 0;
+	vq->held = calloc(position->nr_held, sizeof(vq->held[0]));
+	if (!vq->held)
+		return -ENOMEM;
+	memcpy(vq->held, position->held, position->nr_held * sizeof(vq->held[0]));
+	vq->nr_held = position->nr_held;
+	return 0;
+}
+
 void virtq_reset(struct virtq *vq)
 {
+	free(vq->held);
+	vq->held = NULL;
+	vq->first_held = 0;
+	vq->nr_held = 0;
 	vq->next_avail = 0;
 	vq->next_used = 0;
 	vq->published = 0;
@@ -512,6 +588,7 @@ struct virtq *virtq_free(struct virtq *vq)
 	if (!vq)
 		return NULL;
 	close(vq->kick_fd);
+	free(vq->held);
 	free(vq);
 	return NULL;
 }

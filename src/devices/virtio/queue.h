@@ -27,6 +27,19 @@ void virtq_stop(struct virtq *vq);
 /* Forget the position too. */
 void virtq_reset(struct virtq *vq);
 
+/*
+ * Where a stopped queue stands in its rings, and requests that the driver has offered
+ * before that and that are to be popped first, in their order.  -ENOMEM.
+ */
+struct virtq_position {
+	uint16_t next_avail, next_used;
+	uint32_t nr_held;
+	uint16_t held[VIRTIO_QUEUE_SIZE_MAX];
+};
+
+void virtq_get_position(const struct virtq *vq, struct virtq_position *position);
+int virtq_set_position(struct virtq *vq, const struct virtq_position *position);
+
 int virtq_kick_fd(const struct virtq *vq);
 
 /* Any thread. */

@@ -11,6 +11,7 @@
 #include "base/bits.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "state/state.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -126,6 +127,46 @@ static void resized(struct disk_user *user)
 	virtio_set_config(&blk->dev, CONFIG_CAPACITY, capacity, sizeof(capacity));
 }
 
+/* What the driver has set of the cache; the rest follows from disk and features. */
+struct blk_state {
+	bool cache_set, cache_on;
+};
+
+static const struct state_field state_fields[] = {
+	{ STATE_ONE(struct blk_state, cache_set) },
+	{ STATE_ONE(struct blk_state, cache_on) },
+	STATE_END
+};
+
+static const struct state_table state_table = {
+	.name = "virtio-blk", .version = 1, .fields = state_fields,
+};
+
+static void blk_save(const struct virtio_dev *dev, uint32_t instance,
+		     struct state_writer *writer)
+{
+	const struct blk *blk = container_of(dev, struct blk, dev);
+	const struct blk_state state = { blk->cache_set, blk->cache_on };
+
+	state_save(writer, &state_table, instance, &state);
+}
+
+static int blk_load(struct virtio_dev *dev, uint32_t instance, struct state_reader *reader,
+		    struct err *err)
+{
+	struct blk *blk = blk_of(dev);
+	struct blk_state state;
+	int r = state_load(reader, &state_table, instance, &state, err);
+
+	if (r < 0)
+		return r;
+	blk->cache_set = state.cache_set;
+	blk->cache_on = state.cache_on;
+	if (blk->cache_set)
+		tell_cache(blk, blk->cache_on);
+	return 0;
+}
+
 static void blk_free(struct virtio_dev *dev)
 {
 	struct blk *blk = blk_of(dev);
@@ -145,6 +186,9 @@ static const struct virtio_class blk_class = {
 	.kick		= blk_kick,
 	.write_config	= blk_write_config,
 	.reset		= blk_reset,
+	.save		= blk_save,
+	.load		= blk_load,
+	.held		= blk_held,
 	.free		= blk_free,
 };
 

@@ -274,6 +274,8 @@ static const struct virtio_class net_class = {
 	.stop		= net_stop,
 	.kick		= net_kick,
 	.reset		= net_reset,
+	.save		= net_save,
+	.load		= net_load,
 	.free		= net_free,
 };
 

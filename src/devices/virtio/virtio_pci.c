@@ -18,7 +18,9 @@
 #include "bus/eventfds.h"
 #include "devices/pci/msix.h"
 #include "devices/pci/pci.h"
+#include "devices/pci/pci_bus.h"
 #include "devices/virtio/virtio.h"
+#include "state/state.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -576,6 +578,74 @@ void virtio_pci_pause(struct virtio_pci *vp)
 void virtio_pci_resume(struct virtio_pci *vp)
 {
 	virtio_resume(vp->dev);
+}
+
+struct transport_state {
+	uint16_t config_vector, queue_vectors[VIRTIO_QUEUES_MAX];
+	uint32_t device_feature_select, driver_feature_select;
+	uint16_t queue_select;
+};
+
+static const struct state_field state_fields[] = {
+	{ STATE_ONE(struct transport_state, config_vector) },
+	{ STATE_ARRAY(struct transport_state, queue_vectors) },
+	{ STATE_ONE(struct transport_state, device_feature_select) },
+	{ STATE_ONE(struct transport_state, driver_feature_select) },
+	{ STATE_ONE(struct transport_state, queue_select) },
+	STATE_END
+};
+
+static const struct state_table state_table = {
+	.name = "virtio-pci", .version = 1, .fields = state_fields,
+};
+
+void virtio_pci_save(struct virtio_pci *vp, struct state_writer *writer)
+{
+	struct transport_state state = {
+		.config_vector = vp->config_vector,
+		.device_feature_select = vp->device_feature_select,
+		.driver_feature_select = vp->driver_feature_select,
+		.queue_select = vp->queue_select,
+	};
+
+	for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++)
+		state.queue_vectors[i] = vp->queue_vectors[i];
+	pci_bus_save(&vp->fn, writer);
+	msix_save(&vp->msix, writer);
+	state_save(writer, &state_table, vp->fn.devfn, &state);
+	virtio_save(vp->dev, vp->fn.devfn, writer);
+}
+
+static void take_over(struct virtio_pci *vp, const struct transport_state *state)
+{
+	vp->config_vector = vector(vp, state->config_vector);
+	for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++)
+		vp->queue_vectors[i] = vector(vp, state->queue_vectors[i]);
+	vp->device_feature_select = state->device_feature_select;
+	vp->driver_feature_select = state->driver_feature_select;
+	vp->queue_select = state->queue_select;
+}
+
+/* Kicks last: which queues have one, the core says. */
+int virtio_pci_load(struct virtio_pci *vp, struct pci_bus *bus, struct state_reader *reader,
+		    struct err *err)
+{
+	struct transport_state state;
+	int r = pci_bus_load(bus, &vp->fn, reader, err);
+
+	if (!r)
+		r = msix_load(&vp->msix, reader, err);
+	if (!r)
+		r = state_load(reader, &state_table, vp->fn.devfn, &state, err);
+	if (!r)
+		r = virtio_load(vp->dev, vp->fn.devfn, reader, err);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&vp->lock);
+	take_over(vp, &state);
+	bind_kicks(vp);
+	pthread_mutex_unlock(&vp->lock);
+	return 0;
 }
 
 struct virtio_dev *virtio_pci_device(struct virtio_pci *vp)

@@ -18,10 +18,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of the device, section 5.10.2; nothing happens that the third would tell. */
+/* Of the device, section 5.10.2. */
 enum { RX, TX, EVENT, NR_QUEUES };
 
 #define CONFIG_LEN	8		/* guest_cid */
+
+#define EVENT_TRANSPORT_RESET	0
 
 /* Ports of the host that programs get which connect from there. */
 #define PORTS_FIRST	BIT32(30)
@@ -284,12 +286,31 @@ static void run_transmit(struct loop_task *task)
 	virtq_run(container_of(task, struct vsock, transmit)->dev.queues[TX]);
 }
 
+/* Who has been loaded has lost its connections. */
+static void tell_moved(struct vsock *vsock, struct virtq *vq)
+{
+	struct virtio_chain chain;
+	uint8_t event[4];
+
+	if (!vsock->moved || virtq_pop(vq, &chain) <= 0)
+		return;
+	put_le32(event, EVENT_TRANSPORT_RESET);
+	if (iov_write(&chain.writable, 0, event, sizeof(event))) {
+		virtio_break(&vsock->dev, "a buffer has no room for an event");
+		return;
+	}
+	vsock->moved = false;
+	virtq_push(vq, chain.head, sizeof(event));
+}
+
 static void vsock_kick(struct virtio_dev *dev, struct virtq *vq)
 {
 	if (virtq_index(vq) == RX)
 		receive(vsock_of(dev), vq);
 	else if (virtq_index(vq) == TX)
 		transmit(vsock_of(dev), vq);
+	else
+		tell_moved(vsock_of(dev), vq);
 }
 
 /* From the host. */
@@ -346,6 +367,21 @@ static void vsock_reset(struct virtio_dev *dev)
 	each_conn(vsock, vsock_conn_free);
 	vsock->nr_resets = 0;
 	vsock->held = false;
+	vsock->moved = false;
+}
+
+/*
+ * Connections do not outlive the process.  The driver hears of it in the queue for
+ * events (section 5.10.6.7) and resets what it knows of them.
+ */
+static int vsock_load(struct virtio_dev *dev, uint32_t instance, struct state_reader *reader,
+		      struct err *err)
+{
+	(void)instance;
+	(void)reader;
+	(void)err;
+	vsock_of(dev)->moved = true;
+	return 0;
 }
 
 static void vsock_free(struct virtio_dev *dev)
@@ -363,6 +399,7 @@ static const struct virtio_class vsock_class = {
 	.stop		= vsock_stop,
 	.kick		= vsock_kick,
 	.reset		= vsock_reset,
+	.load		= vsock_load,
 	.free		= vsock_free,
 };
 

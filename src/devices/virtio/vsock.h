@@ -111,6 +111,8 @@ struct vsock {
 	unsigned first_reset, nr_resets;
 	bool held;				/* no more are taken until there is room */
 	struct loop_task transmit;
+
+	bool moved;				/* and the guest has yet to be told */
 };
 
 /* It has something for the guest, or may have. */
