@@ -24,6 +24,8 @@ struct boot_entry;
 struct bus;
 struct err;
 struct kvm_vm;
+struct state_reader;
+struct state_writer;
 struct vcpu;
 struct vcpu_host;
 
@@ -66,6 +68,17 @@ struct vcpu *vcpu_free(struct vcpu *vcpu);	/* -> NULL */
 
 /* The first vCPU starts here, the others wait for it to start them.  Before start. */
 int vcpu_set_entry(struct vcpu *vcpu, const struct boot_entry *entry, struct err *err);
+
+/*
+ * All of it, as a section "vcpu" of its id.  ticks says when the VM was paused (as
+ * vcpu_ticks() has it), or from when on the new one counts as paused: the guest's own
+ * counter has the same value at both.  Save while paused, load before start.  What the
+ * saved vCPU can do and this host cannot is told by -ENOTSUP.  Main.
+ */
+int vcpu_save(struct vcpu *vcpu, uint64_t ticks, struct state_writer *writer,
+	      struct err *err);
+int vcpu_load(struct vcpu *vcpu, uint64_t ticks, struct state_reader *reader,
+	      struct err *err);
 
 /* Paused from the first instruction on if it was paused before.  Main. */
 int vcpu_start(struct vcpu *vcpu, struct err *err);

@@ -15,6 +15,8 @@ struct err;
 struct eventfds;
 struct guest_mem;
 struct kvm_vm;
+struct state_reader;
+struct state_writer;
 
 /*
  * Open /dev/kvm and check what cannot be done without.  Returns a descriptor;
@@ -64,6 +66,21 @@ unsigned kvm_vm_cpus_max(const struct kvm_vm *vm);
  */
 int kvm_vm_get_clock(const struct kvm_vm *vm, uint64_t *ret_ns);
 int kvm_vm_set_clock(const struct kvm_vm *vm, uint64_t ns);
+
+/*
+ * The interrupt controllers and timers; not the clock.  Save while no vCPU runs, load
+ * before the devices' interrupts.  Main.
+ */
+int kvm_vm_save(const struct kvm_vm *vm, struct state_writer *writer, struct err *err);
+int kvm_vm_load(struct kvm_vm *vm, struct state_reader *reader, struct err *err);
+
+/*
+ * Have KVM log what vCPUs write, a bit for each page of mem as guest_mem.h has it, and
+ * add to the bitmap what they have written since the last time.  While no other of these
+ * runs; any thread.
+ */
+int kvm_vm_log(struct kvm_vm *vm, bool on, struct err *err);
+int kvm_vm_log_take(const struct kvm_vm *vm, uint64_t *bitmap, struct err *err);
 
 /*
  * For kvm_stats_new(): what KVM counts of the VM, or of the vCPU of that

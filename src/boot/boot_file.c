@@ -111,7 +111,7 @@ int boot_file_read(const struct boot_file *file, uint64_t from, void *dst, size_
 }
 
 int boot_file_load(const struct boot_file *file, uint64_t from, uint64_t len,
-		   const struct guest_mem *mem, gpa_t at, struct err *err)
+		   struct guest_mem *mem, gpa_t at, struct err *err)
 {
 	struct iovec segs[GUEST_MEM_REGIONS_MAX];
 	int r = check_range(file, from, len, err);

@@ -34,7 +34,7 @@ int boot_file_read(const struct boot_file *file, uint64_t from, void *dst, size_
 
 /* The len bytes at from, straight into guest memory; -EFAULT where that is not RAM. */
 int boot_file_load(const struct boot_file *file, uint64_t from, uint64_t len,
-		   const struct guest_mem *mem, gpa_t at, struct err *err);
+		   struct guest_mem *mem, gpa_t at, struct err *err);
 
 /* Record "what 'path': ..." and return code. */
 int boot_file_refuse(const struct boot_file *file, int code, struct err *err,

@@ -15,7 +15,7 @@ static uint64_t in_mib(uint64_t len)
 	return len / MiB + (len % MiB != 0);
 }
 
-static int place(const struct boot_file *file, const struct guest_mem *mem,
+static int place(const struct boot_file *file, struct guest_mem *mem,
 		 const struct initrd_room *room, struct initrd *ret_initrd, struct err *err)
 {
 	gpa_t from = align_up(room->from, INITRD_ALIGN);
@@ -35,7 +35,7 @@ static int place(const struct boot_file *file, const struct guest_mem *mem,
 	return r;
 }
 
-int initrd_load(const struct guest_mem *mem, const char *path,
+int initrd_load(struct guest_mem *mem, const char *path,
 		const struct initrd_room *room, struct initrd *ret_initrd, struct err *err)
 {
 	struct boot_file file;

@@ -22,7 +22,7 @@ struct initrd {
 	uint64_t len;		/* bytes; 0: none */
 };
 
-int initrd_load(const struct guest_mem *mem, const char *path,
+int initrd_load(struct guest_mem *mem, const char *path,
 		const struct initrd_room *room, struct initrd *ret_initrd, struct err *err);
 
 #endif

@@ -310,7 +310,7 @@ size_t x86_acpi_build(uint8_t *bytes, size_t cap, const struct boot_config *conf
 	return area.len;
 }
 
-int x86_acpi_write(const struct guest_mem *mem, const struct boot_config *config,
+int x86_acpi_write(struct guest_mem *mem, const struct boot_config *config,
 		   struct err *err)
 {
 	uint8_t *bytes = calloc(1, X86_ACPI_LEN);

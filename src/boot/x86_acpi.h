@@ -21,7 +21,7 @@ struct err;
 #define X86_ACPI_CPUS_MAX 0x1000
 
 /* All tables, the RSDP first, to X86_ACPI_AT.  -ENOSPC: too many CPUs. */
-int x86_acpi_write(const struct guest_mem *mem, const struct boot_config *config,
+int x86_acpi_write(struct guest_mem *mem, const struct boot_config *config,
 		   struct err *err);
 
 /*

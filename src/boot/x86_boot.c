@@ -24,7 +24,7 @@
 #include <string.h>
 
 /* RAM from 0 on without a gap and below the PCI hole. */
-static uint64_t low_ram_end(const struct guest_mem *mem)
+static uint64_t low_ram_end(struct guest_mem *mem)
 {
 	const struct guest_mem_region *regions;
 	int nr = guest_mem_regions(mem, &regions);
@@ -35,7 +35,7 @@ static uint64_t low_ram_end(const struct guest_mem *mem)
 	return min_u64(end, X86_LOW_RAM_END);
 }
 
-static int load_by_format(const struct boot_file *file, const struct guest_mem *mem,
+static int load_by_format(const struct boot_file *file, struct guest_mem *mem,
 			  uint64_t ram_end, struct x86_kernel *ret_kernel, struct err *err)
 {
 	uint8_t head[KERNEL_FORMAT_HEAD_LEN];
@@ -57,7 +57,7 @@ static int load_by_format(const struct boot_file *file, const struct guest_mem *
 	}
 }
 
-static int load_kernel(const char *path, const struct guest_mem *mem, uint64_t ram_end,
+static int load_kernel(const char *path, struct guest_mem *mem, uint64_t ram_end,
 		       struct x86_kernel *ret_kernel, struct err *err)
 {
 	struct boot_file file;
@@ -70,7 +70,7 @@ static int load_kernel(const char *path, const struct guest_mem *mem, uint64_t r
 	return r;
 }
 
-static int load_initrd(const char *path, const struct guest_mem *mem, uint64_t ram_end,
+static int load_initrd(const char *path, struct guest_mem *mem, uint64_t ram_end,
 		       const struct x86_kernel *kernel, struct initrd *ret_initrd,
 		       struct err *err)
 {
@@ -87,7 +87,7 @@ static int load_initrd(const char *path, const struct guest_mem *mem, uint64_t r
 	return initrd_load(mem, path, &room, ret_initrd, err);
 }
 
-static int write_cmdline(const char *text, const struct guest_mem *mem,
+static int write_cmdline(const char *text, struct guest_mem *mem,
 			 const struct x86_kernel *kernel, struct err *err)
 {
 	uint64_t max = min_u64(kernel->cmdline_max, X86_CMDLINE_MAX - 1);
@@ -102,7 +102,7 @@ static int write_cmdline(const char *text, const struct guest_mem *mem,
 }
 
 /* All that needs no file. */
-static int write_tables(const struct guest_mem *mem, const struct x86_kernel *kernel,
+static int write_tables(struct guest_mem *mem, const struct x86_kernel *kernel,
 			const struct initrd *initrd)
 {
 	struct x86_e820 map;

@@ -151,7 +151,7 @@ static int choose_address(const struct boot_file *file, const struct x86_kernel 
 	return 0;
 }
 
-int x86_kernel_load_bzimage(const struct boot_file *file, const struct guest_mem *mem,
+int x86_kernel_load_bzimage(const struct boot_file *file, struct guest_mem *mem,
 			    uint64_t ram_end, struct x86_kernel *ret_kernel, struct err *err)
 {
 	struct x86_kernel kernel = { .mode = BOOT_LINUX64 };
@@ -189,7 +189,7 @@ static void put_e820(uint8_t *zero, const struct x86_e820 *map)
 	}
 }
 
-int x86_kernel_write_zero_page(const struct guest_mem *mem, const struct x86_kernel *kernel,
+int x86_kernel_write_zero_page(struct guest_mem *mem, const struct x86_kernel *kernel,
 			       const struct initrd *initrd, const struct x86_e820 *map)
 {
 	uint8_t zero[ZERO_LEN] = { 0 };

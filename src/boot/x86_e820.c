@@ -11,7 +11,7 @@ static void add(struct x86_e820 *map, gpa_t at, uint64_t len, enum x86_e820_type
 }
 
 /* The RAM that there is between from and to. */
-static void add_ram(struct x86_e820 *map, const struct guest_mem *mem, gpa_t from, gpa_t to)
+static void add_ram(struct x86_e820 *map, struct guest_mem *mem, gpa_t from, gpa_t to)
 {
 	const struct guest_mem_region *regions;
 	int nr = guest_mem_regions(mem, &regions);
@@ -25,7 +25,7 @@ static void add_ram(struct x86_e820 *map, const struct guest_mem *mem, gpa_t fro
 	}
 }
 
-void x86_e820_init(struct x86_e820 *map, const struct guest_mem *mem)
+void x86_e820_init(struct x86_e820 *map, struct guest_mem *mem)
 {
 	map->nr = 0;
 	add_ram(map, mem, 0, X86_EBDA_AT);

@@ -30,6 +30,6 @@ struct x86_e820 {
 	struct x86_e820_entry entries[X86_E820_MAX];	/* ascending, disjoint */
 };
 
-void x86_e820_init(struct x86_e820 *map, const struct guest_mem *mem);
+void x86_e820_init(struct x86_e820 *map, struct guest_mem *mem);
 
 #endif

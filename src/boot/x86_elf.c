@@ -139,7 +139,7 @@ static int read_entry(const struct elf *elf, gpa_t *ret_entry, struct err *err)
 }
 
 static int load_segment(const struct elf *elf, const Elf64_Phdr *phdr,
-			const struct guest_mem *mem, uint64_t ram_end, struct err *err)
+			struct guest_mem *mem, uint64_t ram_end, struct err *err)
 {
 	if (phdr->p_filesz > phdr->p_memsz)
 		return refuse_damaged(elf, err, "a segment is larger than its memory");
@@ -158,7 +158,7 @@ static int load_segment(const struct elf *elf, const Elf64_Phdr *phdr,
 			      err);
 }
 
-static int load_segments(const struct elf *elf, const struct guest_mem *mem,
+static int load_segments(const struct elf *elf, struct guest_mem *mem,
 			 uint64_t ram_end, struct x86_kernel *kernel, struct err *err)
 {
 	bool entry_loaded = false;
@@ -182,7 +182,7 @@ static int load_segments(const struct elf *elf, const struct guest_mem *mem,
 	return 0;
 }
 
-int x86_kernel_load_elf(const struct boot_file *file, const struct guest_mem *mem,
+int x86_kernel_load_elf(const struct boot_file *file, struct guest_mem *mem,
 			uint64_t ram_end, struct x86_kernel *ret_kernel, struct err *err)
 {
 	struct x86_kernel kernel = {

@@ -38,16 +38,16 @@ struct x86_kernel {
 	uint8_t setup[X86_KERNEL_SETUP_MAX];
 };
 
-int x86_kernel_load_bzimage(const struct boot_file *file, const struct guest_mem *mem,
+int x86_kernel_load_bzimage(const struct boot_file *file, struct guest_mem *mem,
 			    uint64_t ram_end, struct x86_kernel *ret_kernel,
 			    struct err *err);
-int x86_kernel_load_elf(const struct boot_file *file, const struct guest_mem *mem,
+int x86_kernel_load_elf(const struct boot_file *file, struct guest_mem *mem,
 			uint64_t ram_end, struct x86_kernel *ret_kernel, struct err *err);
 
 /* To X86_ZERO_PAGE_AT.  The command line is at X86_CMDLINE_AT. */
-int x86_kernel_write_zero_page(const struct guest_mem *mem, const struct x86_kernel *kernel,
+int x86_kernel_write_zero_page(struct guest_mem *mem, const struct x86_kernel *kernel,
 			       const struct initrd *initrd, const struct x86_e820 *map);
-int x86_kernel_write_start_info(const struct guest_mem *mem, const struct initrd *initrd,
+int x86_kernel_write_start_info(struct guest_mem *mem, const struct initrd *initrd,
 				const struct x86_e820 *map);
 
 #endif

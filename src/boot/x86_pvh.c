@@ -23,7 +23,7 @@
 
 _Static_assert(TOTAL_LEN <= 4096, "the start info leaves its page");
 
-int x86_kernel_write_start_info(const struct guest_mem *mem, const struct initrd *initrd,
+int x86_kernel_write_start_info(struct guest_mem *mem, const struct initrd *initrd,
 				const struct x86_e820 *map)
 {
 	uint8_t page[TOTAL_LEN] = { 0 };

@@ -16,7 +16,7 @@
 #define PDPT_AT		(X86_PAGE_TABLES_AT + PAGE_LEN)
 #define DIRECTORIES_AT	(X86_PAGE_TABLES_AT + 2 * PAGE_LEN)
 
-static int write_gdt(const struct guest_mem *mem, enum boot_mode mode)
+static int write_gdt(struct guest_mem *mem, enum boot_mode mode)
 {
 	uint8_t gdt[X86_BOOT_GDT_LEN] = { 0 };
 
@@ -28,7 +28,7 @@ static int write_gdt(const struct guest_mem *mem, enum boot_mode mode)
 }
 
 /* A table of nr entries that point at target, and then step further each. */
-static int write_table(const struct guest_mem *mem, gpa_t at, unsigned nr, gpa_t target,
+static int write_table(struct guest_mem *mem, gpa_t at, unsigned nr, gpa_t target,
 		       uint64_t step, uint64_t flags)
 {
 	uint8_t table[PTES * sizeof(uint64_t)] = { 0 };
@@ -38,7 +38,7 @@ static int write_table(const struct guest_mem *mem, gpa_t at, unsigned nr, gpa_t
 	return guest_mem_write(mem, at, table, sizeof(table));
 }
 
-static int write_page_tables(const struct guest_mem *mem)
+static int write_page_tables(struct guest_mem *mem)
 {
 	const uint64_t flags = PTE_PRESENT | PTE_WRITE;
 	int r = write_table(mem, X86_PAGE_TABLES_AT, 1, PDPT_AT, PAGE_LEN, flags);
@@ -51,7 +51,7 @@ static int write_page_tables(const struct guest_mem *mem)
 	return r;
 }
 
-int x86_start_write(const struct guest_mem *mem, enum boot_mode mode)
+int x86_start_write(struct guest_mem *mem, enum boot_mode mode)
 {
 	int r = write_gdt(mem, mode);
 

@@ -8,6 +8,6 @@
 #include "boot/boot.h"
 
 /* The GDT and, for long mode, page tables that map 4 GiB onto themselves. */
-int x86_start_write(const struct guest_mem *mem, enum boot_mode mode);
+int x86_start_write(struct guest_mem *mem, enum boot_mode mode);
 
 #endif

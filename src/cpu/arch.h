@@ -12,6 +12,9 @@
 
 struct boot_entry;
 struct err;
+struct kvm_vm;
+struct state_reader;
+struct state_writer;
 struct vcpu_host;
 
 /* Features, topology and what firmware would have set. */
@@ -19,6 +22,12 @@ int arch_setup(int fd, const struct vcpu_host *host, unsigned id, unsigned nr_cp
 	       struct err *err);
 
 int arch_set_entry(int fd, const struct boot_entry *entry, struct err *err);
+
+/* What vcpu_save() and vcpu_load() do; vm is the vCPU's. */
+int arch_save(int fd, const struct kvm_vm *vm, unsigned id, uint64_t ticks,
+	      struct state_writer *writer, struct err *err);
+int arch_load(int fd, const struct kvm_vm *vm, unsigned id, uint64_t ticks,
+	      struct state_reader *reader, struct err *err);
 
 /* The host's counter that the guest's is made of; any thread. */
 uint64_t arch_ticks(void);

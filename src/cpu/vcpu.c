@@ -381,6 +381,18 @@ int vcpu_set_entry(struct vcpu *vcpu, const struct boot_entry *entry, struct err
 	return arch_set_entry(vcpu->fd, entry, err);
 }
 
+int vcpu_save(struct vcpu *vcpu, uint64_t ticks, struct state_writer *writer,
+	      struct err *err)
+{
+	return arch_save(vcpu->fd, vcpu->config.vm, vcpu->id, ticks, writer, err);
+}
+
+int vcpu_load(struct vcpu *vcpu, uint64_t ticks, struct state_reader *reader,
+	      struct err *err)
+{
+	return arch_load(vcpu->fd, vcpu->config.vm, vcpu->id, ticks, reader, err);
+}
+
 unsigned vcpu_id(const struct vcpu *vcpu)
 {
 	return vcpu->id;

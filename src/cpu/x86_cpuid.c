@@ -8,6 +8,7 @@
 #include "x86_cpuid.h"
 
 #include "base/bits.h"
+#include "base/err.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -220,4 +221,59 @@ unsigned x86_cpuid_address_bits(const struct kvm_cpuid2 *cpuid)
 	if (!own)
 		return ADDRESS_BITS_LEAST;
 	return at_most(guest && guest < own ? guest : own, ADDRESS_BITS_MOST);
+}
+
+/* A register of 32 features, but for those that say how the guest has set something. */
+struct feature_word {
+	uint32_t leaf, sub;
+	unsigned reg;			/* 0 to 3: eax, ebx, ecx, edx */
+	uint32_t settings;
+	const char *name;
+};
+
+#define ECX1_OSXSAVE	BIT32(27)
+#define ECX7_OSPKE	BIT32(4)
+#define EDX1_APIC	BIT32(9)	/* as the guest enables it */
+
+static const struct feature_word words[] = {
+	{ 1, 0, 2, ECX1_OSXSAVE, "1.ecx" },
+	{ 1, 0, 3, EDX1_APIC | EDX1_HTT, "1.edx" },
+	{ 7, 0, 1, 0, "7.ebx" },
+	{ 7, 0, 2, ECX7_OSPKE, "7.ecx" },
+	{ 7, 0, 3, 0, "7.edx" },
+	{ 7, 1, 0, 0, "7.1.eax" },
+	{ 0xd, 0, 0, 0, "0xd.eax" },
+	{ 0xd, 1, 0, 0, "0xd.1.eax" },
+	{ 0x40000001, 0, 0, 0, "0x40000001.eax" },
+	{ 0x80000001, 0, 2, 0, "0x80000001.ecx" },
+	{ 0x80000001, 0, 3, EDX1_APIC, "0x80000001.edx" },
+	{ 0x80000007, 0, 3, 0, "0x80000007.edx" },
+	{ 0x80000008, 0, 1, 0, "0x80000008.ebx" },
+};
+
+static uint32_t word_of(const struct kvm_cpuid2 *cpuid, const struct feature_word *word)
+{
+	int i = index_of(cpuid, word->leaf, word->sub);
+	const struct kvm_cpuid_entry2 *e;
+
+	if (i < 0)
+		return 0;
+	e = &cpuid->entries[i];
+	return (const uint32_t[]){ e->eax, e->ebx, e->ecx, e->edx }[word->reg] &
+	       ~word->settings;
+}
+
+int x86_cpuid_check(const struct kvm_cpuid2 *saved, const struct kvm_cpuid2 *host,
+		    struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		uint32_t lacks = word_of(saved, &words[i]) & ~word_of(host, &words[i]);
+
+		if (lacks)
+			return err_set(err, -ENOTSUP, "this host's processor, or its KVM, lacks "
+				       "features that the guest may use (CPUID %s, bits %#x): "
+				       "let it go on where there is the same processor or a "
+				       "newer one", words[i].name, lacks);
+	}
+	return 0;
 }

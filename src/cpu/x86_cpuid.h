@@ -11,6 +11,8 @@
 
 #include <linux/kvm.h>
 
+struct err;
+
 #define X86_CPUID_ENTRIES_MAX 256
 
 /* With room for X86_CPUID_ENTRIES_MAX entries; free() it. */
@@ -22,6 +24,13 @@ struct kvm_cpuid2 *x86_cpuid_new(void);
  * topology needs and the host lacks are added while there is room.
  */
 void x86_cpuid_adapt(struct kvm_cpuid2 *cpuid, unsigned id, unsigned nr_cpus);
+
+/*
+ * Does host, adapted to the same vCPU, have every feature that saved has?  -ENOTSUP
+ * names the first word that it lacks some of.
+ */
+int x86_cpuid_check(const struct kvm_cpuid2 *saved, const struct kvm_cpuid2 *host,
+		    struct err *err);
 
 /*
  * Bits of a guest-physical address, from what KVM can do; 36, which every

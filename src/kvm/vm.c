@@ -117,14 +117,15 @@ int kvm_open(struct err *err)
 	return fd;
 }
 
-static int set_ram(const struct kvm_vm *vm, const struct guest_mem *mem, struct err *err)
+static int set_ram(const struct kvm_vm *vm, uint32_t flags, struct err *err)
 {
 	const struct guest_mem_region *regions;
-	int nr = guest_mem_regions(mem, &regions);
+	int nr = guest_mem_regions(vm->mem, &regions);
 
 	for (int i = 0; i < nr; i++) {
 		struct kvm_userspace_memory_region slot = {
 			.slot = (uint32_t)i,
+			.flags = flags,
 			.guest_phys_addr = regions[i].at,
 			.memory_size = regions[i].len,
 			.userspace_addr = (uintptr_t)regions[i].host,
@@ -149,6 +150,7 @@ int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, const struct guest_mem *mem,
 		return err_sys(err, -ENOMEM, "cannot create a VM");
 	}
 	vm->kvm_fd = kvm_fd;
+	vm->mem = mem;
 	pthread_mutex_init(&vm->lock, NULL);
 	do
 		vm->fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
@@ -163,7 +165,7 @@ int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, const struct guest_mem *mem,
 	 * Memory first: once devices are registered, changing the memory slots
 	 * waits several milliseconds for KVM's readers.
 	 */
-	r = set_ram(vm, mem, err);
+	r = set_ram(vm, 0, err);
 	if (!r)
 		r = vm_arch_init(vm, err);
 	if (r < 0)
@@ -173,6 +175,34 @@ int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, const struct guest_mem *mem,
 
 fail:
 	kvm_vm_free(vm);
+	return r;
+}
+
+int kvm_vm_log(struct kvm_vm *vm, bool on, struct err *err)
+{
+	return set_ram(vm, on ? KVM_MEM_LOG_DIRTY_PAGES : 0, err);
+}
+
+/* A slot's own bitmap begins with its first page, and so with a word of ours. */
+int kvm_vm_log_take(const struct kvm_vm *vm, uint64_t *bitmap, struct err *err)
+{
+	const struct guest_mem_region *regions;
+	int r = 0, nr = guest_mem_regions(vm->mem, &regions);
+	uint64_t *slot = calloc(guest_mem_log_words(vm->mem), sizeof(*slot));
+
+	if (!slot)
+		return err_sys(err, -ENOMEM, "cannot ask which memory was written");
+	for (int i = 0; i < nr && !r; i++) {
+		uint64_t words = (regions[i].len / GUEST_MEM_PAGE + 63) / 64;
+		struct kvm_dirty_log log = { .slot = (uint32_t)i, .dirty_bitmap = slot };
+
+		if (ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log))
+			r = err_sys(err, -errno, "KVM_GET_DIRTY_LOG");
+		for (uint64_t k = 0; k < words && !r; k++)
+			bitmap[k] |= slot[k];
+		bitmap += words;
+	}
+	free(slot);
 	return r;
 }
 

@@ -24,6 +24,7 @@ struct vm_msi {
 
 struct kvm_vm {
 	int kvm_fd, fd;
+	const struct guest_mem *mem;
 	struct eventfds efds;
 	bool any_length;	/* KVM_CAP_IOEVENTFD_ANY_LENGTH */
 

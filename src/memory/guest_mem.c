@@ -4,10 +4,12 @@
 #include "base/bits.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct guest_mem {
+	_Atomic(uint64_t) *log;		/* NULL: none is kept */
 	int nr_regions;
 	struct guest_mem_region regions[GUEST_MEM_REGIONS_MAX];	/* ascending */
 };
@@ -19,6 +21,8 @@ struct guest_mem *guest_mem_new(void)
 
 struct guest_mem *guest_mem_free(struct guest_mem *mem)
 {
+	if (mem)
+		guest_mem_log_stop(mem);
 	free(mem);
 	return NULL;
 }
@@ -98,7 +102,7 @@ int guest_mem_read(const struct guest_mem *mem, gpa_t at, void *dst, size_t len)
 	return 0;
 }
 
-int guest_mem_write(const struct guest_mem *mem, gpa_t at, const void *src, size_t len)
+int guest_mem_write(struct guest_mem *mem, gpa_t at, const void *src, size_t len)
 {
 	struct iovec segs[GUEST_MEM_REGIONS_MAX];
 	int nr = guest_mem_map(mem, at, len, segs, GUEST_MEM_REGIONS_MAX);
@@ -107,7 +111,78 @@ int guest_mem_write(const struct guest_mem *mem, gpa_t at, const void *src, size
 		return nr;
 	for (int i = 0; i < nr; i++) {
 		memcpy(segs[i].iov_base, src, segs[i].iov_len);
+		guest_mem_dirty(mem, segs[i].iov_base, segs[i].iov_len);
 		src = (const char *)src + segs[i].iov_len;
 	}
 	return 0;
+}
+
+static uint64_t nr_pages(const struct guest_mem *mem)
+{
+	uint64_t nr = 0;
+
+	for (int i = 0; i < mem->nr_regions; i++)
+		nr += mem->regions[i].len / GUEST_MEM_PAGE;
+	return nr;
+}
+
+uint64_t guest_mem_log_words(const struct guest_mem *mem)
+{
+	return (nr_pages(mem) + 63) / 64;
+}
+
+int guest_mem_log_start(struct guest_mem *mem)
+{
+	if (mem->log)
+		return -EALREADY;
+	mem->log = calloc(guest_mem_log_words(mem), sizeof(*mem->log));
+	return mem->log ? 0 : -ENOMEM;
+}
+
+void guest_mem_log_stop(struct guest_mem *mem)
+{
+	free(mem->log);
+	mem->log = NULL;
+}
+
+bool guest_mem_logs(const struct guest_mem *mem)
+{
+	return mem->log;
+}
+
+/* Release: whoever takes the bit finds what was written before. */
+static void mark(struct guest_mem *mem, uint64_t first, uint64_t last)
+{
+	for (uint64_t page = first; page <= last; page++)
+		atomic_fetch_or_explicit(&mem->log[page / 64], BIT64(page % 64),
+					 memory_order_release);
+}
+
+void guest_mem_dirty(struct guest_mem *mem, const void *host, size_t len)
+{
+	uint64_t before = 0;
+
+	if (!mem->log || !len)
+		return;
+	for (int i = 0; i < mem->nr_regions; i++) {
+		const struct guest_mem_region *r = &mem->regions[i];
+		uint64_t at = (uint64_t)((const char *)host - (const char *)r->host);
+
+		if (at < r->len) {
+			mark(mem, before + at / GUEST_MEM_PAGE,
+			     before + (at + len - 1) / GUEST_MEM_PAGE);
+			return;
+		}
+		before += r->len / GUEST_MEM_PAGE;
+	}
+}
+
+void guest_mem_log_take(struct guest_mem *mem, uint64_t *bitmap)
+{
+	uint64_t nr = guest_mem_log_words(mem);
+
+	for (uint64_t i = 0; i < nr; i++)
+		if (atomic_load_explicit(&mem->log[i], memory_order_relaxed))
+			bitmap[i] |= atomic_exchange_explicit(&mem->log[i], 0,
+							      memory_order_acquire);
 }
