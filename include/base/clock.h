@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * clock.h - time that only goes forward.
+ * clock.h - what time it is.
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
@@ -12,6 +12,9 @@
 
 /* CLOCK_MONOTONIC in nanoseconds; any thread. */
 uint64_t clock_ns(void);
+
+/* CLOCK_REALTIME, since 1970; may be set by anybody. */
+uint64_t clock_wall_ns(void);
 
 /*
  * The processor time that a thread of this process has taken so far, in

@@ -48,7 +48,9 @@ extern const struct option_object command_order_options, command_stop_options;
 extern const struct option_object command_kill_options, command_qmp_options;
 extern const struct option_object command_events_options, command_console_options;
 extern const struct option_object command_stats_options, command_attach_options;
-extern const struct option_object command_detach_options;
+extern const struct option_object command_detach_options, command_snapshot_options;
+extern const struct option_object command_snapshot_info_options;
+extern const struct option_object command_snapshot_verify_options, command_restore_options;
 
 /* Print how the subcommand is used. */
 void command_usage(const struct command *command);
@@ -66,6 +68,10 @@ int command_console(const struct command *command, int argc, char **argv);
 int command_stats(const struct command *command, int argc, char **argv);
 int command_attach(const struct command *command, int argc, char **argv);
 int command_detach(const struct command *command, int argc, char **argv);
+int command_snapshot(const struct command *command, int argc, char **argv);
+int command_snapshot_info(const struct command *command, int argc, char **argv);
+int command_snapshot_verify(const struct command *command, int argc, char **argv);
+int command_restore(const struct command *command, int argc, char **argv);
 int command_doctor(const struct command *command, int argc, char **argv);
 
 #endif

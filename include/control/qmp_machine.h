@@ -217,6 +217,21 @@ struct qmp_machine_stat {
 	const uint64_t *values;
 };
 
+/* A snapshot to be taken, as migrate/snapshot_save.h has it; and what came of it. */
+struct qmp_machine_snapshot {
+	const char *path;		/* absolute */
+	bool replace, diff, track, keep_paused;
+};
+
+struct qmp_machine_snapshot_result {
+	uint64_t pages;			/* written, of 4 KiB */
+	uint64_t paused_ns;
+};
+
+typedef void qmp_machine_snapshot_done(void *arg,
+				       const struct qmp_machine_snapshot_result *result,
+				       int res, const struct err *err);
+
 typedef void qmp_machine_done(void *arg, int res, const struct err *err);
 typedef void qmp_machine_op(void *ctx, qmp_machine_done *done, void *arg);
 
@@ -233,6 +248,9 @@ struct qmp_machine_ops {
 
 	/* SHUTDOWN at once; the end of the process later, from the loop. */
 	qmp_machine_op *quit;
+
+	void (*snapshot)(void *ctx, const struct qmp_machine_snapshot *snapshot,
+			 qmp_machine_snapshot_done *done, void *arg);
 
 	/* All of them, or a negative errno and none. */
 	int (*set_actions)(void *ctx, const struct qmp_machine_actions *actions,

@@ -16,6 +16,8 @@
  * A reset replaces the whole board, so nothing of what the guest did before can
  * be left behind; disks, network back ends and the console stay.
  *
+ * A machine may also begin where another one stopped: machine_state.h.
+ *
  * All functions belong to the main loop's thread.
  */
 #ifndef MACHINE_MACHINE_H
@@ -31,12 +33,14 @@ struct err;
 struct loop;
 struct machine;
 struct pci_bus;
+struct state_reader;
 struct throttle_limits;
 struct vm_action_config;
 struct vm_config;
 
 enum machine_state {
 	MACHINE_PRELAUNCH,	/* its guest has done nothing yet */
+	MACHINE_INCOMING,	/* waits for machine_state_load() (machine_state.h) */
 	MACHINE_RUNNING,
 	MACHINE_PAUSED,
 	MACHINE_IO_ERROR,	/* paused, for the host has failed a disk; resuming tries again */
@@ -86,6 +90,13 @@ struct machine_config {
 	struct uart_backend console;
 
 	bool paused;			/* from the first instruction on */
+
+	/*
+	 * The machine is to go on where another was saved (machine_state.h): its devices
+	 * lie where this has them, and no kernel is booted.  NULL: a new one.  Only
+	 * machine_new() uses it.
+	 */
+	struct state_reader *saved;
 
 	/* On the main loop, after it has happened. */
 	void (*happened)(void *ctx, enum machine_event event, enum machine_cause cause);

@@ -19,6 +19,7 @@ struct err;
 
 #define VM_CONFIG_CPUS_MAX	4096
 #define VM_CONFIG_NAME_MAX	64	/* bytes */
+#define VM_CONFIG_QMP_MAX	4
 
 struct vm_disk_config {
 	struct option_given given;
@@ -115,8 +116,11 @@ struct vm_config {
 
 extern const struct option_object vm_config_options;
 
-/* A disk and a card by themselves. */
+/* What it is made of, by itself. */
 extern const struct option_object vm_config_disk_options, vm_config_net_options;
+extern const struct option_object vm_config_vsock_options, vm_config_qmp_options;
+
+extern const char *const vm_config_log_levels[];	/* in the order of enum log_level */
 
 /* Of the i-th disk: does it all fit together? */
 int vm_config_check_disk(const struct vm_disk_config *disk, unsigned i, struct err *err);

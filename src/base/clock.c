@@ -16,6 +16,14 @@ uint64_t clock_ns(void)
 	return to_ns(&ts);
 }
 
+uint64_t clock_wall_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return to_ns(&ts);
+}
+
 /*
  * How the kernel names the clock of a thread, which pthread_getcpuclockid() makes
  * from a pthread_t: the complement of its id, and what is counted.

@@ -22,6 +22,7 @@ static int run_completion(const struct command *command, int argc, char **argv);
 static int run_manual(const struct command *command, int argc, char **argv);
 
 #define ONE_NAME	.arguments = "NAME", .nr_least = 1, .nr_most = 1
+#define ONE_DIR		.arguments = "DIR", .nr_least = 1, .nr_most = 1
 #define ONE_IMAGE	.arguments = "IMAGE", .nr_least = 1, .nr_most = 1
 #define NAMES		.arguments = "NAME...", .nr_least = 1, .nr_most = COMMAND_ANY
 
@@ -47,6 +48,15 @@ static const struct command commands[] = {
 	{ .name = "detach", .summary = "have a running VM let go of disks and network cards",
 	  .arguments = "NAME ID...", .nr_least = 2, .nr_most = COMMAND_ANY,
 	  .options = &command_detach_options, .run = command_detach },
+	{ .name = "snapshot", .summary = "keep a running VM as a folder",
+	  .arguments = "NAME DIR", .nr_least = 2, .nr_most = 2,
+	  .options = &command_snapshot_options, .run = command_snapshot },
+	{ .name = "snapshot info", .summary = "tell what a snapshot is of", ONE_DIR,
+	  .options = &command_snapshot_info_options, .run = command_snapshot_info },
+	{ .name = "snapshot verify", .summary = "look for damage in a snapshot", ONE_DIR,
+	  .options = &command_snapshot_verify_options, .run = command_snapshot_verify },
+	{ .name = "restore", .summary = "start a VM where a snapshot was taken", ONE_DIR,
+	  .options = &command_restore_options, .run = command_restore },
 	{ .name = "events", .summary = "tell what happens to a running VM", ONE_NAME,
 	  .options = &command_events_options, .run = command_events },
 	{ .name = "stats", .summary = "tell what a running VM costs and does", ONE_NAME,

@@ -14,6 +14,7 @@
 #include "machine/machine_stats.h"
 #include "machine/vm_config.h"
 #include "memory/ram_use.h"
+#include "snapshot_qmp.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -37,6 +38,7 @@ static enum qmp_run_state status(void *ctx)
 {
 	static const enum qmp_run_state states[] = {
 		[MACHINE_PRELAUNCH] = QMP_PRELAUNCH,
+		[MACHINE_INCOMING] = QMP_INMIGRATE,
 		[MACHINE_RUNNING] = QMP_RUNNING,
 		[MACHINE_PAUSED] = QMP_PAUSED,
 		[MACHINE_IO_ERROR] = QMP_IO_ERROR,
@@ -363,6 +365,7 @@ const struct qmp_machine_ops machine_qmp_ops = {
 	.nmi		= nmi,
 	.quit		= quit,
 	.set_actions	= set_actions,
+	.snapshot	= snapshot_qmp_take,
 	.resize_disk	= resize_disk,
 	.throttle_disk	= throttle_disk,
 	.add_disk	= hotplug_qmp_add_disk,

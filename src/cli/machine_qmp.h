@@ -12,6 +12,7 @@
 
 struct kvm_stats;
 struct qmp_server;
+struct snapshotter;
 struct vm_config;
 
 /* Filled in by its owner; all of it outlives the server. */
@@ -21,6 +22,7 @@ struct machine_qmp {
 	const char *serial;		/* where the console leads to */
 	struct qmp_server *server;
 	struct kvm_stats *stats;	/* last read */
+	struct snapshotter *snapshotter;
 };
 
 extern const struct qmp_machine_ops machine_qmp_ops;

@@ -14,9 +14,12 @@
 #include "hotplug_qmp.h"
 #include "loop/loop.h"
 #include "machine/machine.h"
+#include "machine/machine_state.h"
 #include "machine/vm_config.h"
 #include "machine_qmp.h"
+#include "migrate/snapshot_save.h"
 #include "notify.h"
+#include "run.h"
 #include "runtime.h"
 #include "serial.h"
 
@@ -35,6 +38,7 @@
 
 struct run {
 	struct vm_config vm;
+	const struct run_saved *saved;	/* NULL: a new VM */
 	struct runtime *runtime;	/* NULL: it has no folder */
 	struct err no_runtime;		/* why */
 	struct loop *loop;
@@ -246,6 +250,9 @@ static int listen_qmp(struct run *run, struct err *err)
 		.serial = serial_name(run->serial),
 	};
 	run->qmp_machine = (struct qmp_machine){ &machine_qmp_ops, &run->qmp };
+	run->qmp.snapshotter = snapshotter_new(run->machine, run->loop);
+	if (!run->qmp.snapshotter)
+		return err_sys(err, -ENOMEM, "cannot listen for commands");
 	r = qmp_server_new(&run->qmp.server, &config, err);
 	if (!r)
 		r = listen_in_runtime(run, err);
@@ -320,6 +327,20 @@ static int tell_started(struct run *run, struct err *err)
 	return run->vm.detach ? detach_done(&run->background, run->vm.name, err) : 0;
 }
 
+/* New, or gone on with. */
+static int make_machine(struct run *run, struct machine_config *config, struct err *err)
+{
+	const struct run_saved *saved = run->saved;
+	int r;
+
+	config->saved = saved ? saved->state : NULL;
+	r = machine_new(&run->machine, config, err);
+	if (r < 0 || !saved)
+		return r;
+	r = saved->fill(saved->ctx, machine_state_ram(run->machine), err);
+	return r < 0 ? r : machine_state_load(run->machine, saved->state, err);
+}
+
 static int start(struct run *run, struct err *err)
 {
 	struct serial_config serial = {
@@ -352,7 +373,7 @@ static int start(struct run *run, struct err *err)
 	if (r < 0)
 		return r;
 	machine.console = serial_backend(run->serial);
-	r = machine_new(&run->machine, &machine, err);
+	r = make_machine(run, &machine, err);
 	if (!r)
 		r = listen_qmp(run, err);
 	if (!r)
@@ -372,6 +393,7 @@ static int start(struct run *run, struct err *err)
 
 static void stop(struct run *run)
 {
+	run->qmp.snapshotter = snapshotter_free(run->qmp.snapshotter);
 	run->qmp.server = qmp_server_free(run->qmp.server);
 	/* The console asks for its port to the last. */
 	run->machine = machine_free(run->machine);
@@ -423,27 +445,37 @@ static int run_behind(struct run *run)
 	return r ? run->background.status : run_vm(run);
 }
 
-int command_run(const struct command *command, int argc, char **argv)
+int run_go(struct vm_config *vm, const struct run_saved *saved)
 {
-	struct run run = { .signal_fd = -1, .log_fd = -1 };
-	struct err err = { 0 };
+	struct run run = { .vm = *vm, .saved = saved, .signal_fd = -1, .log_fd = -1 };
 	int status;
 
 	fill_streams();
-	if (configure(&run.vm, argc, argv, &err) < 0)
+	log_set_level(vm->log);
+	status = vm->detach ? run_behind(&run) : run_vm(&run);
+	option_fini(&vm_config_options, &run.vm);
+	return status;
+}
+
+int command_run(const struct command *command, int argc, char **argv)
+{
+	struct vm_config vm;
+	struct err err = { 0 };
+	int status;
+
+	if (configure(&vm, argc, argv, &err) < 0)
 		return command_fail("%s", err.text);
-	log_set_level(run.vm.log);
-	if (run.vm.help) {
+	if (vm.help) {
 		command_usage(command);
 		status = EXIT_OK;
-	} else if (vm_config_check(&run.vm, &err) < 0) {
+	} else if (vm_config_check(&vm, &err) < 0) {
 		status = command_fail("%s", err.text);
-	} else if (run.vm.dump_config) {
-		status = yaml_dump(&vm_config_options, &run.vm, stdout, &err) < 0 ?
+	} else if (vm.dump_config) {
+		status = yaml_dump(&vm_config_options, &vm, stdout, &err) < 0 ?
 			 command_fail("%s", err.text) : EXIT_OK;
 	} else {
-		status = run.vm.detach ? run_behind(&run) : run_vm(&run);
+		return run_go(&vm, NULL);
 	}
-	option_fini(&vm_config_options, &run.vm);
+	option_fini(&vm_config_options, &vm);
 	return status;
 }

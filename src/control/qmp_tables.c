@@ -18,6 +18,7 @@ const struct qmp_table *const qmp_table_all[] = {
 	&qmp_tables_netdev,
 	&qmp_tables_device,
 	&qmp_tables_pci,
+	&qmp_tables_snapshot,
 	&qmp_tables_stats,
 	&qmp_tables_use,
 	&qmp_tables_events,

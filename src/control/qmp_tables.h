@@ -22,6 +22,7 @@ extern const struct qmp_table
 	qmp_tables_parts,
 	qmp_tables_pci,
 	qmp_tables_power,
+	qmp_tables_snapshot,
 	qmp_tables_stats,
 	qmp_tables_status,
 	qmp_tables_use;

@@ -2,6 +2,7 @@
 #include "board.h"
 
 #include "base/bits.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "board_parts.h"
@@ -170,7 +171,8 @@ static int add_functions(struct board *board, struct err *err)
 		r = add_function(board, d, d->slot, err);
 	if (r < 0)
 		return r;
-	board->hotplug_slots = choose_hotplug_slots(board);
+	board->hotplug_slots = board->config.loaded ? board->config.hotplug_slots :
+						      choose_hotplug_slots(board);
 	return pci_bus_assign(board->pci, err);
 }
 
@@ -228,7 +230,7 @@ static int build(struct board *board, struct err *err)
 		r = add_functions(board, err);
 	if (!r)
 		r = add_vcpus(board, err);
-	if (!r)
+	if (!r && !board->config.loaded)
 		r = board_arch_boot(board, err);
 	return r;
 }
@@ -254,23 +256,30 @@ int board_new(struct board **ret_board, const struct board_config *config,
 static void stop_time(struct board *board)
 {
 	board->ticks = vcpu_ticks();
+	board->wall_ns = clock_wall_ns();
 	if (kvm_vm_get_clock(board->vm, &board->clock_ns))
 		board->clock_ns = 0;
 }
 
+/* What was loaded is paused, and goes on like that. */
 int board_start(struct board *board, bool paused, struct err *err)
 {
+	bool loaded = board->config.loaded;
+
 	for (uint32_t i = 0; i < board->nr_vcpus; i++) {
 		int r;
 
-		if (paused)
+		if (paused || loaded)
 			vcpu_pause(board->vcpus[i]);
 		r = vcpu_start(board->vcpus[i], err);
 		if (r < 0)
 			return r;
 	}
-	board->paused = paused;
-	stop_time(board);
+	board->paused = paused || loaded;
+	if (!loaded)
+		stop_time(board);
+	else if (!paused)
+		board_resume(board);
 	return 0;
 }
 
@@ -310,6 +319,38 @@ void board_resume(struct board *board)
 	if (board->clock_ns)
 		(void)kvm_vm_set_clock(board->vm, board->clock_ns);
 	unpark(board, ticks);
+}
+
+/* Who else writes to the guest's memory, as vhost does, sees the log when it starts. */
+int board_log(struct board *board, bool on, struct err *err)
+{
+	bool runs = !board->paused;
+	int r = 0;
+
+	if (runs)
+		board_pause(board);
+	if (on)
+		r = guest_mem_log_start(board->mem);
+	if (r < 0)
+		err_sys(err, r, "cannot log what is written to the guest's memory");
+	if (!r)
+		r = kvm_vm_log(board->vm, on, err);
+	if (!on || r < 0)
+		guest_mem_log_stop(board->mem);
+	if (runs)
+		board_resume(board);
+	return r;
+}
+
+int board_log_take(struct board *board, uint64_t *bitmap, struct err *err)
+{
+	guest_mem_log_take(board->mem, bitmap);
+	return kvm_vm_log_take(board->vm, bitmap, err);
+}
+
+bool board_logs(const struct board *board)
+{
+	return guest_mem_logs(board->mem);
 }
 
 /* Hot plug. */
@@ -412,6 +453,16 @@ struct board *board_free(struct board *board)
 void board_power_button(struct board *board)
 {
 	board_arch_power_button(board);
+}
+
+struct ram *board_ram(struct board *board)
+{
+	return &board->ram;
+}
+
+uint32_t board_hotplug_slots(const struct board *board)
+{
+	return board->hotplug_slots;
 }
 
 struct uart *board_console(struct board *board)

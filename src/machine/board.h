@@ -23,6 +23,9 @@ struct err;
 struct loop;
 struct netdev;
 struct pci_bus;
+struct ram;
+struct state_reader;
+struct state_writer;
 struct vcpu;
 struct vm_config;
 struct vm_disk_config;
@@ -60,6 +63,8 @@ struct board_device {
 struct board_config {
 	const struct vm_config *vm;
 	struct board_device *devices;	/* those there from the start; may go meanwhile */
+	bool loaded;			/* board_load() follows, no kernel is booted */
+	uint32_t hotplug_slots;		/* then: what the guest knows as such */
 	struct uart_backend console;
 
 	/*
@@ -93,6 +98,26 @@ int board_start(struct board *board, bool paused, struct err *err);
  */
 void board_pause(struct board *board);
 void board_resume(struct board *board);
+
+/*
+ * All that the guest can notice of a paused board but its RAM; and the same into a new
+ * one that was made to be loaded, with the RAM as it was.  Started afterwards, it is as
+ * after the pause.  Main.
+ */
+int board_save(struct board *board, struct state_writer *writer, struct err *err);
+int board_load(struct board *board, struct state_reader *reader, struct err *err);
+
+/*
+ * Log which pages are written, by vCPUs and devices (memory/guest_mem.h); add those of
+ * the time since to the bitmap.  A board that runs pauses for a moment to begin or end.
+ * All but that on any thread, while the board stays.
+ */
+int board_log(struct board *board, bool on, struct err *err);
+int board_log_take(struct board *board, uint64_t *bitmap, struct err *err);
+bool board_logs(const struct board *board);
+
+struct ram *board_ram(struct board *board);
+uint32_t board_hotplug_slots(const struct board *board);
 
 /*
  * Put a device into a slot for hot plug and tell the guest.  On failure device is

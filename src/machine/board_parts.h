@@ -19,6 +19,8 @@ struct guest_mem;
 struct kvm_stats;
 struct kvm_vm;
 struct pci_host;
+struct state_reader;
+struct state_writer;
 struct uart;
 struct vcpu;
 struct vcpu_host;
@@ -46,6 +48,7 @@ struct board {
 	struct vcpu_host *host_cpu;
 	bool paused;
 	uint64_t clock_ns, ticks;	/* when it was paused */
+	uint64_t wall_ns;		/* likewise, of the host (CLOCK_REALTIME) */
 	uint32_t nr_vcpus;
 	struct vcpu **vcpus;
 	struct kvm_stats **kvm_stats;	/* VM, vCPUs; NULL until asked for */
@@ -66,6 +69,10 @@ int board_arch_add_devices(struct board *board, struct err *err);
 
 /* Load the kernel and tell the first vCPU. */
 int board_arch_boot(struct board *board, struct err *err);
+
+/* The devices that board_arch_add_devices() makes. */
+void board_arch_save(struct board *board, struct state_writer *writer);
+int board_arch_load(struct board *board, struct state_reader *reader, struct err *err);
 
 void board_arch_power_button(struct board *board);
 

@@ -164,6 +164,8 @@ static int new_board(struct machine *m, struct err *err)
 	const struct board_config config = {
 		.vm = m->config.vm,
 		.devices = machine_parts_devices(m),
+		.loaded = m->state == MACHINE_INCOMING,
+		.hotplug_slots = m->hotplug_slots,
 		.console = m->config.console,
 		.event = board_event,
 		.slot_changed = machine_parts_slot_changed,
@@ -181,6 +183,7 @@ static void end(struct machine *m, enum machine_end end, enum machine_cause caus
 		return;
 	m->ended = true;
 	loop_timer_clear(m->config.main, &m->timeout);
+	machine_parts_let_go(m);
 	m->board = board_free(m->board);
 	happened(m, MACHINE_SHUTDOWN, cause);
 	m->config.ended(m->config.ctx, end);
@@ -191,6 +194,7 @@ static void reset(struct machine *m, enum machine_cause cause)
 	struct err err = { 0 };
 
 	log_info("reset");
+	machine_parts_let_go(m);
 	m->board = board_free(m->board);
 	machine_parts_settle(m);
 	if (new_board(m, &err) < 0 ||
@@ -458,10 +462,15 @@ int machine_new(struct machine **ret_machine, const struct machine_config *confi
 	m->timeout.fired = timed_out;
 	m->announce_timer.fired = machine_parts_announce;
 	m->actions = config->vm->action;
-	m->state = config->paused ? MACHINE_PRELAUNCH : MACHINE_RUNNING;
+	if (config->saved)
+		m->state = MACHINE_INCOMING;
+	else
+		m->state = config->paused ? MACHINE_PRELAUNCH : MACHINE_RUNNING;
 	r = make_loops(m, err);
 	if (!r)
 		r = machine_parts_open(m, err);
+	if (!r && config->saved)
+		r = machine_parts_place(m, config->saved, err);
 	if (!r)
 		r = start_loops(m, err);
 	if (!r)
@@ -478,6 +487,7 @@ struct machine *machine_free(struct machine *m)
 {
 	if (!m)
 		return NULL;
+	machine_parts_let_go(m);
 	board_free(m->board);
 	loop_cancel(m->config.main, &m->on_event);
 	loop_cancel(m->config.main, &m->on_slots);

@@ -42,6 +42,8 @@ struct machine {
 	struct machine_part *parts;
 	struct board_device rng, vsock;	/* vsock.vsock is NULL where there is none */
 	struct board *board;
+	uint32_t hotplug_slots;		/* of a board that is loaded */
+	struct machine_holder *holder;	/* of the board, or NULL */
 	struct vm_action_config actions;
 	enum machine_state state;
 	bool ended;
@@ -107,6 +109,12 @@ void machine_parts_close(struct machine *m);
 
 /* All devices, for a board to be built of. */
 struct board_device *machine_parts_devices(struct machine *m);
+
+/* Put them where those of the saved machine were; -EINVAL where there are others. */
+int machine_parts_place(struct machine *m, struct state_reader *reader, struct err *err);
+
+/* The board is about to go. */
+void machine_parts_let_go(struct machine *m);
 
 /* The board is gone: what the guest was asked to let go, it has. */
 void machine_parts_settle(struct machine *m);

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define QMP_SOCKETS_MAX		4
 #define MEMORY_MAX		(8 * TiB)	/* what a memory slot of KVM has room for */
 #define L2_CACHE_MAX		(1 * GiB)
 #define DEVICES_MAX		28	/* slots of the bus, less bridge, rng, vsock and one */
@@ -171,7 +170,7 @@ static const struct option vsock_rows[] = {
 	  .help = "the guest's address, as it sees it itself" },
 };
 
-static const struct option_object vsock_options = {
+const struct option_object vm_config_vsock_options = {
 	.name = "vsock", OPTION_OBJECT(struct vm_vsock_config, vsock_rows),
 };
 
@@ -204,12 +203,11 @@ static const struct option qmp_rows[] = {
 	  .help = "a socket that listens, inherited as this file descriptor" },
 };
 
-static const struct option_object qmp_options = {
+const struct option_object vm_config_qmp_options = {
 	.name = "qmp", OPTION_OBJECT(struct vm_qmp_config, qmp_rows),
 };
 
-/* In the order of enum log_level. */
-static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
+const char *const vm_config_log_levels[] = { "error", "warning", "info", "debug", NULL };
 
 static const struct option rows[] = {
 	{ .key = "kernel", .letter = 'k', OPTION_PATH(struct vm_config, kernel),
@@ -226,7 +224,7 @@ static const struct option rows[] = {
 	{ .key = "net", .letter = 'n', OPTION_LIST(struct vm_config, net, nr_net,
 						   vm_config_net_options),
 	  .max = DEVICES_MAX, .help = "add a network card" },
-	{ .key = "vsock", OPTION_LIST(struct vm_config, vsock, nr_vsock, vsock_options),
+	{ .key = "vsock", OPTION_LIST(struct vm_config, vsock, nr_vsock, vm_config_vsock_options),
 	  .max = 1,
 	  .help = "connect programs of the guest and of the host without a network" },
 	{ .key = "cpus", .letter = 'c', OPTION(struct vm_config, cpus), .preset = "1",
@@ -239,8 +237,8 @@ static const struct option rows[] = {
 	  .help = "number of threads among which disks and network cards are dealt out" },
 	{ .key = "name", OPTION(struct vm_config, name), .max = VM_CONFIG_NAME_MAX,
 	  .help = "name of the VM; the first that is free of vm, vm2, vm3, ... by default" },
-	{ .key = "qmp", OPTION_LIST(struct vm_config, qmp, nr_qmp, qmp_options),
-	  .max = QMP_SOCKETS_MAX,
+	{ .key = "qmp", OPTION_LIST(struct vm_config, qmp, nr_qmp, vm_config_qmp_options),
+	  .max = VM_CONFIG_QMP_MAX,
 	  .help = "speak QMP on a further Unix socket" },
 	{ .key = "serial", OPTION(struct vm_config, serial), .preset = "stdio",
 	  .metavar = "WHERE",
@@ -253,7 +251,7 @@ static const struct option rows[] = {
 	{ .key = "shutdown-timeout", OPTION(struct vm_config, shutdown_timeout),
 	  .preset = "30", .metavar = "SECONDS",
 	  .help = "how long the guest may take to shut down when asked to" },
-	{ .key = "log", OPTION_CHOICE(struct vm_config, log, log_levels),
+	{ .key = "log", OPTION_CHOICE(struct vm_config, log, vm_config_log_levels),
 	  .preset = "warning",
 	  .help = "how much to say on standard error" },
 	{ .key = "log-file", OPTION_PATH(struct vm_config, log_file), .metavar = "FILE",
@@ -292,7 +290,7 @@ int vm_config_check_name(const char *name, struct err *err)
 
 static int check_qmp(const struct vm_qmp_config *qmp, unsigned i, struct err *err)
 {
-	bool fd = option_given(&qmp_options, qmp, &qmp->fd);
+	bool fd = option_given(&vm_config_qmp_options, qmp, &qmp->fd);
 
 	if (qmp->path && fd)
 		return err_set(err, -EINVAL, "qmp %u: give path= or fd=, not both", i);

@@ -241,6 +241,32 @@ int board_arch_boot(struct board *board, struct err *err)
 	return r < 0 ? r : vcpu_set_entry(board->vcpus[0], &entry, err);
 }
 
+/* The i8042 and pvpanic have nothing to keep. */
+void board_arch_save(struct board *board, struct state_writer *writer)
+{
+	struct board_arch *arch = board->arch;
+
+	uart_save(board->uart, writer);
+	rtc_save(arch->rtc, writer);
+	acpi_power_save(arch->power, writer);
+	acpi_hotplug_save(arch->hotplug, writer);
+	pci_host_save(board->host, writer);
+}
+
+int board_arch_load(struct board *board, struct state_reader *reader, struct err *err)
+{
+	struct board_arch *arch = board->arch;
+	int r = uart_load(board->uart, reader, err);
+
+	if (!r)
+		r = rtc_load(arch->rtc, reader, err);
+	if (!r)
+		r = acpi_power_load(arch->power, reader, err);
+	if (!r)
+		r = acpi_hotplug_load(arch->hotplug, reader, err);
+	return r < 0 ? r : pci_host_load(board->host, reader, err);
+}
+
 void board_arch_power_button(struct board *board)
 {
 	acpi_power_button(board->arch->power);

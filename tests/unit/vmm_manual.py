@@ -24,7 +24,8 @@ def listed(*group):
 
 
 def commands():
-    return listed() + ['disk ' + name for name in listed('disk')]
+    return (listed() + ['disk ' + name for name in listed('disk')] +
+            ['snapshot info', 'snapshot verify'])
 
 
 def page_of(command):

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine_state.h - a paused machine as something to keep, and to go on with elsewhere.
+ *
+ * Three things make it up: its configuration, as it is by now; its RAM; and the rest,
+ * a state stream (state/state.h).  Another machine takes them over like this:
+ *
+ *	machine_new(.saved = reader) --> RAM is filled --> machine_state_load() --> machine_start()
+ *
+ * The configurations need not be the same, but what a guest can see has to be: memory,
+ * vCPUs, devices.  What differs is told by machine_new(), before any RAM is moved.
+ *
+ * Main.
+ */
+#ifndef MACHINE_MACHINE_STATE_H
+#define MACHINE_MACHINE_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct machine;
+struct ram;
+struct state_reader;
+struct state_writer;
+struct vm_config;
+
+/*
+ * What makes a machine like this one, hot-plugged devices included and those that have
+ * gone left out, with all names of files absolute.  For option_fini().
+ */
+int machine_state_describe(const struct machine *machine, struct vm_config *ret_config,
+		     struct err *err);
+
+/* -EBUSY while it runs, or where something of it cannot be kept. */
+int machine_state_save(struct machine *machine, struct state_writer *writer, struct err *err);
+
+/* Once.  On failure all that can be done is machine_free(). */
+int machine_state_load(struct machine *machine, struct state_reader *reader, struct err *err);
+
+/*
+ * Whoever looks at the RAM from another thread, or has a log kept, holds the board.  When
+ * a reset or the end is about to take it away, let_go() is called and returns when it has
+ * let go.  -EBUSY while another holds it, -ESHUTDOWN when the machine has ended.
+ */
+struct machine_holder {
+	void (*let_go)(struct machine_holder *holder);
+};
+
+int machine_state_hold(struct machine *machine, struct machine_holder *holder,
+		       struct err *err);
+void machine_state_release(struct machine *machine, struct machine_holder *holder);
+
+/* While it is held; the RAM also until machine_start(). */
+struct ram *machine_state_ram(struct machine *machine);
+
+/*
+ * Have a log kept of what is written to the RAM, and add to the bitmap (one bit for each
+ * 4 KiB) what was since the last time; that on any thread.
+ */
+int machine_state_log(struct machine *machine, bool on, struct err *err);
+int machine_state_log_take(struct machine *machine, uint64_t *bitmap, struct err *err);
+
+/* All that the guest has written to its disks is durable when this returns. */
+int machine_state_flush(struct machine *machine, struct err *err);
+
+#endif

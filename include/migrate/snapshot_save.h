@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * snapshot_save.h - writes the snapshots of one machine, one at a time.
+ *
+ * Most of the memory is written by a thread while the guest goes on, then the guest is
+ * paused for what it has changed meanwhile and for the rest of its state, and goes on as
+ * it was while the thread makes all of it durable:
+ *
+ *	take() --> thread: memory --> main: pause, rest, state, go on
+ *	--> thread: checksums, fsync, rename --> main: done()
+ *
+ * Main.
+ */
+#ifndef MIGRATE_SNAPSHOT_SAVE_H
+#define MIGRATE_SNAPSHOT_SAVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct loop;
+struct machine;
+struct snapshotter;
+
+struct snapshot_request {
+	const char *path;		/* absolute */
+	bool replace;			/* a snapshot that is there already */
+
+	/*
+	 * Only what has changed since the one before, which was taken with track; implies
+	 * track itself.
+	 */
+	bool diff;
+	bool track;			/* go on logging, so that one with diff can follow */
+	bool keep_paused;		/* the guest does not go on */
+};
+
+struct snapshot_result {
+	uint64_t pages;			/* of 4 KiB that were written */
+	uint64_t paused_ns;		/* how long the guest was stopped; 0: it was so already */
+};
+
+/* main runs the machine.  Both outlive it.  NULL when memory runs out. */
+struct snapshotter *snapshotter_new(struct machine *machine, struct loop *main);
+
+/* Breaks off what is under way, whose done() is called.  -> NULL */
+struct snapshotter *snapshotter_free(struct snapshotter *snapshotter);
+
+/*
+ * done() is called once, also from within: r is 0 or a negative errno with the reason.
+ * Strings of the request are copied.
+ */
+void snapshotter_take(struct snapshotter *snapshotter, const struct snapshot_request *request,
+		      void (*done)(void *ctx, const struct snapshot_result *result, int r,
+				   const struct err *err),
+		      void *ctx);
+
+#endif

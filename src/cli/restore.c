@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * restore.c - vmm restore: a VM that goes on where a snapshot was taken.
+ *
+ * The snapshot says what the VM is; options say what is different here.
+ */
+#include "arguments.h"
+#include "base/bits.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "machine/vm_config.h"
+#include "migrate/snapshot.h"
+#include "run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct restore {
+	struct option_given given;
+	char *name;
+	bool paused;
+	struct vm_disk_config *disk;
+	uint32_t nr_disk;
+	struct vm_net_config *net;
+	uint32_t nr_net;
+	struct vm_vsock_config *vsock;
+	uint32_t nr_vsock;
+	struct vm_qmp_config *qmp;
+	uint32_t nr_qmp;
+	char *serial;
+	bool force;
+	unsigned log;
+	char *log_file;
+	bool detach;
+	bool daemon;
+	bool help;
+};
+
+static const struct option rows[] = {
+	{ .key = "name", .letter = 'N', OPTION(struct restore, name), .max = VM_CONFIG_NAME_MAX,
+	  .help = "name of the VM; by default what it was" },
+	{ .key = "paused", OPTION(struct restore, paused),
+	  .help = "wait until QMP says 'cont'" },
+	{ .key = "disk", .letter = 'd', OPTION_LIST(struct restore, disk, nr_disk,
+						    vm_config_disk_options),
+	  .help = "another image, with the content of that time, for the disk of this id" },
+	{ .key = "net", .letter = 'n', OPTION_LIST(struct restore, net, nr_net,
+						   vm_config_net_options),
+	  .help = "another back end for the card of this id" },
+	{ .key = "vsock", OPTION_LIST(struct restore, vsock, nr_vsock, vm_config_vsock_options),
+	  .max = 1, .help = "another socket" },
+	{ .key = "qmp", OPTION_LIST(struct restore, qmp, nr_qmp, vm_config_qmp_options),
+	  .max = VM_CONFIG_QMP_MAX, .help = "speak QMP on a further Unix socket" },
+	{ .key = "serial", OPTION(struct restore, serial), .metavar = "WHERE",
+	  .help = "where the serial console leads to, as for 'vmm run'" },
+	{ .key = "force", OPTION(struct restore, force),
+	  .help = "go on with disks that were written since, whatever the guest makes of it" },
+	{ .key = "log", OPTION_CHOICE(struct restore, log, vm_config_log_levels),
+	  .preset = "warning", .help = "how much to say on standard error" },
+	{ .key = "log-file", OPTION_PATH(struct restore, log_file), .metavar = "FILE",
+	  .help = "once the VM runs, add what there is to say to this file instead" },
+	{ .key = "detach", OPTION(struct restore, detach),
+	  .help = "go on in the background once the VM runs, and print its name" },
+	{ .key = "daemon", OPTION(struct restore, daemon),
+	  .help = "be a service: no terminal, and tell systemd what happens" },
+	{ .key = "help", .letter = 'h', OPTION(struct restore, help),
+	  .help = "print this and exit" },
+};
+
+const struct option_object command_restore_options = {
+	.name = "restore", OPTION_OBJECT(struct restore, rows),
+};
+
+/* Values change places: each struct frees what it then has. */
+static void swap(void *a, void *b, size_t len)
+{
+	char kept[sizeof(struct vm_disk_config) + sizeof(struct vm_net_config)];
+
+	memcpy(kept, a, len);
+	memcpy(a, b, len);
+	memcpy(b, kept, len);
+}
+
+#define SWAP(a, b) swap(&(a), &(b), sizeof(a))
+
+static int replace_disk(struct vm_config *vm, struct vm_disk_config *disk, struct err *err)
+{
+	for (uint32_t i = 0; i < vm->nr_disk; i++) {
+		struct vm_disk_config *old = &vm->disk[i];
+
+		if (!disk->id || strcmp(old->id, disk->id))
+			continue;
+		/* What the guest can see of it is as it was. */
+		SWAP(old->path, disk->path);
+		SWAP(old->format, disk->format);
+		SWAP(old->overlay, disk->overlay);
+		return 0;
+	}
+	return err_set(err, -EINVAL, "disk '%s': the snapshot has none of that id",
+		       disk->id ? disk->id : disk->path);
+}
+
+static int replace_net(struct vm_config *vm, struct vm_net_config *net, struct err *err)
+{
+	for (uint32_t i = 0; i < vm->nr_net; i++) {
+		struct vm_net_config *old = &vm->net[i];
+
+		if (!net->id || strcmp(old->id, net->id))
+			continue;
+		memcpy(net->mac, old->mac, sizeof(net->mac));
+		net->mtu = old->mtu;
+		if (!net->queues)
+			net->queues = old->queues;
+		swap(old, net, sizeof(*old));
+		return 0;
+	}
+	return err_set(err, -EINVAL, "net '%s': the snapshot has none of that id",
+		       net->id ? net->id : "");
+}
+
+static int replace(struct vm_config *vm, struct restore *options, struct err *err)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < options->nr_disk && !r; i++)
+		r = replace_disk(vm, &options->disk[i], err);
+	for (uint32_t i = 0; i < options->nr_net && !r; i++)
+		r = replace_net(vm, &options->net[i], err);
+	if (options->nr_vsock) {
+		SWAP(vm->vsock, options->vsock);
+		SWAP(vm->nr_vsock, options->nr_vsock);
+	}
+	if (options->name)
+		SWAP(vm->name, options->name);
+	if (options->serial)
+		SWAP(vm->serial, options->serial);
+	SWAP(vm->log_file, options->log_file);
+	SWAP(vm->qmp, options->qmp);
+	SWAP(vm->nr_qmp, options->nr_qmp);
+	vm->paused = options->paused;
+	vm->log = options->log;
+	vm->detach = options->detach;
+	vm->daemon = options->daemon;
+	return r;
+}
+
+static int fill(void *ctx, struct ram *ram, struct err *err)
+{
+	return snapshot_map(ctx, ram, err);
+}
+
+static int go(struct snapshot *snapshot, struct restore *options)
+{
+	const struct run_saved saved = { snapshot_state(snapshot), fill, snapshot };
+	struct err err = { 0 };
+	struct vm_config vm;
+	int r = snapshot_config(snapshot, &vm, &err);
+
+	if (r < 0)
+		return command_fail("%s", err.text);
+	r = replace(&vm, options, &err);
+	if (!r)
+		r = vm_config_check(&vm, &err);
+	if (!r && !options->force)
+		r = snapshot_check_disks(snapshot, &vm, &err);
+	if (r < 0) {
+		option_fini(&vm_config_options, &vm);
+		return command_fail("%s", err.text);
+	}
+	return run_go(&vm, &saved);
+}
+
+int command_restore(const struct command *command, int argc, char **argv)
+{
+	struct restore options;
+	struct arguments args;
+	struct snapshot *snapshot;
+	struct err err = { 0 };
+	int status;
+
+	if (!arguments_read(&args, command, &options, argc, argv))
+		return args.status;
+	if (snapshot_open(&snapshot, args.words[0], &err) < 0) {
+		status = command_fail("%s", err.text);
+	} else {
+		status = go(snapshot, &options);
+		snapshot_close(snapshot);
+	}
+	option_fini(&command_restore_options, &options);
+	return status;
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * snapshot.c - vmm snapshot: takes one of a running VM, and looks at those that are there.
+ */
+#include "arguments.h"
+#include "base/err.h"
+#include "cli/command.h"
+#include "client.h"
+#include "config/option.h"
+#include "migrate/snapshot.h"
+#include "progress.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Memory is written as fast as the disk takes it; who waits may press Ctrl-C. */
+#define TAKE_TIMEOUT_MS	(24 * 3600 * 1000)
+
+struct take {
+	struct option_given given;
+	bool diff, track, stop, force, json, help;
+};
+
+static const struct option take_rows[] = {
+	{ .key = "track", OPTION(struct take, track),
+	  .help = "go on noting what the guest changes, so that one with --diff can follow" },
+	{ .key = "diff", OPTION(struct take, diff),
+	  .help = "only what has changed since the one before, which is needed from then on" },
+	{ .key = "stop", OPTION(struct take, stop),
+	  .help = "end the VM with it: its disks stay as the snapshot needs them" },
+	{ .key = "force", OPTION(struct take, force), .help = "replace the snapshot at DIR" },
+	{ .key = "json", OPTION(struct take, json), .help = "print a JSON object" },
+	{ .key = "help", .letter = 'h', OPTION(struct take, help),
+	  .help = "print this and exit" },
+};
+
+const struct option_object command_snapshot_options = {
+	.name = "snapshot", OPTION_OBJECT(struct take, take_rows),
+};
+
+/* As the VM, which may be in another folder, knows it. */
+static int absolute(char path[PATH_MAX], const char *name, struct err *err)
+{
+	char here[PATH_MAX];
+	int len;
+
+	if (name[0] == '/') {
+		len = snprintf(path, PATH_MAX, "%s", name);
+	} else {
+		if (!getcwd(here, sizeof(here)))
+			return err_sys(err, -errno, "cannot tell the current folder");
+		len = snprintf(path, PATH_MAX, "%s/%s", here, name);
+	}
+	while (len > 1 && len < PATH_MAX && path[len - 1] == '/')
+		path[--len] = 0;
+	return len < PATH_MAX ? 0 : err_sys(err, -ENAMETOOLONG, "'%s'", name);
+}
+
+static int take(const char *name, const char *dir, const struct take *options,
+		json_t **ret_result, struct err *err)
+{
+	struct client *client;
+	char path[PATH_MAX];
+	int r = absolute(path, dir, err);
+
+	if (!r)
+		r = client_open(&client, name, TAKE_TIMEOUT_MS, err);
+	if (r < 0)
+		return r;
+	r = client_execute(client, "x-vmm-snapshot",
+			   json_pack("{s:s, s:b, s:b, s:b, s:b}", "path", path, "replace",
+				     options->force, "diff", options->diff, "track",
+				     options->track, "paused", options->stop),
+			   ret_result, err);
+	if (!r && options->stop)
+		r = client_execute(client, "quit", NULL, NULL, err);
+	client_close(client);
+	return r;
+}
+
+static void tell(const char *dir, json_t *result, bool json)
+{
+	if (json) {
+		json_dumpf(result, stdout, 0);
+		putchar('\n');
+		return;
+	}
+	printf("%s: %" JSON_INTEGER_FORMAT " KiB of memory, paused for %.1f ms\n", dir,
+	       json_integer_value(json_object_get(result, "pages")) * 4,
+	       (double)json_integer_value(json_object_get(result, "paused-us")) / 1000);
+}
+
+int command_snapshot(const struct command *command, int argc, char **argv)
+{
+	struct take options;
+	struct arguments args;
+	struct err err = { 0 };
+	json_t *result = NULL;
+	int status = EXIT_OK;
+
+	if (!arguments_read(&args, command, &options, argc, argv))
+		return args.status;
+	if (take(args.words[0], args.words[1], &options, &result, &err) < 0)
+		status = command_fail("%s", err.text);
+	else
+		tell(args.words[1], result, options.json);
+	json_decref(result);
+	option_fini(&command_snapshot_options, &options);
+	return status;
+}
+
+/* Those that are there. */
+
+struct look {
+	struct option_given given;
+	bool json, help;
+};
+
+static const struct option look_rows[] = {
+	{ .key = "json", OPTION(struct look, json), .help = "print JSON" },
+	{ .key = "help", .letter = 'h', OPTION(struct look, help),
+	  .help = "print this and exit" },
+};
+
+const struct option_object command_snapshot_info_options = {
+	.name = "info", OPTION_OBJECT(struct look, look_rows),
+};
+
+const struct option_object command_snapshot_verify_options = {
+	.name = "verify", OPTION_OBJECT(struct look, look_rows),
+};
+
+static json_t *describe(const struct snapshot_info *info)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s?}", "path", info->path,
+			 "id", info->id, "name", info->name, "created", info->created,
+			 "release", info->release, "arch", info->arch, "memory",
+			 (json_int_t)info->memory, "pages", (json_int_t)info->pages, "parent",
+			 info->parent);
+}
+
+static void print_json(const struct snapshot *snapshot)
+{
+	struct snapshot_info info;
+	json_t *chain = json_array();
+
+	for (unsigned i = 0; snapshot_info(snapshot, i, &info); i++)
+		json_array_append_new(chain, describe(&info));
+	json_dumpf(chain, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(chain);
+}
+
+static void print_text(const struct snapshot *snapshot)
+{
+	struct snapshot_info info;
+
+	for (unsigned i = 0; snapshot_info(snapshot, i, &info); i++) {
+		printf("%s%s\n", i ? "\nbuilds upon " : "", info.path);
+		printf("  VM       %s, %s, by vmm %s\n", info.name, info.arch, info.release);
+		printf("  created  %s\n", info.created);
+		printf("  memory   %" PRIu64 " MiB, of which %" PRIu64 " KiB are here\n",
+		       info.memory >> 20, info.pages * 4);
+	}
+}
+
+static int with_snapshot(const struct command *command, int argc, char **argv,
+			 int (*do_it)(struct snapshot *snapshot, const struct look *options,
+				      struct err *err))
+{
+	struct look options;
+	struct arguments args;
+	struct snapshot *snapshot;
+	struct err err = { 0 };
+	int r;
+
+	if (!arguments_read(&args, command, &options, argc, argv))
+		return args.status;
+	r = snapshot_open(&snapshot, args.words[0], &err);
+	if (!r) {
+		r = do_it(snapshot, &options, &err);
+		snapshot_close(snapshot);
+	}
+	option_fini(command->options, &options);
+	return r < 0 ? command_fail("%s", err.text) : EXIT_OK;
+}
+
+static int print_info(struct snapshot *snapshot, const struct look *options, struct err *err)
+{
+	(void)err;
+	if (options->json)
+		print_json(snapshot);
+	else
+		print_text(snapshot);
+	return 0;
+}
+
+int command_snapshot_info(const struct command *command, int argc, char **argv)
+{
+	return with_snapshot(command, argc, argv, print_info);
+}
+
+static void show(void *ctx, uint64_t bytes)
+{
+	progress_show(ctx, bytes);
+}
+
+static int verify(struct snapshot *snapshot, const struct look *options, struct err *err)
+{
+	struct progress progress;
+	struct snapshot_info info = { 0 };
+	int r;
+
+	snapshot_info(snapshot, 0, &info);
+	progress_start(&progress, "verifying", info.memory);
+	r = snapshot_verify(snapshot, show, &progress, err);
+	progress_end(&progress);
+	if (!r && options->json)
+		puts("{\"ok\": true}");
+	else if (!r)
+		printf("%s: all of it is as it was written\n", info.path);
+	return r;
+}
+
+int command_snapshot_verify(const struct command *command, int argc, char **argv)
+{
+	return with_snapshot(command, argc, argv, verify);
+}

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * machine_state.c - which devices a machine has, and where, and the state of them all.
+ *
+ * The layout is a section of its own, since the machine that loads the rest is built
+ * by it.
+ */
+#include "machine/machine_state.h"
+
+#include "base/bits.h"
+#include "base/err.h"
+#include "block/disk.h"
+#include "block/disk_overlay.h"
+#include "board.h"
+#include "devices/pci/pci_bus.h"
+#include "loop/loop.h"
+#include "machine/machine.h"
+#include "machine/vm_config.h"
+#include "machine_parts.h"
+#include "state/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct device_place {
+	uint8_t kind, slot;
+	uint8_t id[VM_CONFIG_NAME_MAX + 1]; /* of a disk or card: text */
+};
+
+static const struct state_field place_fields[] = {
+	{ STATE_ONE(struct device_place, kind) },
+	{ STATE_ONE(struct device_place, slot) },
+	{ STATE_ARRAY(struct device_place, id) },
+	STATE_END
+};
+
+struct layout {
+	uint64_t memory;
+	uint32_t cpus;
+	uint32_t hotplug_slots;
+	uint32_t nr_devices;
+	struct device_place devices[PCI_BUS_SLOTS];
+};
+
+static const struct state_field layout_fields[] = {
+	{ STATE_ONE(struct layout, memory) },
+	{ STATE_ONE(struct layout, cpus) },
+	{ STATE_ONE(struct layout, hotplug_slots) },
+	{ STATE_STRUCT_LIST(struct layout, devices, nr_devices, place_fields) },
+	STATE_END
+};
+
+static const struct state_table layout_table = {
+	.name = "machine", .version = 1, .fields = layout_fields,
+};
+
+/* What the numbers are in the stream. */
+static const uint8_t kinds[] = {
+	[BOARD_DISK] = 1,
+	[BOARD_NET] = 2,
+	[BOARD_VSOCK] = 3,
+	[BOARD_RNG] = 4,
+};
+
+static const char *const kind_names[] = {
+	[BOARD_DISK] = "disk",
+	[BOARD_NET] = "net",
+	[BOARD_VSOCK] = "vsock",
+	[BOARD_RNG] = "rng",
+};
+
+/* The name of a disk or card; of the others there is one. */
+static const char *device_id(const struct machine *m, const struct board_device *device)
+{
+	for (const struct machine_part *part = m->parts; part; part = part->next)
+		if (&part->device == device)
+			return part->device_id;
+	return "";
+}
+
+static void lay_out(struct machine *m, struct layout *layout)
+{
+	*layout = (struct layout){
+		.memory = m->config.vm->memory,
+		.cpus = m->config.vm->cpus,
+		.hotplug_slots = board_hotplug_slots(m->board),
+	};
+	for (struct board_device *d = machine_parts_devices(m); d; d = d->next) {
+		struct device_place *place = &layout->devices[layout->nr_devices++];
+		const char *id = device_id(m, d);
+
+		place->kind = kinds[d->kind];
+		place->slot = (uint8_t)d->slot;
+		memcpy(place->id, id, strnlen(id, VM_CONFIG_NAME_MAX));
+	}
+}
+
+static const struct device_place *find_place(const struct layout *layout,
+					     enum board_device_kind kind, const char *id)
+{
+	for (uint32_t i = 0; i < layout->nr_devices; i++) {
+		const struct device_place *place = &layout->devices[i];
+
+		if (place->kind == kinds[kind] && !strcmp((const char *)place->id, id))
+			return place;
+	}
+	return NULL;
+}
+
+static int check_layout(const struct machine *m, struct layout *layout, struct err *err)
+{
+	const struct vm_config *vm = m->config.vm;
+
+	if (layout->memory != vm->memory)
+		return err_set(err, -EINVAL,
+			       "the saved VM has %llu bytes of memory, this one "
+			       "%llu: give it as much",
+			       (unsigned long long)layout->memory,
+			       (unsigned long long)vm->memory);
+	if (layout->cpus != vm->cpus)
+		return err_set(err, -EINVAL,
+			       "the saved VM has %u vCPUs, this one %u: give it "
+			       "as many",
+			       layout->cpus, vm->cpus);
+	for (uint32_t i = 0; i < layout->nr_devices; i++) {
+		layout->devices[i].id[VM_CONFIG_NAME_MAX] = 0;
+		if (layout->devices[i].slot >= PCI_BUS_SLOTS)
+			return err_set(err, -EINVAL, "state: there is no PCI slot %u",
+				       layout->devices[i].slot);
+	}
+	return 0;
+}
+
+int machine_parts_place(struct machine *m, struct state_reader *reader, struct err *err)
+{
+	struct layout layout = { 0 };
+	uint32_t nr = 0;
+	int r = state_load(reader, &layout_table, 0, &layout, err);
+
+	if (!r)
+		r = check_layout(m, &layout, err);
+	if (r < 0)
+		return r;
+	for (struct board_device *d = machine_parts_devices(m); d; d = d->next) {
+		const char *id = device_id(m, d);
+		const struct device_place *place = find_place(&layout, d->kind, id);
+
+		if (!place)
+			return err_set(err, -EINVAL,
+				       "%s '%s': the saved VM has none of that id",
+				       kind_names[d->kind], id);
+		d->slot = place->slot;
+		nr++;
+	}
+	if (nr < layout.nr_devices)
+		return err_set(err, -EINVAL,
+			       "the saved VM has %u devices, this one %u: give it "
+			       "the same disks, cards and vsock",
+			       layout.nr_devices, nr);
+	m->hotplug_slots = layout.hotplug_slots;
+	return 0;
+}
+
+int machine_state_save(struct machine *m, struct state_writer *writer, struct err *err)
+{
+	struct layout layout;
+
+	if (m->ended)
+		return err_set(err, -ESHUTDOWN, "the VM has ended");
+	if (m->state == MACHINE_RUNNING || m->state == MACHINE_INCOMING)
+		return err_set(err, -EBUSY, "the VM has to be paused to be saved");
+	lay_out(m, &layout);
+	state_save(writer, &layout_table, 0, &layout);
+	return board_save(m->board, writer, err);
+}
+
+int machine_state_load(struct machine *m, struct state_reader *reader, struct err *err)
+{
+	int r = board_load(m->board, reader, err);
+
+	if (!r)
+		r = state_reader_end(reader, err);
+	if (!r)
+		m->state = m->config.paused ? MACHINE_PAUSED : MACHINE_RUNNING;
+	return r;
+}
+
+int machine_state_hold(struct machine *m, struct machine_holder *holder, struct err *err)
+{
+	if (m->ended)
+		return err_set(err, -ESHUTDOWN, "the VM has ended");
+	if (m->holder)
+		return err_set(err, -EBUSY, "a snapshot or migration of the VM is under way");
+	m->holder = holder;
+	return 0;
+}
+
+void machine_state_release(struct machine *m, struct machine_holder *holder)
+{
+	if (m->holder == holder)
+		m->holder = NULL;
+}
+
+void machine_parts_let_go(struct machine *m)
+{
+	struct machine_holder *holder = m->holder;
+
+	m->holder = NULL;
+	if (holder)
+		holder->let_go(holder);
+}
+
+struct ram *machine_state_ram(struct machine *m)
+{
+	return board_ram(m->board);
+}
+
+int machine_state_log(struct machine *m, bool on, struct err *err)
+{
+	return board_log(m->board, on, err);
+}
+
+int machine_state_log_take(struct machine *m, uint64_t *bitmap, struct err *err)
+{
+	return board_log_take(m->board, bitmap, err);
+}
+
+/* Disks. */
+
+struct flush {
+	struct disk *disk;
+	struct disk_request request;
+	bool done;
+	int result;
+};
+
+static void flushed(struct disk_request *request, int result)
+{
+	struct flush *flush = container_of(request, struct flush, request);
+
+	flush->done = true;
+	flush->result = result;
+}
+
+static bool is_flushed(void *ctx)
+{
+	const struct flush *flush = ctx;
+
+	return flush->done;
+}
+
+static void call_flush(void *ctx)
+{
+	struct flush *flush = ctx;
+
+	disk_submit(flush->disk, &flush->request);
+	loop_wait(disk_loop(flush->disk), is_flushed, flush);
+}
+
+int machine_state_flush(struct machine *m, struct err *err)
+{
+	for (const struct machine_part *part = m->parts; part; part = part->next) {
+		struct flush flush = {
+			.disk = part->device.disk,
+			.request = { .op = DISK_FLUSH, .done = flushed },
+		};
+
+		if (part->device.kind != BOARD_DISK || part->disk.readonly)
+			continue;
+		loop_call(disk_loop(flush.disk), call_flush, &flush);
+		if (flush.result < 0)
+			return err_sys(err, flush.result, "disk '%s': cannot flush it",
+				       part->id);
+	}
+	return 0;
+}
+
+/* The configuration. */
+
+static int make_absolute(char **path, struct err *err)
+{
+	char *whole = *path ? realpath(*path, NULL) : NULL;
+
+	if (*path && !whole)
+		return err_sys(err, -errno, "'%s'", *path);
+	free(*path);
+	*path = whole;
+	return 0;
+}
+
+static int set_text(char **to, const char *text)
+{
+	free(*to);
+	*to = strdup(text);
+	return *to ? 0 : -ENOMEM;
+}
+
+static int describe_disk(const struct machine_part *part, struct vm_disk_config *disk,
+			 struct err *err)
+{
+	int r = option_copy(&vm_config_disk_options, disk, &part->disk);
+
+	if (!r)
+		r = set_text(&disk->id, part->device_id);
+	if (r < 0)
+		return err_sys(err, r, "disk '%s'", part->id);
+	r = make_absolute(&disk->path, err);
+	if (!r && disk->overlay && strcmp(disk->overlay, DISK_OVERLAY_TEMPORARY))
+		r = make_absolute(&disk->overlay, err);
+	return r;
+}
+
+static int describe_net(const struct machine_part *part, struct vm_net_config *net,
+			struct err *err)
+{
+	int r = option_copy(&vm_config_net_options, net, &part->net);
+
+	if (!r)
+		r = set_text(&net->id, part->device_id);
+	if (r < 0)
+		return err_sys(err, r, "net '%s'", part->id);
+	memcpy(net->mac, part->device.net_card.mac, sizeof(net->mac));
+	net->mtu = part->device.net_card.mtu;
+	return 0;
+}
+
+/* In the order of the parts, as far as there are devices of them. */
+static int describe_parts(const struct machine *m, struct vm_config *config, struct err *err)
+{
+	uint32_t nr = 0;
+	int r = 0;
+
+	for (const struct machine_part *part = m->parts; part; part = part->next)
+		nr++;
+	config->disk = calloc(nr + 1, sizeof(*config->disk));
+	config->net = calloc(nr + 1, sizeof(*config->net));
+	if (!config->disk || !config->net)
+		return err_sys(err, -ENOMEM, "cannot describe the VM");
+	for (const struct machine_part *part = m->parts; part && !r; part = part->next) {
+		if (!part->device_id)
+			continue;
+		if (part->device.kind == BOARD_DISK)
+			r = describe_disk(part, &config->disk[config->nr_disk++], err);
+		else
+			r = describe_net(part, &config->net[config->nr_net++], err);
+	}
+	return r;
+}
+
+int machine_state_describe(const struct machine *m, struct vm_config *ret_config, struct err *err)
+{
+	struct vm_config rest = *m->config.vm;
+	int r;
+
+	rest.disk = NULL;
+	rest.net = NULL;
+	rest.nr_disk = rest.nr_net = 0;
+	rest.action = m->actions;
+	/* Where it is talked to, and whether it waits, is up to who starts it again. */
+	rest.qmp = NULL;
+	rest.nr_qmp = 0;
+	rest.serial = NULL;
+	rest.log_file = NULL;
+	rest.paused = false;
+	r = option_copy(&vm_config_options, ret_config, &rest);
+	if (r < 0)
+		return err_sys(err, r, "cannot describe the VM");
+	r = make_absolute(&ret_config->kernel, err);
+	if (!r)
+		r = make_absolute(&ret_config->initrd, err);
+	if (!r)
+		r = describe_parts(m, ret_config, err);
+	if (r < 0)
+		option_fini(&vm_config_options, ret_config);
+	return r;
+}

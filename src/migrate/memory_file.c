@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory_file.h"
+
+#include "base/bits.h"
+#include "base/bytes.h"
+#include "base/err.h"
+#include "memory/ram.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define PIECE (4 * MiB)
+
+/* Shorter runs are copied: a process may have 65530 mappings only. */
+#define RUN_TO_MAP (256 * KiB)
+
+uint64_t memory_file_words(uint64_t len)
+{
+	return (len / MEMORY_PAGE + 63) / 64;
+}
+
+static bool named(const uint64_t *bitmap, uint64_t page)
+{
+	return bitmap[page / 64] >> page % 64 & 1;
+}
+
+/* The next run of pages with a bit set, from *at on; false: there is none. */
+static bool next_run(const uint64_t *bitmap, uint64_t nr, uint64_t *at, uint64_t *ret_end)
+{
+	uint64_t page = *at, end;
+
+	while (page < nr && !named(bitmap, page))
+		page += bitmap[page / 64] >> page % 64 ? 1 : 64 - page % 64;
+	if (page >= nr)
+		return false;
+	for (end = page; end < nr && named(bitmap, end);)
+		end++;
+	*at = page;
+	*ret_end = end;
+	return true;
+}
+
+/* What is zero at its start and equal to itself one word further is zero throughout. */
+static bool is_zero(const char *page)
+{
+	uint64_t first;
+
+	memcpy(&first, page, sizeof(first));
+	return !first && !memcmp(page, page + sizeof(first), MEMORY_PAGE - sizeof(first));
+}
+
+static int write_all(int fd, const char *from, uint64_t len, uint64_t at)
+{
+	while (len) {
+		ssize_t put = pwrite(fd, from, len, (off_t)at);
+
+		if (put < 0)
+			return -errno;
+		from += put;
+		at += (uint64_t)put;
+		len -= (uint64_t)put;
+	}
+	return 0;
+}
+
+static int read_all(int fd, char *to, uint64_t len, uint64_t at)
+{
+	while (len) {
+		ssize_t got = pread(fd, to, len, (off_t)at);
+
+		if (got <= 0)
+			return got ? -errno : -EIO;
+		to += got;
+		at += (uint64_t)got;
+		len -= (uint64_t)got;
+	}
+	return 0;
+}
+
+/* Runs of pages that are not zero. */
+static int write_what_is_set(int fd, const struct ram *ram)
+{
+	const char *host = ram->host;
+	uint64_t at = 0;
+	int r = 0;
+
+	while (at < ram->len && !r) {
+		uint64_t end;
+
+		while (at < ram->len && is_zero(host + at))
+			at += MEMORY_PAGE;
+		for (end = at; end < ram->len && end - at < PIECE && !is_zero(host + end);)
+			end += MEMORY_PAGE;
+		r = write_all(fd, host + at, end - at, at);
+		at = end;
+	}
+	return r;
+}
+
+static int write_what_is_named(int fd, const struct ram *ram, const uint64_t *bitmap)
+{
+	uint64_t at = 0, end;
+	int r = 0;
+
+	while (!r && next_run(bitmap, ram->len / MEMORY_PAGE, &at, &end)) {
+		r = write_all(fd, (const char *)ram->host + at * MEMORY_PAGE,
+			      (end - at) * MEMORY_PAGE, at * MEMORY_PAGE);
+		at = end;
+	}
+	return r;
+}
+
+int memory_file_write(int fd, const struct ram *ram, const uint64_t *bitmap,
+		      struct err *err)
+{
+	int r = ftruncate(fd, (off_t)ram->len) ? -errno : 0;
+
+	if (!r)
+		r = bitmap ? write_what_is_named(fd, ram, bitmap) : write_what_is_set(fd, ram);
+	return r < 0 ? err_sys(err, r, "cannot write the guest's memory") : 0;
+}
+
+/* A shorter file would end the process with SIGBUS when the guest gets there. */
+static int check_len(int fd, uint64_t len, struct err *err)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+
+	if (size < 0)
+		return err_sys(err, -errno, "the guest's memory");
+	if ((uint64_t)size != len)
+		return err_set(err, -EINVAL,
+			       "the guest's memory has %llu bytes instead of %llu: "
+			       "it is cut off, or of another snapshot",
+			       (unsigned long long)size, (unsigned long long)len);
+	return 0;
+}
+
+static int map(int fd, const struct ram *ram, uint64_t at, uint64_t len)
+{
+	void *host = (char *)ram->host + at;
+
+	if (mmap(host, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
+		 (off_t)at) == MAP_FAILED)
+		return -errno;
+	(void)madvise(host, len, MADV_DONTDUMP);
+	return 0;
+}
+
+int memory_file_map(int fd, const struct ram *ram, struct err *err)
+{
+	int r = check_len(fd, ram->len, err);
+
+	if (r < 0)
+		return r;
+	r = map(fd, ram, 0, ram->len);
+	return r < 0 ? err_sys(err, r, "cannot map the guest's memory") : 0;
+}
+
+int memory_file_lay_over(int fd, const struct ram *ram, const uint64_t *bitmap, struct err *err)
+{
+	uint64_t at = 0, end;
+	int r = check_len(fd, ram->len, err);
+
+	if (r < 0)
+		return r;
+	while (!r && next_run(bitmap, ram->len / MEMORY_PAGE, &at, &end)) {
+		uint64_t from = at * MEMORY_PAGE, len = (end - at) * MEMORY_PAGE;
+
+		r = len >= RUN_TO_MAP ? map(fd, ram, from, len)
+				      : read_all(fd, (char *)ram->host + from, len, from);
+		at = end;
+	}
+	return r < 0 ? err_sys(err, r, "cannot map the guest's memory") : 0;
+}
+
+struct sum {
+	int fd;
+	uint32_t crc;
+	uint64_t nr;
+	char *piece; /* PIECE bytes */
+	void (*progress)(void *ctx, uint64_t bytes);
+	void *ctx;
+};
+
+static int sum_range(struct sum *sum, uint64_t at, uint64_t end)
+{
+	while (at < end) {
+		uint64_t len = min_u64(end - at, PIECE);
+		int r = read_all(sum->fd, sum->piece, len, at);
+
+		if (r < 0)
+			return r;
+		for (uint64_t off = 0; off < len; off += MEMORY_PAGE) {
+			const char *page = sum->piece + off;
+			uint8_t number[8];
+
+			if (is_zero(page))
+				continue;
+			put_le64(number, (at + off) / MEMORY_PAGE);
+			sum->crc = (uint32_t)crc32(sum->crc, number, sizeof(number));
+			sum->crc = (uint32_t)crc32(sum->crc, (const Bytef *)page, MEMORY_PAGE);
+			sum->nr++;
+		}
+		at += len;
+		if (sum->progress)
+			sum->progress(sum->ctx, at);
+	}
+	return 0;
+}
+
+/* A copy of the file may have lost its holes. */
+static int sum_data(struct sum *sum, uint64_t len)
+{
+	off_t at = 0, end;
+	int r = 0;
+
+	while (!r && (uint64_t)at < len) {
+		at = lseek(sum->fd, at, SEEK_DATA);
+		if (at < 0)
+			return errno == ENXIO ? 0 : -errno;
+		end = lseek(sum->fd, at, SEEK_HOLE);
+		if (end < 0)
+			return -errno;
+		r = sum_range(sum, align_down((uint64_t)at, MEMORY_PAGE),
+			      min_u64(align_up((uint64_t)end, MEMORY_PAGE), len));
+		at = (off_t)align_up((uint64_t)end, MEMORY_PAGE);
+	}
+	return r;
+}
+
+static int sum_named(struct sum *sum, uint64_t len, const uint64_t *bitmap)
+{
+	uint64_t at = 0, end;
+	int r = 0;
+
+	while (!r && next_run(bitmap, len / MEMORY_PAGE, &at, &end)) {
+		r = sum_range(sum, at * MEMORY_PAGE, end * MEMORY_PAGE);
+		at = end;
+	}
+	return r;
+}
+
+int memory_file_sum(int fd, uint64_t len, const uint64_t *bitmap, uint32_t *ret_crc,
+		    uint64_t *ret_nr, void (*progress)(void *ctx, uint64_t bytes), void *ctx,
+		    struct err *err)
+{
+	struct sum sum = { .fd = fd, .progress = progress, .ctx = ctx };
+	int r = check_len(fd, len, err);
+
+	if (r < 0)
+		return r;
+	sum.piece = malloc(PIECE);
+	if (!sum.piece)
+		return err_sys(err, -ENOMEM, "the guest's memory");
+	r = bitmap ? sum_named(&sum, len, bitmap) : sum_data(&sum, len);
+	free(sum.piece);
+	if (r < 0)
+		return err_sys(err, r, "cannot read the guest's memory");
+	*ret_crc = sum.crc;
+	*ret_nr = sum.nr;
+	return 0;
+}

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "migrate/snapshot.h"
+
+#include "base/err.h"
+#include "config/yaml.h"
+#include "machine/vm_config.h"
+#include "manifest.h"
+#include "memory/ram.h"
+#include "memory_file.h"
+#include "snapshot_file.h"
+#include "state/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define CHAIN_MAX	64
+
+/* One folder; the parents follow. */
+struct layer {
+	struct layer *parent;
+	char *path;
+	int folder, memory;		/* -1: closed */
+	struct manifest manifest;
+	uint64_t *pages;		/* bitmap; NULL: there is no parent */
+};
+
+struct snapshot {
+	struct layer *top;
+	char *state, *config;
+	size_t state_len, config_len;
+	struct state_reader *reader;
+};
+
+static struct layer *layer_free(struct layer *layer)
+{
+	while (layer) {
+		struct layer *parent = layer->parent;
+
+		if (layer->folder >= 0)
+			close(layer->folder);
+		if (layer->memory >= 0)
+			close(layer->memory);
+		option_fini(&manifest_options, &layer->manifest);
+		free(layer->pages);
+		free(layer->path);
+		free(layer);
+		layer = parent;
+	}
+	return NULL;
+}
+
+/* Both of the running release are told by the state itself, so the text is for people. */
+static int check_manifest(const struct layer *layer, struct err *err)
+{
+	const struct manifest *m = &layer->manifest;
+
+	if (!m->memory || m->memory % MEMORY_PAGE || m->pages > m->memory / MEMORY_PAGE)
+		return err_set(err, -EINVAL, "snapshot '%s': a memory of %llu bytes cannot be",
+			       layer->path, (unsigned long long)m->memory);
+	return 0;
+}
+
+static int read_pages(struct layer *layer, struct err *err)
+{
+	size_t want = memory_file_words(layer->manifest.memory) * sizeof(uint64_t), len;
+	char *bytes;
+	int r = snapshot_file_read(layer->folder, SNAPSHOT_PAGES, want, &bytes, &len, err);
+
+	if (!r) {
+		layer->pages = (uint64_t *)(void *)bytes;
+		if (len != want || crc32(0, (const Bytef *)bytes, (uInt)len) !=
+					   layer->manifest.pages_crc)
+			r = err_set(err, -EINVAL, "'%s' is damaged (checksum)", SNAPSHOT_PAGES);
+	}
+	return r < 0 ? err_at(err, r, "snapshot '%s'", layer->path) : 0;
+}
+
+static int open_files(struct layer *layer, struct err *err)
+{
+	int r;
+
+	layer->folder = open(layer->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (layer->folder < 0)
+		return err_sys(err, -errno, "cannot open snapshot '%s'", layer->path);
+	r = manifest_read(&layer->manifest, layer->folder, layer->path, err);
+	if (!r)
+		r = check_manifest(layer, err);
+	if (r < 0)
+		return r;
+	layer->memory = openat(layer->folder, SNAPSHOT_MEMORY, O_RDONLY | O_CLOEXEC);
+	if (layer->memory < 0)
+		return err_sys(err, -errno, "snapshot '%s': '%s'", layer->path,
+			       SNAPSHOT_MEMORY);
+	return layer->manifest.parent ? read_pages(layer, err) : 0;
+}
+
+/* A parent is named as seen from the folder. */
+static char *parent_path(const struct layer *layer)
+{
+	char path[2 * PATH_MAX];
+
+	if (layer->manifest.parent[0] == '/')
+		return strdup(layer->manifest.parent);
+	snprintf(path, sizeof(path), "%s/%s", layer->path, layer->manifest.parent);
+	return strdup(path);
+}
+
+static int check_parent(const struct layer *layer, struct err *err)
+{
+	const struct layer *parent = layer->parent;
+
+	if (strcmp(parent->manifest.id, layer->manifest.parent_id))
+		return err_set(err, -EINVAL, "snapshot '%s' builds upon one that was at '%s', "
+			       "where another is now", layer->path, parent->path);
+	if (parent->manifest.memory != layer->manifest.memory)
+		return err_set(err, -EINVAL, "snapshot '%s' and its parent '%s' are of different "
+			       "memory", layer->path, parent->path);
+	return 0;
+}
+
+static int open_chain(struct layer **ret_top, const char *path, struct err *err)
+{
+	struct layer **at = ret_top, *child = NULL;
+	char *next = strdup(path);
+	int r = 0;
+
+	for (unsigned nr = 0; next || child; nr++) {
+		struct layer *layer = calloc(1, sizeof(*layer));
+
+		if (!layer || !next) {
+			free(layer);
+			free(next);
+			return err_sys(err, -ENOMEM, "snapshot '%s'", path);
+		}
+		*layer = (struct layer){ .path = next, .folder = -1, .memory = -1 };
+		*at = layer;
+		at = &layer->parent;
+		r = open_files(layer, err);
+		if (!r && child)
+			r = check_parent(child, err);
+		if (!r && nr == CHAIN_MAX)
+			r = err_set(err, -ELOOP, "snapshot '%s' builds upon more than %u others: "
+				    "'vmm snapshot merge' makes one of them", path, CHAIN_MAX);
+		if (r < 0 || !layer->manifest.parent)
+			return r;
+		next = parent_path(layer);
+		child = layer;
+	}
+	return err_sys(err, -ENOMEM, "snapshot '%s'", path);
+}
+
+static int read_checked(const struct snapshot *snapshot, const char *name, size_t max,
+			uint32_t crc, char **ret_bytes, size_t *ret_len, struct err *err)
+{
+	const struct layer *top = snapshot->top;
+	int r = snapshot_file_read(top->folder, name, max, ret_bytes, ret_len, err);
+
+	if (!r && crc32(0, (const Bytef *)*ret_bytes, (uInt)*ret_len) != crc)
+		r = err_set(err, -EINVAL, "'%s' is damaged (checksum)", name);
+	return r < 0 ? err_at(err, r, "snapshot '%s'", top->path) : 0;
+}
+
+static int read_top(struct snapshot *snapshot, struct err *err)
+{
+	const struct manifest *m = &snapshot->top->manifest;
+	int r = read_checked(snapshot, SNAPSHOT_CONFIG, YAML_FILE_MAX, m->config_crc,
+			     &snapshot->config, &snapshot->config_len, err);
+
+	if (!r)
+		r = read_checked(snapshot, SNAPSHOT_STATE, STATE_LEN_MAX, m->state_crc,
+				 &snapshot->state, &snapshot->state_len, err);
+	if (r < 0)
+		return r;
+	r = state_reader_new(&snapshot->reader, snapshot->state, snapshot->state_len, err);
+	return r < 0 ? err_at(err, r, "snapshot '%s'", snapshot->top->path) : 0;
+}
+
+int snapshot_open(struct snapshot **ret_snapshot, const char *path, struct err *err)
+{
+	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+	int r;
+
+	if (!snapshot)
+		return err_sys(err, -ENOMEM, "snapshot '%s'", path);
+	r = open_chain(&snapshot->top, path, err);
+	if (!r)
+		r = read_top(snapshot, err);
+	if (r < 0) {
+		snapshot_close(snapshot);
+		return r;
+	}
+	*ret_snapshot = snapshot;
+	return 0;
+}
+
+struct snapshot *snapshot_close(struct snapshot *snapshot)
+{
+	if (!snapshot)
+		return NULL;
+	state_reader_free(snapshot->reader);
+	layer_free(snapshot->top);
+	free(snapshot->state);
+	free(snapshot->config);
+	free(snapshot);
+	return NULL;
+}
+
+int snapshot_config(const struct snapshot *snapshot, struct vm_config *ret_config,
+		    struct err *err)
+{
+	char name[PATH_MAX];
+	int r = option_defaults(&vm_config_options, ret_config);
+
+	if (r < 0)
+		return err_sys(err, r, "cannot read the options");
+	snprintf(name, sizeof(name), "%s/%s", snapshot->top->path, SNAPSHOT_CONFIG);
+	r = yaml_parse(&vm_config_options, ret_config, name, snapshot->config,
+		       snapshot->config_len, err);
+	if (r < 0)
+		option_fini(&vm_config_options, ret_config);
+	return r;
+}
+
+struct state_reader *snapshot_state(struct snapshot *snapshot)
+{
+	return snapshot->reader;
+}
+
+static const struct manifest_disk *find_disk(const struct manifest *m, const char *id)
+{
+	for (uint32_t i = 0; i < m->nr_disk; i++)
+		if (!strcmp(m->disk[i].id, id))
+			return &m->disk[i];
+	return NULL;
+}
+
+int snapshot_check_disks(const struct snapshot *snapshot, const struct vm_config *config,
+			 struct err *err)
+{
+	for (uint32_t i = 0; i < config->nr_disk; i++) {
+		const char *id = config->disk[i].id, *path = config->disk[i].path;
+		const struct manifest_disk *disk = id ?
+			find_disk(&snapshot->top->manifest, id) : NULL;
+		int r = disk && !strcmp(disk->path, path) ? manifest_check_disk(disk, err) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int map_layer(const struct layer *layer, const struct ram *ram, struct err *err)
+{
+	int r = layer->parent ? map_layer(layer->parent, ram, err) : 0;
+
+	if (r < 0)
+		return r;
+	r = layer->pages ? memory_file_lay_over(layer->memory, ram, layer->pages, err) :
+			   memory_file_map(layer->memory, ram, err);
+	return r < 0 ? err_at(err, r, "snapshot '%s'", layer->path) : 0;
+}
+
+int snapshot_map(const struct snapshot *snapshot, const struct ram *ram, struct err *err)
+{
+	if (ram->len != snapshot->top->manifest.memory)
+		return err_set(err, -EINVAL, "snapshot '%s' is of a VM with another memory",
+			       snapshot->top->path);
+	return map_layer(snapshot->top, ram, err);
+}
+
+int snapshot_verify(const struct snapshot *snapshot,
+		    void (*progress)(void *ctx, uint64_t bytes), void *ctx, struct err *err)
+{
+	for (const struct layer *layer = snapshot->top; layer; layer = layer->parent) {
+		const struct manifest *m = &layer->manifest;
+		uint64_t nr;
+		uint32_t crc;
+		int r = memory_file_sum(layer->memory, m->memory, layer->pages, &crc, &nr,
+					progress, ctx, err);
+
+		if (!r && (crc != m->memory_crc || nr != m->pages))
+			r = err_set(err, -EINVAL, "'%s' is damaged (checksum)",
+				    SNAPSHOT_MEMORY);
+		if (r < 0)
+			return err_at(err, r, "snapshot '%s'", layer->path);
+	}
+	return 0;
+}
+
+bool snapshot_info(const struct snapshot *snapshot, unsigned i, struct snapshot_info *ret_info)
+{
+	const struct layer *layer = snapshot->top;
+	const struct manifest *m;
+
+	while (layer && i-- > 0)
+		layer = layer->parent;
+	if (!layer)
+		return false;
+	m = &layer->manifest;
+	*ret_info = (struct snapshot_info){
+		.path = layer->path,
+		.id = m->id,
+		.name = m->name,
+		.created = m->created,
+		.release = m->release,
+		.arch = m->arch,
+		.parent = layer->parent ? layer->parent->path : NULL,
+		.memory = m->memory,
+		.pages = m->pages,
+	};
+	return true;
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "snapshot_file.h"
+
+#include "base/err.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const files[] = {
+	SNAPSHOT_CONFIG, SNAPSHOT_STATE, SNAPSHOT_MEMORY, SNAPSHOT_PAGES, SNAPSHOT_MANIFEST,
+};
+
+static int read_all(int fd, char *bytes, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t got = pread(fd, bytes + done, len - done, (off_t)done);
+
+		if (got < 0)
+			return -errno;
+		if (!got)
+			return -EIO; /* it has become shorter */
+		done += (size_t)got;
+	}
+	return 0;
+}
+
+int snapshot_file_read(int folder, const char *name, size_t max, char **ret_bytes,
+		       size_t *ret_len, struct err *err)
+{
+	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC), r;
+	char *bytes = NULL;
+	struct stat st;
+
+	if (fd < 0)
+		return err_sys(err, -errno, "'%s'", name);
+	r = fstat(fd, &st) ? -errno : 0;
+	if (!r && ((uint64_t)st.st_size > max || !S_ISREG(st.st_mode)))
+		r = -EFBIG;
+	if (!r)
+		bytes = malloc((size_t)st.st_size + 1);
+	if (!r)
+		r = bytes ? read_all(fd, bytes, (size_t)st.st_size) : -ENOMEM;
+	close(fd);
+	if (r < 0) {
+		free(bytes);
+		return err_sys(err, r, "'%s'", name);
+	}
+	*ret_bytes = bytes;
+	*ret_len = (size_t)st.st_size;
+	return 0;
+}
+
+int snapshot_file_write(int folder, const char *name, const void *bytes, size_t len,
+			struct err *err)
+{
+	int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), r = 0;
+	size_t done = 0;
+
+	if (fd < 0)
+		return err_sys(err, -errno, "cannot write '%s'", name);
+	while (done < len && !r) {
+		ssize_t put = write(fd, (const char *)bytes + done, len - done);
+
+		if (put < 0)
+			r = -errno;
+		else
+			done += (size_t)put;
+	}
+	if (!r && fsync(fd))
+		r = -errno;
+	if (close(fd) && !r)
+		r = -errno;
+	return r < 0 ? err_sys(err, r, "cannot write '%s'", name) : 0;
+}
+
+/* Whatever else lies in a folder of that name is not ours to replace. */
+static int look_at_place(struct snapshot_folder *folder, bool replace, struct err *err)
+{
+	char manifest[PATH_MAX];
+	struct stat st;
+
+	if (lstat(folder->path, &st))
+		return errno == ENOENT ? 0 : err_sys(err, -errno, "'%s'", folder->path);
+	snprintf(manifest, sizeof(manifest), "%s/%s", folder->path, SNAPSHOT_MANIFEST);
+	if (!S_ISDIR(st.st_mode) || access(manifest, F_OK))
+		return err_set(err, -EEXIST, "'%s' exists, and is no snapshot", folder->path);
+	if (!replace)
+		return err_set(err, -EEXIST, "'%s' exists: --force replaces it", folder->path);
+	folder->replaces = true;
+	return 0;
+}
+
+int snapshot_folder_create(struct snapshot_folder *folder, const char *path, bool replace,
+			   struct err *err)
+{
+	size_t len = strlen(path);
+	int r;
+
+	*folder = (struct snapshot_folder){ .path = path, .fd = -1 };
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	if (len > PATH_MAX - sizeof(".XXXXXX"))
+		return err_sys(err, -ENAMETOOLONG, "'%s'", path);
+	r = look_at_place(folder, replace, err);
+	if (r < 0)
+		return r;
+	snprintf(folder->temporary, sizeof(folder->temporary), "%.*s.XXXXXX", (int)len, path);
+	if (!mkdtemp(folder->temporary)) {
+		r = -errno;
+		folder->temporary[0] = 0;
+		return err_sys(err, r, "cannot make '%s'", path);
+	}
+	folder->fd = open(folder->temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder->fd < 0) {
+		r = err_sys(err, -errno, "'%s'", folder->temporary);
+		snapshot_folder_close(folder);
+		return r;
+	}
+	return 0;
+}
+
+static int sync_parent(const char *path)
+{
+	char parent[PATH_MAX];
+	char *slash;
+	int fd, r;
+
+	snprintf(parent, sizeof(parent), "%s", path);
+	slash = strrchr(parent, '/');
+	if (slash)
+		slash[slash == parent] = 0;
+	fd = open(slash ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = fsync(fd) ? -errno : 0;
+	close(fd);
+	return r;
+}
+
+int snapshot_folder_publish(struct snapshot_folder *folder, struct err *err)
+{
+	unsigned flags = folder->replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE;
+	int r;
+
+	if (fsync(folder->fd))
+		return err_sys(err, -errno, "cannot write '%s'", folder->temporary);
+	if (renameat2(AT_FDCWD, folder->temporary, AT_FDCWD, folder->path, flags))
+		return err_sys(err, -errno, "cannot rename '%s' to '%s'", folder->temporary,
+			       folder->path);
+	/* What has that name now is the old one, or nothing. */
+	if (!folder->replaces)
+		folder->temporary[0] = 0;
+	r = sync_parent(folder->temporary[0] ? folder->temporary : folder->path);
+	return r < 0 ? err_sys(err, r, "cannot write the folder of '%s'", folder->path) : 0;
+}
+
+void snapshot_folder_close(struct snapshot_folder *folder)
+{
+	if (folder->fd >= 0)
+		close(folder->fd);
+	folder->fd = -1;
+	if (!folder->temporary[0])
+		return;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char path[PATH_MAX + 32];
+
+		snprintf(path, sizeof(path), "%s/%s", folder->temporary, files[i]);
+		unlink(path);
+	}
+	rmdir(folder->temporary);
+	folder->temporary[0] = 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * snapshot_file.h - the files of a snapshot's folder.
+ *
+ *	config.yaml	what starts the VM
+ *	state		all but its memory: a state stream
+ *	memory		its RAM, each page where it lies in it; what is absent is zero
+ *	pages		with a parent only: a bit for each page that "memory" has
+ *	manifest	what the others have to be
+ *
+ * A folder is written under another name beside its place, each file with fsync, and
+ * then renamed: whatever happens, there is the old one or the new one.
+ *
+ * Any thread.
+ */
+#ifndef MIGRATE_SNAPSHOT_FILE_H
+#define MIGRATE_SNAPSHOT_FILE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+
+#define SNAPSHOT_CONFIG "config.yaml"
+#define SNAPSHOT_STATE "state"
+#define SNAPSHOT_MEMORY "memory"
+#define SNAPSHOT_PAGES "pages"
+#define SNAPSHOT_MANIFEST "manifest"
+
+/* All of a file of at most max bytes, to be freed.  -ENOENT, -EFBIG. */
+int snapshot_file_read(int folder, const char *name, size_t max, char **ret_bytes,
+		       size_t *ret_len, struct err *err);
+
+/* A new file, durable. */
+int snapshot_file_write(int folder, const char *name, const void *bytes, size_t len,
+			struct err *err);
+
+/* A folder on its way to its place. */
+struct snapshot_folder {
+	const char *path;
+	char temporary[PATH_MAX]; /* "": nothing is to be removed */
+	int fd;			  /* -1: none */
+	bool replaces;		  /* a snapshot that is there */
+};
+
+/* -EEXIST if there is anything at path, but with replace a snapshot may be. */
+int snapshot_folder_create(struct snapshot_folder *folder, const char *path, bool replace,
+			   struct err *err);
+
+/* All files are written and durable; so is the folder when this returns. */
+int snapshot_folder_publish(struct snapshot_folder *folder, struct err *err);
+
+/* Remove what is left over: a new one that was not published, or the one replaced. */
+void snapshot_folder_close(struct snapshot_folder *folder);
+
+#endif

@@ -1,0 +1,363 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Usage: test_snapshot.py VMM PAYLOADS [TEST]...
+
+Snapshots and what is restored from them, by a guest that notices what is not as it was.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import vm
+from vm import FORCED, OK, USAGE, Vm, VmTest
+
+DISK_LEN = 64 * 512
+CYCLES = 12
+
+
+class Snapshot(VmTest):
+    def setUp(self):
+        super().setUp()
+        self.disk = self.file('disk.img', bytes(DISK_LEN))
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def run_vmm(self, *arguments):
+        return subprocess.run([self.vmm, *arguments], capture_output=True, text=True,
+                              timeout=vm.SECONDS, check=False, stdin=subprocess.DEVNULL)
+
+    def vmm_ok(self, *arguments):
+        done = self.run_vmm(*arguments)
+        self.assertEqual((done.returncode, done.stderr), (OK, ''), arguments)
+        return done.stdout
+
+    def begin(self, name='web', *arguments):
+        one = self.start('steady', '--name', name, '--disk', self.disk, '--memory', '64M',
+                         *arguments)
+        one.wait_for(b'READY')
+        return one
+
+    def restore(self, name, *arguments):
+        one = Vm([self.vmm, 'restore', self.path(name), *arguments])
+        self.addCleanup(one.__exit__)
+        return one
+
+    def round_of(self, one):
+        """Where the guest is by now."""
+        seen = len(re.findall(rb'round \d+\n', one.out))
+        one.type(b'?')
+        one.wait(lambda: len(re.findall(rb'round \d+\n', one.out)) > seen, 'a round')
+        return int(re.findall(rb'round (\d+)\n', one.out)[-1])
+
+    def go_on(self, one, rounds=3):
+        """Some rounds further without a complaint."""
+        first = self.round_of(one)
+        last = first
+        while last < first + rounds:
+            last = self.round_of(one)
+        return last
+
+    def end(self, one):
+        one.type(b'q')
+        self.assertEqual(one.finish(), OK, one.said())
+
+    def freeze(self, one, name, *arguments):
+        """The guest's last words are in the snapshot; the VM ends with it."""
+        self.vmm_ok('snapshot', 'web', self.path(name), '--stop', *arguments)
+        self.assertEqual(one.finish(), FORCED)
+
+    def frozen(self, name='snap'):
+        one = self.begin()
+        last = self.go_on(one)
+        self.freeze(one, name)
+        return last
+
+    def test_guest_goes_on_where_it_was(self):
+        last = self.frozen()
+
+        one = self.restore('snap')
+
+        self.assertGreaterEqual(self.round_of(one), last)
+        self.go_on(one)
+        self.end(one)
+
+    def test_vm_goes_on_after_its_snapshot(self):
+        one = self.begin()
+        self.vmm_ok('snapshot', 'web', self.path('snap'))
+
+        self.go_on(one)
+        self.end(one)
+
+    def test_snapshot_of_a_paused_vm_leaves_it_paused(self):
+        one = self.begin()
+        self.vmm_ok('pause', 'web')
+
+        self.vmm_ok('snapshot', 'web', self.path('snap'))
+
+        self.assertEqual(json.loads(self.vmm_ok('list', '--json'))[0]['state'], 'paused')
+        self.vmm_ok('resume', 'web')
+        self.go_on(one)
+        self.end(one)
+
+    def test_many_cycles_lose_nothing(self):
+        one = self.begin('web', '--cpus', '2')
+        last = 0
+        for i in range(CYCLES):
+            last = self.go_on(one, 2)
+            self.freeze(one, f'snap{i % 2}', '--force')
+            one = self.restore(f'snap{i % 2}')
+            self.assertGreaterEqual(self.round_of(one), last)
+        self.end(one)
+
+    def test_restored_twice_at_once(self):
+        last = self.frozen()
+        disk = f'id=disk0,path={self.disk},overlay=temporary'
+
+        both = [self.restore('snap', '--name', name, '--disk', disk) for name in ('a', 'b')]
+
+        for one in both:
+            self.assertGreaterEqual(self.round_of(one), last)
+            self.go_on(one)
+        for one in both:
+            self.end(one)
+
+    def test_paused_one_goes_on_when_told(self):
+        self.frozen()
+        one = self.restore('snap', '--paused')
+        one.wait(lambda: self.run_vmm('list', '--json').stdout.find('paused') > 0, 'a pause')
+
+        self.vmm_ok('resume', 'web')
+
+        self.go_on(one)
+        self.end(one)
+
+    def test_restored_vm_can_be_reset(self):
+        self.frozen()
+        one = self.restore('snap')
+        self.go_on(one)
+
+        self.vmm_ok('reset', 'web')
+
+        one.wait_for(b'READY')
+        self.go_on(one)
+        self.end(one)
+
+    def test_restored_vm_needs_its_snapshot_no_more(self):
+        self.frozen()
+        one = self.restore('snap')
+        self.round_of(one)
+
+        shutil.rmtree(self.path('snap'))
+
+        self.go_on(one)
+        self.end(one)
+
+    def test_attached_disk_is_there_again(self):
+        more = self.file('more.img', bytes(DISK_LEN))
+        one = self.begin()
+        self.vmm_ok('attach', 'web', '--disk', f'{more},id=more')
+        self.freeze(one, 'snap')
+
+        one = self.restore('snap')
+
+        self.go_on(one)
+        ids = [disk['device'] for disk in
+               json.loads(self.vmm_ok('qmp', 'web', 'query-block'))]
+        self.assertEqual(ids, ['disk0', 'more'])
+        self.end(one)
+
+    def test_chain_of_differences(self):
+        one = self.begin()
+        self.vmm_ok('snapshot', 'web', self.path('base'), '--track')
+        self.go_on(one)
+        self.vmm_ok('snapshot', 'web', self.path('one'), '--diff')
+        last = self.go_on(one)
+        self.freeze(one, 'two', '--diff')
+
+        chain = json.loads(self.vmm_ok('snapshot', 'info', '--json', self.path('two')))
+        self.assertEqual([os.path.basename(each['path']) for each in chain],
+                         ['two', 'one', 'base'])
+        self.vmm_ok('snapshot', 'verify', self.path('two'))
+        one = self.restore('two')
+
+        self.assertGreaterEqual(self.round_of(one), last)
+        self.go_on(one)
+        self.end(one)
+
+    def test_difference_holds_what_was_written_only(self):
+        one = self.begin()
+        whole = json.loads(self.vmm_ok('snapshot', 'web', self.path('base'), '--track',
+                                       '--json'))
+        self.vmm_ok('pause', 'web')
+        self.vmm_ok('snapshot', 'web', self.path('one'), '--diff')
+        nothing = json.loads(self.vmm_ok('snapshot', 'web', self.path('two'), '--diff',
+                                         '--json'))
+        self.vmm_ok('resume', 'web')
+
+        self.assertGreater(whole['pages'], 512)
+        self.assertLess(nothing['pages'], 8)
+        self.end(one)
+
+    def test_difference_needs_one_that_was_tracked(self):
+        one = self.begin()
+        self.vmm_ok('snapshot', 'web', self.path('base'))
+
+        done = self.run_vmm('snapshot', 'web', self.path('one'), '--diff')
+
+        self.assertRegex(done.stderr, 'was not noted: take one with --track first')
+        self.assertEqual(done.returncode, USAGE)
+        self.end(one)
+
+    def test_difference_without_its_parent_is_refused(self):
+        one = self.begin()
+        self.vmm_ok('snapshot', 'web', self.path('base'), '--track')
+        self.freeze(one, 'one', '--diff')
+
+        os.rename(self.path('base'), self.path('away'))
+        self.assert_refused(['restore', self.path('one')], 'cannot open snapshot .*base')
+
+        shutil.copytree(self.path('one'), self.path('base'))
+        self.assert_refused(['restore', self.path('one')], 'builds upon')
+
+    def test_nothing_is_overwritten_unasked(self):
+        self.frozen()
+        os.mkdir(self.path('full'))
+        with open(os.path.join(self.path('full'), 'file'), 'w', encoding='ascii'):
+            pass
+        one = self.begin()
+
+        for name, force, why in (('snap', [], '--force replaces it'),
+                                 ('full', ['--force'], 'exists, and is no snapshot'),
+                                 ('no/where', [], 'cannot make')):
+            done = self.run_vmm('snapshot', 'web', self.path(name), *force)
+            self.assertIn(why, done.stderr)
+            self.assertEqual(done.returncode, USAGE)
+        self.vmm_ok('snapshot', 'web', self.path('snap'), '--force')
+        self.assertEqual(sorted(os.listdir(self.folder)), ['disk.img', 'full', 'snap'])
+        self.end(one)
+
+    def test_temporary_overlay_cannot_be_kept(self):
+        one = self.start('steady', '--name', 'web', '--disk',
+                         f'{self.disk},overlay=temporary', '--memory', '64M')
+        one.wait_for(b'READY')
+
+        done = self.run_vmm('snapshot', 'web', self.path('snap'))
+
+        self.assertRegex(done.stderr, "disk 'disk0' has a temporary overlay")
+        self.assertFalse(os.path.exists(self.path('snap')))
+        self.go_on(one)
+        self.end(one)
+
+    def test_disk_that_was_written_since_is_refused(self):
+        self.frozen()
+        with open(self.disk, 'r+b') as disk:
+            disk.write(b'x')
+        one = self.restore('snap', '--force')
+        self.round_of(one)
+        one.kill(signal.SIGKILL)
+        one.finish()
+
+        self.assert_refused(['restore', self.path('snap')],
+                            "disk 'disk0': .* was changed after the snapshot")
+
+    def test_what_the_snapshot_has_not_cannot_be_replaced(self):
+        self.frozen()
+
+        for option, why in ((('--disk', f'id=other,path={self.disk}'), "disk 'other'"),
+                            (('--disk', self.disk), 'disk '),
+                            (('--net', 'id=net0,none'), "net 'net0'")):
+            self.assert_refused(['restore', self.path('snap'), *option],
+                                why + '.*the snapshot has none of that id')
+
+    def test_no_snapshot_is_told_as_such(self):
+        os.mkdir(self.path('empty'))
+
+        self.assert_refused(['restore', self.path('empty')], 'is no snapshot')
+        self.assert_refused(['restore', self.path('nothing')], 'No such file')
+        self.assert_refused(['snapshot', 'verify', self.disk], 'cannot open snapshot')
+
+    def damaged(self, name, at, value=None):
+        """The file with a byte changed, or cut off there."""
+        path = os.path.join(self.path('snap'), name)
+        with open(path, 'rb') as file:
+            whole = file.read()
+        with open(path, 'r+b') as file:
+            if value is None:
+                file.truncate(at)
+            else:
+                file.seek(at)
+                file.write(bytes([whole[at] ^ value]))
+        return path, whole
+
+    def test_any_damage_is_noticed(self):
+        self.frozen()
+        for name in ('manifest', 'config.yaml', 'state'):
+            size = os.path.getsize(os.path.join(self.path('snap'), name))
+            for at in [*range(0, size, max(1, size // 25)), size - 1]:
+                for value in (None, 1 << at % 8):
+                    path, whole = self.damaged(name, at, value)
+                    self.assert_refused(['restore', self.path('snap')], 'snapshot|damaged|cut')
+                    with open(path, 'wb') as file:
+                        file.write(whole)
+
+        one = self.restore('snap')
+        self.go_on(one)
+        self.end(one)
+
+    def test_damaged_memory_is_found_by_verify(self):
+        self.frozen()
+        self.vmm_ok('snapshot', 'verify', self.path('snap'))
+        path, whole = self.damaged('memory', whole_page(self.path('snap')), 1)
+        self.assert_refused(['snapshot', 'verify', self.path('snap')], 'is damaged')
+        with open(path, 'wb') as file:
+            file.write(whole)
+        self.vmm_ok('snapshot', 'verify', self.path('snap'))
+
+        self.damaged('memory', len(whole) - 4096)
+
+        self.assert_refused(['snapshot', 'verify', self.path('snap')], 'cut off')
+        self.assert_refused(['restore', self.path('snap')], 'cut off')
+
+    def test_killed_while_writing_leaves_the_old_one(self):
+        last = self.frozen()
+        one = self.begin('web', '--memory', '512M')
+        for delay in (0, 0.002, 0.005, 0.01):
+            taking = subprocess.Popen([self.vmm, 'snapshot', 'web', self.path('snap'), '--force'],
+                                      stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            time.sleep(delay)
+            one.kill(signal.SIGKILL)
+            taking.wait()
+            one.finish()
+            self.vmm_ok('snapshot', 'verify', self.path('snap'))
+            one = self.begin()
+        self.assertGreater(last, 0)
+        self.end(one)
+
+    def test_end_of_the_vm_ends_its_snapshot(self):
+        one = self.begin('web', '--memory', '512M')
+        taking = subprocess.Popen([self.vmm, 'snapshot', 'web', self.path('snap')],
+                                  stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        one.insist()
+        self.assertEqual(one.finish(), FORCED)
+        taking.communicate(timeout=vm.SECONDS)
+
+        left = [name for name in os.listdir(self.folder) if name.startswith('snap.')]
+
+        self.assertEqual(left, [])
+
+
+def whole_page(snapshot):
+    """Where in the memory something is."""
+    with open(os.path.join(snapshot, 'memory'), 'rb') as file:
+        return os.lseek(file.fileno(), 0, os.SEEK_DATA)
+
+
+if __name__ == '__main__':
+    vm.need_kvm()
+    vm.main()
