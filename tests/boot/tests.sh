@@ -10,7 +10,7 @@
 
 # All of them, those that take longest first.
 all=(
-	long_pause lifecycle disk_fio disk_killed pause hotplug hotplug_busy hotplug_reset
+	long_pause snapshot lifecycle disk_fio disk_killed pause hotplug hotplug_busy hotplug_reset
 	disk_qcow2 disk_discard disk_queues disk everything net_vhost net_user net block_device
 	reboot vsock high_memory acpi cpus next_bzimage next_vmlinux bzimage vmlinux sigterm
 	panic two_cpus rng disk_readonly
@@ -334,6 +334,38 @@ test_pause()
 		--net tap=vmmtest0,mac=52:54:00:12:34:56 --qmp "$work/qmp" &&
 		wait $pauser && grep -qx "paused 100 times" "$work/paused" &&
 		! grep -q "soft lockup" "$log"
+}
+
+# A guest with disk and network traffic under way is frozen and restored again and again,
+# from its first second on.
+test_snapshot()
+{
+	local vm times=0
+
+	export XDG_RUNTIME_DIR=$work
+	image data 32
+	tap_up 2
+	become_vm vmlinux "vmm.test=everything vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1 \
+		vmm.mib=2 vmm.cpus=2 vmm.mac=52:54:00:12:34:56 vmm.again=1" --name snap \
+		--cpus 2 --disk "$work/data" --net tap=vmmtest0,mac=52:54:00:12:34:56 &
+	vm=$!
+	until "$vmm" list | grep -q '^snap  *running'; do
+		kill -0 $vm || return
+		nap
+	done
+	while "$vmm" snapshot snap "$work/snap" --stop --force >> "$work/told" 2>&1; do
+		wait $vm || true
+		"$vmm" restore "$work/snap" < /dev/null >> "$log" 2>&1 &
+		vm=$!
+		times=$((times + 1))
+		sleep 3
+	done
+	if wait $vm && passed everything && [ $times -ge 5 ]; then
+		! grep -E 'soft lockup|rcu.*stall|clocksource.*unstable' "$log"
+		return
+	fi
+	cat "$work/told" >> "$log"
+	return 1
 }
 
 # A pause of a minute is nothing to the guest.
