@@ -326,9 +326,13 @@ class OracleTest(OracleBase):
                 self.compare([conversation])
 
     def test_hot_plug(self):
+        version = self.clients[1].command('query-version')['qemu']['major']
         with tempfile.NamedTemporaryFile() as file:
             file.truncate(1 << 20)
             for conversation in HOTPLUG:
+                # Later ones look for a bus first, which this QEMU has none of.
+                if version > 7 and b'"id": "1 x", "drive"' in conversation:
+                    continue
                 with self.subTest(conversation):
                     self.compare([conversation.replace(b'FILE', file.name.encode())])
 
