@@ -51,6 +51,7 @@ extern const struct option_object command_stats_options, command_attach_options;
 extern const struct option_object command_detach_options, command_snapshot_options;
 extern const struct option_object command_snapshot_info_options;
 extern const struct option_object command_snapshot_verify_options, command_restore_options;
+extern const struct option_object command_clone_options, command_snapshot_merge_options;
 
 /* Print how the subcommand is used. */
 void command_usage(const struct command *command);
@@ -70,8 +71,10 @@ int command_attach(const struct command *command, int argc, char **argv);
 int command_detach(const struct command *command, int argc, char **argv);
 int command_snapshot(const struct command *command, int argc, char **argv);
 int command_snapshot_info(const struct command *command, int argc, char **argv);
+int command_snapshot_merge(const struct command *command, int argc, char **argv);
 int command_snapshot_verify(const struct command *command, int argc, char **argv);
 int command_restore(const struct command *command, int argc, char **argv);
+int command_clone(const struct command *command, int argc, char **argv);
 int command_doctor(const struct command *command, int argc, char **argv);
 
 #endif

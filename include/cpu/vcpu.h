@@ -97,6 +97,7 @@ void vcpu_await_pause(struct vcpu *vcpu);
  */
 void vcpu_resume(struct vcpu *vcpu, uint64_t ticks);
 uint64_t vcpu_ticks(void);
+uint64_t vcpu_ticks_in(const struct vcpu *vcpu, uint64_t ns);	/* 0: KVM does not tell */
 
 /* A non-maskable interrupt; takes the vCPU out of the guest for a moment.  Main. */
 int vcpu_nmi(struct vcpu *vcpu);

@@ -54,6 +54,16 @@ int snapshot_map(const struct snapshot *snapshot, const struct ram *ram, struct 
 int snapshot_verify(const struct snapshot *snapshot, void (*progress)(void *ctx, uint64_t bytes),
 		    void *ctx, struct err *err);
 
+/*
+ * Make the one at path stand by itself: it gets what it needs of its parents, and stays
+ * what others build upon.  What is damaged is refused.  progress as above.
+ */
+int snapshot_merge(const char *path, void (*progress)(void *ctx, uint64_t bytes), void *ctx,
+		   struct err *err);
+
+/* Remove one, as far as it is one. */
+void snapshot_remove(const char *path);
+
 struct snapshot_info {
 	const char *path, *id, *name, *created, *release, *arch;
 	const char *parent;		/* path; NULL: none */

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "machine/vm_config.h"
 #include "migrate/snapshot.h"
+#include "restore.h"
 #include "run.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ struct restore {
 	struct vm_qmp_config *qmp;
 	uint32_t nr_qmp;
 	char *serial;
+	unsigned clock;			/* enum machine_clock */
 	bool force;
 	unsigned log;
 	char *log_file;
@@ -37,6 +39,9 @@ struct restore {
 	bool daemon;
 	bool help;
 };
+
+/* In the order of enum machine_clock. */
+static const char *const clocks[] = { "saved", "host", NULL };
 
 static const struct option rows[] = {
 	{ .key = "name", .letter = 'N', OPTION(struct restore, name), .max = VM_CONFIG_NAME_MAX,
@@ -55,6 +60,9 @@ static const struct option rows[] = {
 	  .max = VM_CONFIG_QMP_MAX, .help = "speak QMP on a further Unix socket" },
 	{ .key = "serial", OPTION(struct restore, serial), .metavar = "WHERE",
 	  .help = "where the serial console leads to, as for 'vmm run'" },
+	{ .key = "clock", OPTION_CHOICE(struct restore, clock, clocks), .preset = "saved",
+	  .help = "where the guest's clocks go on: where they stopped, or as the host's have "
+		  "gone on meanwhile" },
 	{ .key = "force", OPTION(struct restore, force),
 	  .help = "go on with disks that were written since, whatever the guest makes of it" },
 	{ .key = "log", OPTION_CHOICE(struct restore, log, vm_config_log_levels),
@@ -85,6 +93,24 @@ static void swap(void *a, void *b, size_t len)
 
 #define SWAP(a, b) swap(&(a), &(b), sizeof(a))
 
+/* What the guest can see of it is as it was. */
+static int check_disk(const struct vm_disk_config *disk, struct err *err)
+{
+	const struct option_object *options = &vm_config_disk_options;
+	struct option_given given = disk->given;
+
+	for (uint32_t i = 0; i < options->nr_rows; i++) {
+		const char *key = options->rows[i].key;
+
+		if (given.rows & BIT64(i) && strcmp(key, "id") && strcmp(key, "path") &&
+		    strcmp(key, "format") && strcmp(key, "overlay"))
+			return err_set(err, -EINVAL, "disk '%s': %s is as it was when the "
+				       "snapshot was taken; only path, format and overlay can "
+				       "be others", disk->id, key);
+	}
+	return 0;
+}
+
 static int replace_disk(struct vm_config *vm, struct vm_disk_config *disk, struct err *err)
 {
 	for (uint32_t i = 0; i < vm->nr_disk; i++) {
@@ -92,11 +118,10 @@ static int replace_disk(struct vm_config *vm, struct vm_disk_config *disk, struc
 
 		if (!disk->id || strcmp(old->id, disk->id))
 			continue;
-		/* What the guest can see of it is as it was. */
 		SWAP(old->path, disk->path);
 		SWAP(old->format, disk->format);
 		SWAP(old->overlay, disk->overlay);
-		return 0;
+		return check_disk(disk, err);
 	}
 	return err_set(err, -EINVAL, "disk '%s': the snapshot has none of that id",
 		       disk->id ? disk->id : disk->path);
@@ -148,12 +173,34 @@ static int replace(struct vm_config *vm, struct restore *options, struct err *er
 
 static int fill(void *ctx, struct ram *ram, struct err *err)
 {
-	return snapshot_map(ctx, ram, err);
+	struct snapshot **snapshot = ctx;
+
+	return snapshot_map(*snapshot, ram, err);
 }
 
-static int go(struct snapshot *snapshot, struct restore *options)
+static void over(void *ctx)
 {
-	const struct run_saved saved = { snapshot_state(snapshot), fill, snapshot };
+	struct snapshot **snapshot = ctx;
+
+	*snapshot = snapshot_close(*snapshot);
+}
+
+int restore_run(struct snapshot **snapshot, struct vm_config *vm, enum machine_clock clock)
+{
+	const struct run_saved saved = {
+		.state = snapshot_state(*snapshot),
+		.fill = fill,
+		.over = over,
+		.ctx = snapshot,
+		.clock = clock,
+	};
+
+	return run_go(vm, &saved);
+}
+
+static int go(struct snapshot **opened, struct restore *options)
+{
+	struct snapshot *snapshot = *opened;
 	struct err err = { 0 };
 	struct vm_config vm;
 	int r = snapshot_config(snapshot, &vm, &err);
@@ -165,11 +212,10 @@ static int go(struct snapshot *snapshot, struct restore *options)
 		r = vm_config_check(&vm, &err);
 	if (!r && !options->force)
 		r = snapshot_check_disks(snapshot, &vm, &err);
-	if (r < 0) {
-		option_fini(&vm_config_options, &vm);
-		return command_fail("%s", err.text);
-	}
-	return run_go(&vm, &saved);
+	if (!r)
+		return restore_run(opened, &vm, (enum machine_clock)options->clock);
+	option_fini(&vm_config_options, &vm);
+	return command_fail("%s", err.text);
 }
 
 int command_restore(const struct command *command, int argc, char **argv)
@@ -185,7 +231,7 @@ int command_restore(const struct command *command, int argc, char **argv)
 	if (snapshot_open(&snapshot, args.words[0], &err) < 0) {
 		status = command_fail("%s", err.text);
 	} else {
-		status = go(snapshot, &options);
+		status = go(&snapshot, &options);
 		snapshot_close(snapshot);
 	}
 	option_fini(&command_restore_options, &options);

@@ -14,7 +14,6 @@
 #include "hotplug_qmp.h"
 #include "loop/loop.h"
 #include "machine/machine.h"
-#include "machine/machine_state.h"
 #include "machine/vm_config.h"
 #include "machine_qmp.h"
 #include "migrate/snapshot_save.h"
@@ -335,10 +334,14 @@ static int make_machine(struct run *run, struct machine_config *config, struct e
 
 	config->saved = saved ? saved->state : NULL;
 	r = machine_new(&run->machine, config, err);
-	if (r < 0 || !saved)
+	if (!saved)
 		return r;
-	r = saved->fill(saved->ctx, machine_state_ram(run->machine), err);
-	return r < 0 ? r : machine_state_load(run->machine, saved->state, err);
+	if (!r)
+		r = saved->fill(saved->ctx, machine_state_ram(run->machine), err);
+	if (!r)
+		r = machine_state_load(run->machine, saved->state, saved->clock, err);
+	saved->over(saved->ctx);
+	return r;
 }
 
 static int start(struct run *run, struct err *err)

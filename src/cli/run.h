@@ -5,6 +5,8 @@
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 
+#include "machine/machine_state.h"
+
 struct err;
 struct ram;
 struct state_reader;
@@ -14,9 +16,11 @@ struct vm_config;
 struct run_saved {
 	struct state_reader *state;
 
-	/* Bring its memory back. */
+	/* Bring its memory back; and all has been loaded, or never will be. */
 	int (*fill)(void *ctx, struct ram *ram, struct err *err);
+	void (*over)(void *ctx);
 	void *ctx;
+	enum machine_clock clock;
 };
 
 /*

@@ -7,8 +7,11 @@
 #include "cli/command.h"
 #include "client.h"
 #include "config/option.h"
+#include "ending.h"
 #include "migrate/snapshot.h"
 #include "progress.h"
+#include "runtime.h"
+#include "snapshot_take.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,20 +24,22 @@
 
 /* Memory is written as fast as the disk takes it; who waits may press Ctrl-C. */
 #define TAKE_TIMEOUT_MS	(24 * 3600 * 1000)
+#define END_TIMEOUT_MS	10000
 
 struct take {
 	struct option_given given;
-	bool diff, track, stop, force, json, help;
+	struct snapshot_take how;
+	bool json, help;
 };
 
 static const struct option take_rows[] = {
-	{ .key = "track", OPTION(struct take, track),
+	{ .key = "track", OPTION(struct take, how.track),
 	  .help = "go on noting what the guest changes, so that one with --diff can follow" },
-	{ .key = "diff", OPTION(struct take, diff),
+	{ .key = "diff", OPTION(struct take, how.diff),
 	  .help = "only what has changed since the one before, which is needed from then on" },
-	{ .key = "stop", OPTION(struct take, stop),
+	{ .key = "stop", OPTION(struct take, how.stop),
 	  .help = "end the VM with it: its disks stay as the snapshot needs them" },
-	{ .key = "force", OPTION(struct take, force), .help = "replace the snapshot at DIR" },
+	{ .key = "force", OPTION(struct take, how.force), .help = "replace the snapshot at DIR" },
 	{ .key = "json", OPTION(struct take, json), .help = "print a JSON object" },
 	{ .key = "help", .letter = 'h', OPTION(struct take, help),
 	  .help = "print this and exit" },
@@ -62,25 +67,31 @@ static int absolute(char path[PATH_MAX], const char *name, struct err *err)
 	return len < PATH_MAX ? 0 : err_sys(err, -ENAMETOOLONG, "'%s'", name);
 }
 
-static int take(const char *name, const char *dir, const struct take *options,
-		json_t **ret_result, struct err *err)
+int snapshot_take(const char *name, const char *dir, const struct snapshot_take *how,
+		  json_t **ret_result, struct err *err)
 {
 	struct client *client;
 	char path[PATH_MAX];
-	int r = absolute(path, dir, err);
+	int process, r = absolute(path, dir, err);
 
 	if (!r)
 		r = client_open(&client, name, TAKE_TIMEOUT_MS, err);
 	if (r < 0)
 		return r;
+	process = runtime_process(name, err);
 	r = client_execute(client, "x-vmm-snapshot",
 			   json_pack("{s:s, s:b, s:b, s:b, s:b}", "path", path, "replace",
-				     options->force, "diff", options->diff, "track",
-				     options->track, "paused", options->stop),
+				     how->force, "diff", how->diff, "track", how->track,
+				     "paused", how->stop),
 			   ret_result, err);
-	if (!r && options->stop)
+	if (!r && how->stop)
 		r = client_execute(client, "quit", NULL, NULL, err);
 	client_close(client);
+	/* From then on its disks are free. */
+	if (!r && how->stop && process >= 0 && !ending_wait(process, END_TIMEOUT_MS))
+		r = err_set(err, -ETIMEDOUT, "VM '%s' has not ended yet", name);
+	if (process >= 0)
+		close(process);
 	return r;
 }
 
@@ -106,7 +117,7 @@ int command_snapshot(const struct command *command, int argc, char **argv)
 
 	if (!arguments_read(&args, command, &options, argc, argv))
 		return args.status;
-	if (take(args.words[0], args.words[1], &options, &result, &err) < 0)
+	if (snapshot_take(args.words[0], args.words[1], &options.how, &result, &err) < 0)
 		status = command_fail("%s", err.text);
 	else
 		tell(args.words[1], result, options.json);
@@ -130,6 +141,10 @@ static const struct option look_rows[] = {
 
 const struct option_object command_snapshot_info_options = {
 	.name = "info", OPTION_OBJECT(struct look, look_rows),
+};
+
+const struct option_object command_snapshot_merge_options = {
+	.name = "merge", OPTION_OBJECT(struct look, look_rows),
 };
 
 const struct option_object command_snapshot_verify_options = {
@@ -231,4 +246,24 @@ static int verify(struct snapshot *snapshot, const struct look *options, struct 
 int command_snapshot_verify(const struct command *command, int argc, char **argv)
 {
 	return with_snapshot(command, argc, argv, verify);
+}
+
+static int merge(struct snapshot *snapshot, const struct look *options, struct err *err)
+{
+	struct progress progress;
+	struct snapshot_info info = { 0 };
+	int r;
+
+	snapshot_info(snapshot, 0, &info);
+	progress_start(&progress, "merging", info.memory);
+	r = snapshot_merge(info.path, show, &progress, err);
+	progress_end(&progress);
+	if (!r && options->json)
+		puts("{\"ok\": true}");
+	return r;
+}
+
+int command_snapshot_merge(const struct command *command, int argc, char **argv)
+{
+	return with_snapshot(command, argc, argv, merge);
 }

@@ -32,6 +32,9 @@ int arch_load(int fd, const struct kvm_vm *vm, unsigned id, uint64_t ticks,
 /* The host's counter that the guest's is made of; any thread. */
 uint64_t arch_ticks(void);
 
+/* How far the guest's goes in so many nanoseconds; 0: not known. */
+uint64_t arch_ticks_in(int fd, uint64_t ns);
+
 /*
  * The vCPU was paused for so long: its counter does not show it, and its kernel
  * is told, so that its watchdogs do not bark.

@@ -275,6 +275,11 @@ uint64_t vcpu_ticks(void)
 	return arch_ticks();
 }
 
+uint64_t vcpu_ticks_in(const struct vcpu *vcpu, uint64_t ns)
+{
+	return arch_ticks_in(vcpu->fd, ns);
+}
+
 /*
  * While KVM_RUN is under way any other request waits for its end, which may be
  * never.  True when it has to be let go again.

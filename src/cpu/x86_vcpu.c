@@ -190,6 +190,13 @@ uint64_t arch_ticks(void)
 	return __builtin_ia32_rdtsc();
 }
 
+uint64_t arch_ticks_in(int fd, uint64_t ns)
+{
+	int khz = ioctl(fd, KVM_GET_TSC_KHZ);
+
+	return khz > 0 ? (uint64_t)((unsigned __int128)ns * (unsigned)khz / 1000000) : 0;
+}
+
 /* Older kernels and hosts without either do less; the guest then sees a jump. */
 void arch_skip_ticks(int fd, uint64_t ticks)
 {

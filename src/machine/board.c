@@ -310,8 +310,13 @@ void board_pause(struct board *board)
 
 void board_resume(struct board *board)
 {
-	uint64_t ticks = vcpu_ticks() - board->ticks;
+	uint64_t ticks = vcpu_ticks() - board->ticks, away = board_parts_away_ns(board);
 
+	if (board->catch_up) {
+		ticks -= vcpu_ticks_in(board->vcpus[0], away);
+		board->clock_ns += away;
+	}
+	board->catch_up = false;
 	board->paused = false;
 	for (unsigned slot = 0; slot < PCI_BUS_SLOTS; slot++)
 		if (board->functions[slot])

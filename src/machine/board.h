@@ -102,10 +102,11 @@ void board_resume(struct board *board);
 /*
  * All that the guest can notice of a paused board but its RAM; and the same into a new
  * one that was made to be loaded, with the RAM as it was.  Started afterwards, it is as
- * after the pause.  Main.
+ * after the pause, or with catch_up as if it had run meanwhile.  Main.
  */
 int board_save(struct board *board, struct state_writer *writer, struct err *err);
-int board_load(struct board *board, struct state_reader *reader, struct err *err);
+int board_load(struct board *board, struct state_reader *reader, bool catch_up,
+	       struct err *err);
 
 /*
  * Log which pages are written, by vCPUs and devices (memory/guest_mem.h); add those of

@@ -49,10 +49,14 @@ struct board {
 	bool paused;
 	uint64_t clock_ns, ticks;	/* when it was paused */
 	uint64_t wall_ns;		/* likewise, of the host (CLOCK_REALTIME) */
+	bool catch_up;			/* the guest is to have all the time since */
 	uint32_t nr_vcpus;
 	struct vcpu **vcpus;
 	struct kvm_stats **kvm_stats;	/* VM, vCPUs; NULL until asked for */
 };
+
+/* How long the host says it was paused. */
+uint64_t board_parts_away_ns(const struct board *board);
 
 void board_pin_init(struct board_pin *pin, struct kvm_vm *vm, unsigned gsi);
 
@@ -73,6 +77,9 @@ int board_arch_boot(struct board *board, struct err *err);
 /* The devices that board_arch_add_devices() makes. */
 void board_arch_save(struct board *board, struct state_writer *writer);
 int board_arch_load(struct board *board, struct state_reader *reader, struct err *err);
+
+/* The clock that goes by the host's is to go on where it was so long ago. */
+void board_arch_fall_back(struct board *board, uint64_t ns);
 
 void board_arch_power_button(struct board *board);
 

@@ -6,7 +6,7 @@
  * controllers, then the devices, whose pending interrupts then find them in place, the
  * vCPUs last.
  */
-#include "base/bits.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "board.h"
 #include "board_parts.h"
@@ -73,7 +73,16 @@ static int load_vcpus(struct board *board, struct state_reader *reader, struct e
 	return r;
 }
 
-int board_load(struct board *board, struct state_reader *reader, struct err *err)
+/* A clock of the host's that was set back shows no time at all. */
+uint64_t board_parts_away_ns(const struct board *board)
+{
+	uint64_t now = clock_wall_ns();
+
+	return now > board->wall_ns ? now - board->wall_ns : 0;
+}
+
+int board_load(struct board *board, struct state_reader *reader, bool catch_up,
+	       struct err *err)
 {
 	struct board_time time;
 	int r = state_load(reader, &time_table, 0, &time, err);
@@ -89,5 +98,8 @@ int board_load(struct board *board, struct state_reader *reader, struct err *err
 	board->ticks = vcpu_ticks();
 	board->clock_ns = time.clock_ns;
 	board->wall_ns = time.wall_ns;
+	board->catch_up = catch_up;
+	if (!catch_up)
+		board_arch_fall_back(board, board_parts_away_ns(board));
 	return load_vcpus(board, reader, err);
 }

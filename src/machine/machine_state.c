@@ -175,9 +175,10 @@ int machine_state_save(struct machine *m, struct state_writer *writer, struct er
 	return board_save(m->board, writer, err);
 }
 
-int machine_state_load(struct machine *m, struct state_reader *reader, struct err *err)
+int machine_state_load(struct machine *m, struct state_reader *reader,
+		       enum machine_clock clock, struct err *err)
 {
-	int r = board_load(m->board, reader, err);
+	int r = board_load(m->board, reader, clock == MACHINE_CLOCK_HOST, err);
 
 	if (!r)
 		r = state_reader_end(reader, err);

@@ -267,6 +267,11 @@ int board_arch_load(struct board *board, struct state_reader *reader, struct err
 	return r < 0 ? r : pci_host_load(board->host, reader, err);
 }
 
+void board_arch_fall_back(struct board *board, uint64_t ns)
+{
+	rtc_fall_back(board->arch->rtc, ns);
+}
+
 void board_arch_power_button(struct board *board)
 {
 	acpi_power_button(board->arch->power);

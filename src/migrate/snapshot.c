@@ -316,3 +316,68 @@ bool snapshot_info(const struct snapshot *snapshot, unsigned i, struct snapshot_
 	};
 	return true;
 }
+
+/* The memory as a restored VM would find it, into a file of its own. */
+static int write_whole(const struct snapshot *snapshot, int fd, struct manifest *m,
+		       void (*progress)(void *ctx, uint64_t bytes), void *ctx, struct err *err)
+{
+	struct ram ram;
+	int r = ram_open(&ram, m->memory, err);
+
+	if (r < 0)
+		return r;
+	r = snapshot_map(snapshot, &ram, err);
+	if (!r)
+		r = memory_file_write(fd, &ram, NULL, err);
+	ram_close(&ram);
+	if (!r)
+		r = memory_file_sum(fd, m->memory, NULL, &m->memory_crc, &m->pages, progress,
+				    ctx, err);
+	if (!r && fsync(fd))
+		r = err_sys(err, -errno, "cannot write '%s'", SNAPSHOT_MEMORY);
+	return r;
+}
+
+static int write_merged(const struct snapshot *snapshot, int folder,
+			void (*progress)(void *ctx, uint64_t bytes), void *ctx, struct err *err)
+{
+	struct manifest merged = snapshot->top->manifest;
+	int r, fd = openat(folder, SNAPSHOT_MEMORY, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(err, -errno, "cannot write '%s'", SNAPSHOT_MEMORY);
+	merged.parent = merged.parent_id = NULL;
+	merged.pages_crc = 0;
+	r = write_whole(snapshot, fd, &merged, progress, ctx, err);
+	close(fd);
+	if (!r)
+		r = snapshot_file_write(folder, SNAPSHOT_CONFIG, snapshot->config,
+					snapshot->config_len, err);
+	if (!r)
+		r = snapshot_file_write(folder, SNAPSHOT_STATE, snapshot->state,
+					snapshot->state_len, err);
+	return r < 0 ? r : manifest_write(&merged, folder, err);
+}
+
+int snapshot_merge(const char *path, void (*progress)(void *ctx, uint64_t bytes), void *ctx,
+		   struct err *err)
+{
+	struct snapshot_folder folder = { .fd = -1 };
+	struct snapshot *snapshot;
+	int r = snapshot_open(&snapshot, path, err);
+
+	if (r < 0)
+		return r;
+	if (snapshot->top->parent) {
+		r = snapshot_verify(snapshot, NULL, NULL, err);
+		if (!r)
+			r = snapshot_folder_create(&folder, path, true, err);
+		if (!r)
+			r = write_merged(snapshot, folder.fd, progress, ctx, err);
+		if (!r)
+			r = snapshot_folder_publish(&folder, err);
+		snapshot_folder_close(&folder);
+	}
+	snapshot_close(snapshot);
+	return r;
+}

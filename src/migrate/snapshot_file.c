@@ -2,6 +2,7 @@
 #include "snapshot_file.h"
 
 #include "base/err.h"
+#include "migrate/snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -161,19 +162,23 @@ int snapshot_folder_publish(struct snapshot_folder *folder, struct err *err)
 	return r < 0 ? err_sys(err, r, "cannot write the folder of '%s'", folder->path) : 0;
 }
 
+void snapshot_remove(const char *path)
+{
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char file[PATH_MAX + 32];
+
+		snprintf(file, sizeof(file), "%s/%s", path, files[i]);
+		unlink(file);
+	}
+	rmdir(path);
+}
+
 void snapshot_folder_close(struct snapshot_folder *folder)
 {
 	if (folder->fd >= 0)
 		close(folder->fd);
 	folder->fd = -1;
-	if (!folder->temporary[0])
-		return;
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		char path[PATH_MAX + 32];
-
-		snprintf(path, sizeof(path), "%s/%s", folder->temporary, files[i]);
-		unlink(path);
-	}
-	rmdir(folder->temporary);
+	if (folder->temporary[0])
+		snapshot_remove(folder->temporary);
 	folder->temporary[0] = 0;
 }

@@ -190,6 +190,106 @@ class Snapshot(VmTest):
         self.go_on(one)
         self.end(one)
 
+    def test_merged_chain_stands_by_itself(self):
+        one = self.begin()
+        self.vmm_ok('snapshot', 'web', self.path('base'), '--track')
+        self.go_on(one)
+        self.vmm_ok('snapshot', 'web', self.path('one'), '--diff')
+        last = self.go_on(one)
+        self.freeze(one, 'two', '--diff')
+
+        self.vmm_ok('snapshot', 'merge', self.path('one'))
+        shutil.rmtree(self.path('base'))
+        self.vmm_ok('snapshot', 'verify', self.path('two'))
+        self.vmm_ok('snapshot', 'merge', self.path('two'))
+        shutil.rmtree(self.path('one'))
+        one = self.restore('two')
+
+        self.assertGreaterEqual(self.round_of(one), last)
+        self.go_on(one)
+        self.end(one)
+
+    def test_damaged_chain_is_not_merged(self):
+        one = self.begin()
+        self.vmm_ok('snapshot', 'web', self.path('snap'), '--track')
+        self.freeze(one, 'one', '--diff')
+        self.damaged('memory', whole_page(self.path('snap')), 1)
+
+        self.assert_refused(['snapshot', 'merge', self.path('one')], 'snap.*is damaged')
+
+        self.assertEqual(sorted(os.listdir(self.folder)), ['disk.img', 'one', 'snap'])
+
+    def console(self, name):
+        """What a VM in the background answers."""
+        one = Vm([self.vmm, 'console', name])
+        self.addCleanup(one.__exit__)
+        return one
+
+    def test_clones_go_on_each_for_itself(self):
+        last = self.frozen()
+        with open(self.disk, 'rb') as disk:
+            before = disk.read()
+
+        self.assertEqual(self.vmm_ok('clone', self.path('snap'), 'a', 'b', '--count', '2'),
+                         'a1\na2\nb1\nb2\n')
+
+        for name in ('a1', 'a2', 'b1', 'b2'):
+            one = self.console(name)
+            self.assertGreaterEqual(self.round_of(one), last)
+            self.go_on(one)
+        self.vmm_ok('kill', 'a1', 'a2', 'b1', 'b2')
+        with open(self.disk, 'rb') as disk:
+            self.assertEqual(disk.read(), before)
+
+    def test_clone_keeps_what_it_writes_where_told(self):
+        self.frozen()
+        self.vmm_ok('clone', self.path('snap'), 'a', '--disks', self.folder)
+        self.go_on(self.console('a'))
+        self.vmm_ok('snapshot', 'a', self.path('more'), '--stop')
+
+        self.assertTrue(os.path.exists(self.path('a-disk0.qcow2')))
+        one = self.restore('more')
+        self.go_on(one)
+        self.end(one)
+
+    def test_running_vm_without_a_disk_to_write_is_cloned(self):
+        one = self.start('echo', '--name', 'web')
+        one.wait_for(b'READY')
+
+        self.assertEqual(self.vmm_ok('clone', 'web', 'other'), 'other\n')
+
+        other = self.console('other')
+        other.type(b'a')
+        other.wait_for(b'<97>')
+        self.vmm_ok('kill', 'other')
+        one.type(b'q')
+        self.assertEqual(one.finish(), OK)
+
+    def test_running_vm_with_a_disk_is_not_cloned(self):
+        one = self.begin()
+
+        self.assert_refused(['clone', 'web', 'other'], "goes on writing to its disk 'disk0'")
+
+        self.go_on(one)
+        self.end(one)
+
+    def test_clone_of_a_taken_name_is_refused(self):
+        self.frozen()
+        self.vmm_ok('clone', self.path('snap'), 'a')
+
+        done = self.run_vmm('clone', self.path('snap'), 'a')
+
+        self.assertRegex(done.stderr, "'a'")
+        self.assertEqual(done.returncode, USAGE)
+        self.vmm_ok('kill', 'a')
+
+    def test_disk_stays_what_the_guest_knows(self):
+        self.frozen()
+
+        self.assert_refused(['restore', self.path('snap'), '--disk',
+                             f'id=disk0,path={self.disk},serial=7'],
+                            'serial is as it was when the snapshot was taken')
+
     def test_difference_holds_what_was_written_only(self):
         one = self.begin()
         whole = json.loads(self.vmm_ok('snapshot', 'web', self.path('base'), '--track',

@@ -25,7 +25,7 @@ def listed(*group):
 
 def commands():
     return (listed() + ['disk ' + name for name in listed('disk')] +
-            ['snapshot info', 'snapshot verify'])
+            ['snapshot info', 'snapshot verify', 'snapshot merge'])
 
 
 def page_of(command):
