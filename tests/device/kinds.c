@@ -31,7 +31,7 @@ static struct disk *disk;
 static struct netdev *netdev;
 static int wire;
 static struct vsock_front *front;
-static char front_folder[] = "/tmp/vmm-test-XXXXXX";
+static char front_folder[32];
 
 static void must(bool holds)
 {
@@ -127,6 +127,7 @@ static void plug_vsock(struct rig *rig)
 	struct virtio_dev *dev;
 	char path[64];
 
+	snprintf(front_folder, sizeof(front_folder), "/tmp/vmm-test-XXXXXX");
 	must(mkdtemp(front_folder));
 	snprintf(path, sizeof(path), "%s/sock", front_folder);
 	must(!vsock_front_open(&front, path, rig->loop, NULL));

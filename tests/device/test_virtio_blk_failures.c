@@ -4,6 +4,7 @@
 
 #include "devices/virtio/virtio_pci.h"
 #include "fake_disk_rig.h"
+#include "state/state.h"
 
 #include <check.h>
 #include <errno.h>
@@ -90,6 +91,42 @@ START_TEST(stopped_requests_are_tried_again_by_the_next_start)
 		ck_assert_uint_eq(status_of(i), VIRTIO_BLK_S_OK);
 		ck_assert_uint_eq(bytes[i * SECTOR], 0x40 + i);
 	}
+}
+END_TEST
+
+/* They are neither lost nor done twice. */
+START_TEST(stopped_requests_are_tried_again_by_a_device_that_was_loaded)
+{
+	struct state_writer *writer = state_writer_new("test");
+	struct state_reader *reader;
+	struct virtio_dev *dev;
+	const void *stream;
+	size_t len;
+
+	send_failing_writes(5);
+	virtio_pci_pause(rig.vp);
+	virtio_pci_save(rig.vp, writer);
+	ck_assert_int_eq(state_writer_end(writer, &stream, &len), 0);
+	rig_unplug(&rig);
+	disk_log->result = 0;
+	ck_assert_int_eq(virtio_blk_new(&dev, disk, SERIAL, NR_QUEUES, rig.mem, NULL), 0);
+	rig_plug(&rig, dev);
+
+	ck_assert_int_eq(state_reader_new(&reader, stream, len, NULL), 0);
+	ck_assert_int_eq(virtio_pci_load(rig.vp, rig.pci, reader, NULL), 0);
+	virtio_pci_resume(rig.vp);
+
+	for (unsigned i = 0; i < 5; i++) {
+		ck_assert(ring_wait(ring, &elem));
+		ck_assert_uint_eq(elem.len, 1);
+	}
+	for (unsigned i = 0; i < 5; i++) {
+		ck_assert_uint_eq(status_of(i), VIRTIO_BLK_S_OK);
+		ck_assert_uint_eq(bytes[i * SECTOR], 0x40 + i);
+	}
+	ck_assert_uint_eq(ring_used_idx(ring), 5);
+	state_reader_free(reader);
+	state_writer_free(writer);
 }
 END_TEST
 
@@ -189,6 +226,7 @@ int main(void)
 	tcase_add_test(tcs[0], failure_is_ignored);
 	tcase_add_test(tcs[0], fault_of_the_guest_is_no_failure);
 	tcase_add_test(tcs[0], stopped_requests_are_tried_again_by_the_next_start);
+	tcase_add_test(tcs[0], stopped_requests_are_tried_again_by_a_device_that_was_loaded);
 	tcase_add_test(tcs[0],
 		       stopped_requests_are_tried_again_in_the_order_in_which_they_failed);
 	tcase_add_test(tcs[0], requests_that_fail_again_wait_again);
