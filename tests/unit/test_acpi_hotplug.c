@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "bus/bus.h"
 #include "bus/irq.h"
+#include "state_round.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -220,6 +221,22 @@ START_TEST(parts_of_registers_are_not_accessible)
 }
 END_TEST
 
+START_TEST(what_the_guest_has_not_read_is_kept)
+{
+	acpi_hotplug_come(hotplug, SLOT);
+	acpi_hotplug_go(hotplug, SLOT + 1);
+	state_round_save(acpi_hotplug_save, hotplug);
+	teardown();
+	setup();
+
+	ck_assert_int_eq(state_round_load(acpi_hotplug_load, hotplug), 0);
+
+	ck_assert_uint_eq(bus_read(ports, COME, 4), BIT32(SLOT));
+	ck_assert_uint_eq(bus_read(ports, GO, 4), BIT32(SLOT + 1));
+	state_round_forget();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("acpi_hotplug");
@@ -241,6 +258,7 @@ int main(void)
 	tcase_add_test(tc, status_of_other_events_is_no_refusal);
 	tcase_add_test(tc, guest_cannot_write_the_masks);
 	tcase_add_test(tc, parts_of_registers_are_not_accessible);
+	tcase_add_test(tc, what_the_guest_has_not_read_is_kept);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "bus/bus.h"
 #include "bus/irq.h"
+#include "state_round.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -214,6 +215,21 @@ START_TEST(access_beyond_the_registers_touches_none)
 }
 END_TEST
 
+START_TEST(button_that_the_guest_has_not_seen_is_kept)
+{
+	acpi_power_button(power);
+	state_round_save(acpi_power_save, power);
+	teardown();
+	setup();
+
+	ck_assert_int_eq(state_round_load(acpi_power_load, power), 0);
+
+	ck_assert_uint_eq(bus_read(ports, EVENTS, 1), ACPI_POWER_EVENT_BUTTON);
+	ck_assert_uint_eq(bus_read(ports, EVENTS, 1), 0);
+	state_round_forget();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("acpi_power");
@@ -236,6 +252,7 @@ int main(void)
 	tcase_add_test(tc, wide_read_is_the_bytes_in_order);
 	tcase_add_test(tc, wide_write_is_the_bytes_in_order);
 	tcase_add_test(tc, access_beyond_the_registers_touches_none);
+	tcase_add_test(tc, button_that_the_guest_has_not_seen_is_kept);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);

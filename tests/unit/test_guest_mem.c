@@ -192,6 +192,73 @@ START_TEST(length_that_wraps_the_address_space_is_refused)
 }
 END_TEST
 
+/* The log. */
+
+static uint64_t taken[1];
+
+static void log_start(void)
+{
+	taken[0] = 0;
+	ck_assert_int_eq(guest_mem_log_start(mem), 0);
+}
+
+START_TEST(nothing_is_logged_unasked)
+{
+	guest_mem_dirty(mem, low, 1);
+	ck_assert(!guest_mem_logs(mem));
+
+	log_start();
+	guest_mem_log_take(mem, taken);
+
+	ck_assert(guest_mem_logs(mem));
+	ck_assert_uint_eq(taken[0], 0);
+}
+END_TEST
+
+START_TEST(second_log_is_refused)
+{
+	log_start();
+
+	ck_assert_int_eq(guest_mem_log_start(mem), -EALREADY);
+}
+END_TEST
+
+START_TEST(write_is_logged_once)
+{
+	log_start();
+	ck_assert_int_eq(guest_mem_write(mem, LOW + 5, "x", 1), 0);
+	guest_mem_log_take(mem, taken);
+	ck_assert_uint_eq(taken[0], 1);
+
+	taken[0] = 0;
+	guest_mem_log_take(mem, taken);
+
+	ck_assert_uint_eq(taken[0], 0);
+}
+END_TEST
+
+START_TEST(failed_write_is_not_logged)
+{
+	log_start();
+	ck_assert_int_eq(guest_mem_write(mem, END - 1, "xy", 2), -EFAULT);
+	guest_mem_log_take(mem, taken);
+
+	ck_assert_uint_eq(taken[0], 0);
+}
+END_TEST
+
+START_TEST(address_outside_is_not_logged)
+{
+	static uint8_t elsewhere[PAGE];
+
+	log_start();
+	guest_mem_dirty(mem, elsewhere, PAGE);
+	guest_mem_log_take(mem, taken);
+
+	ck_assert_uint_eq(taken[0], 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("guest_mem");
@@ -214,6 +281,11 @@ int main(void)
 	tcase_add_test(tc, map_without_room_for_its_segments_is_refused);
 	tcase_add_test(tc, nothing_may_be_moved_anywhere);
 	tcase_add_test(tc, length_that_wraps_the_address_space_is_refused);
+	tcase_add_test(tc, nothing_is_logged_unasked);
+	tcase_add_test(tc, second_log_is_refused);
+	tcase_add_test(tc, write_is_logged_once);
+	tcase_add_test(tc, failed_write_is_not_logged);
+	tcase_add_test(tc, address_outside_is_not_logged);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);

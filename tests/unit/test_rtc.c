@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "bus/bus.h"
 #include "devices/rtc_regs.h"
+#include "state_round.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -517,6 +518,43 @@ START_TEST(access_beyond_the_ports_touches_nothing)
 }
 END_TEST
 
+/* Saved and loaded. */
+
+START_TEST(time_that_was_set_is_kept)
+{
+	set_millennium();
+	put(RTC_SECONDS_ALARM, 0x17);
+	state_round_save(rtc_save, rtc);
+	teardown();
+	setup();
+	clock_now.tv_sec += 3600;
+
+	ck_assert_int_eq(state_round_load(rtc_load, rtc), 0);
+
+	ck_assert_uint_eq(get(RTC_SECONDS_ALARM), 0x17);
+	assert_date(0x20, 0x00, 0x01, 0x01);
+	assert_time(0x00, 0x59, 0x59);
+	state_round_forget();
+}
+END_TEST
+
+START_TEST(time_can_go_on_where_it_was)
+{
+	set_millennium();
+	state_round_save(rtc_save, rtc);
+	teardown();
+	setup();
+	clock_now.tv_sec += 3600;
+	ck_assert_int_eq(state_round_load(rtc_load, rtc), 0);
+
+	rtc_fall_back(rtc, 3600 * CLOCK_NS_PER_S);
+
+	assert_date(0x19, 0x99, 0x12, 0x31);
+	assert_time(0x23, 0x59, 0x59);
+	state_round_forget();
+}
+END_TEST
+
 static TCase *time_tests(void)
 {
 	TCase *tc = tcase_create("time");
@@ -577,6 +615,8 @@ static TCase *access_tests(void)
 	tcase_add_test(tc, index_port_reads_as_ones);
 	tcase_add_test(tc, wide_write_is_index_then_data);
 	tcase_add_test(tc, access_beyond_the_ports_touches_nothing);
+	tcase_add_test(tc, time_that_was_set_is_kept);
+	tcase_add_test(tc, time_can_go_on_where_it_was);
 	return tc;
 }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cpu/x86_cpuid.h"
 
+#include "base/err.h"
+
 #include <check.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -386,6 +389,56 @@ START_TEST(address_bits_are_believed_within_reason_only)
 }
 END_TEST
 
+/* Moved to another host. */
+
+START_TEST(same_features_are_enough)
+{
+	ck_assert_int_eq(x86_cpuid_check(cpuid, cpuid, NULL), 0);
+}
+END_TEST
+
+START_TEST(missing_feature_is_named)
+{
+	struct kvm_cpuid2 *host = x86_cpuid_new();
+	struct err err = { 0 };
+
+	host->nent = cpuid->nent;
+	memcpy(host->entries, cpuid->entries, cpuid->nent * sizeof(cpuid->entries[0]));
+	host->entries[1].edx &= ~(1U << 4);
+
+	ck_assert_int_eq(x86_cpuid_check(cpuid, host, &err), -ENOTSUP);
+	ck_assert_ptr_nonnull(strstr(err.text, "CPUID 1.edx, bits 0x10)"));
+	ck_assert_int_eq(x86_cpuid_check(host, cpuid, &err), 0);
+	free(host);
+}
+END_TEST
+
+START_TEST(leaf_that_the_host_lacks_has_no_features)
+{
+	struct kvm_cpuid2 *host = x86_cpuid_new();
+
+	host->nent = 2;
+	memcpy(host->entries, cpuid->entries, 2 * sizeof(cpuid->entries[0]));
+
+	ck_assert_int_eq(x86_cpuid_check(cpuid, host, NULL), -ENOTSUP);
+	free(host);
+}
+END_TEST
+
+/* Whether the guest has its APIC on is its own affair. */
+START_TEST(what_the_guest_has_set_is_no_feature)
+{
+	struct kvm_cpuid2 *host = x86_cpuid_new();
+
+	host->nent = cpuid->nent;
+	memcpy(host->entries, cpuid->entries, cpuid->nent * sizeof(cpuid->entries[0]));
+	host->entries[1].edx &= ~(1U << 9);
+
+	ck_assert_int_eq(x86_cpuid_check(cpuid, host, NULL), 0);
+	free(host);
+}
+END_TEST
+
 static TCase *intel_tests(void)
 {
 	TCase *tc = tcase_create("Intel");
@@ -422,6 +475,10 @@ static TCase *amd_tests(void)
 	tcase_add_test(tc, amd_cpu_is_a_core_of_one_thread_on_one_node);
 	tcase_add_test(tc, amd_caches_are_shared_likewise);
 	tcase_add_test(tc, amd_levels_of_the_host_are_hidden);
+	tcase_add_test(tc, same_features_are_enough);
+	tcase_add_test(tc, missing_feature_is_named);
+	tcase_add_test(tc, leaf_that_the_host_lacks_has_no_features);
+	tcase_add_test(tc, what_the_guest_has_set_is_no_feature);
 	return tc;
 }
 
