@@ -4,7 +4,6 @@
 #include "bus/bus.h"
 #include "bus/irq.h"
 #include "devices/uart_regs.h"
-#include "state_round.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -661,61 +660,6 @@ START_TEST(access_beyond_the_registers_touches_none)
 }
 END_TEST
 
-/* Saved and loaded. */
-
-static void replace(void)
-{
-	bus_remove(ports, uart_region(uart));
-	uart = uart_free(uart);
-	ports = bus_free(ports);
-	setup();
-}
-
-START_TEST(bytes_on_their_way_are_not_lost)
-{
-	static const uint8_t input[] = "in";
-
-	put(UART_FCR, UART_FCR_ENABLE);
-	room = 0;
-	put(UART_THR, 'o');
-	put(UART_THR, 'u');
-	ck_assert_uint_eq(uart_receive(uart, input, 2), 2);
-	state_round_save(uart_save, uart);
-
-	replace();
-	ck_assert_int_eq(state_round_load(uart_load, uart), 0);
-
-	ck_assert_uint_eq(nr_sent, 2);
-	ck_assert_mem_eq(sent, "ou", 2);
-	ck_assert_uint_eq(get(UART_RBR), 'i');
-	ck_assert_uint_eq(get(UART_RBR), 'n');
-	state_round_forget();
-}
-END_TEST
-
-START_TEST(pending_interrupt_is_raised_again)
-{
-	static const uint8_t input[] = "x";
-
-	put(UART_MCR, UART_MCR_OUT2);
-	put(UART_IER, UART_IER_ERBFI);
-	put(UART_SCR, 0x5a);
-	ck_assert_uint_eq(uart_receive(uart, input, 1), 1);
-	ck_assert(line);
-	state_round_save(uart_save, uart);
-
-	replace();
-	ck_assert(!line);
-	ck_assert_int_eq(state_round_load(uart_load, uart), 0);
-
-	ck_assert(line);
-	ck_assert_uint_eq(get(UART_SCR), 0x5a);
-	ck_assert_uint_eq(get(UART_RBR), 'x');
-	ck_assert(!line);
-	state_round_forget();
-}
-END_TEST
-
 static TCase *register_tests(void)
 {
 	TCase *tc = tcase_create("registers");
@@ -785,8 +729,6 @@ static TCase *interrupt_tests(void)
 	tcase_add_test(tc, interrupt_is_let_out_by_out2_only);
 	tcase_add_test(tc, iir_shows_the_most_urgent_first);
 	tcase_add_test(tc, reading_iir_acknowledges_thre_only_when_it_shows_it);
-	tcase_add_test(tc, bytes_on_their_way_are_not_lost);
-	tcase_add_test(tc, pending_interrupt_is_raised_again);
 	return tc;
 }
 
