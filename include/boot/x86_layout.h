@@ -52,7 +52,9 @@
 #define X86_EBDA_AT		UINT64_C(0x9fc00)	/* end of usable low RAM */
 #define X86_EBDA_LEN		UINT64_C(0x400)
 #define X86_ACPI_AT		UINT64_C(0xe0000)	/* RSDP, where scans look */
-#define X86_ACPI_LEN		UINT64_C(0x20000)
+#define X86_ACPI_LEN		UINT64_C(0x1f000)
+#define X86_GENERATION_AT	UINT64_C(0xff000)	/* generation id: 16 bytes of a page */
+#define X86_GENERATION_LEN	UINT64_C(0x1000)
 #define X86_KERNEL_AT		UINT64_C(0x100000)
 
 /* Ports. */
@@ -75,6 +77,7 @@
 #define X86_ACPI_RESET_VALUE	1
 #define X86_ACPI_S5_TYPE	5
 #define X86_ACPI_EVENT_POWER	0x01
+#define X86_ACPI_EVENT_GENERATION 0x02
 
 /* Registers at X86_PORT_HOTPLUG, four bytes each (devices/acpi_hotplug.h). */
 #define X86_HOTPLUG_COME	0x0	/* reading returns and clears */

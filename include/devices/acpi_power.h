@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * acpi_power.h - off, reset and the power button of a machine with
- * hardware-reduced ACPI.
+ * acpi_power.h - off, reset, the power button, and news of the guest's generation, of a
+ * machine with hardware-reduced ACPI.
  *
  * Four registers of one byte.  The FADT points the guest's kernel at the first
  * three; the fourth is ours and is read by the event method of the generic
@@ -37,6 +37,8 @@
 
 /* Events. */
 #define ACPI_POWER_EVENT_BUTTON		0x01
+#define ACPI_POWER_EVENT_GENERATION	0x02
+#define ACPI_POWER_EVENTS_ALL		0x03
 
 struct acpi_power;
 struct bus_region;
@@ -62,6 +64,9 @@ struct bus_region *acpi_power_region(struct acpi_power *power);
 
 /* Press the power button: the guest is asked, not forced, to shut down.  Any thread. */
 void acpi_power_button(struct acpi_power *power);
+
+/* The guest has another generation id than before.  Any thread. */
+void acpi_power_generation(struct acpi_power *power);
 
 /* As a section "acpi-power".  Main, while no vCPU runs. */
 void acpi_power_save(const struct acpi_power *power, struct state_writer *writer);

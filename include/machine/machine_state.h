@@ -35,15 +35,15 @@ int machine_state_describe(const struct machine *machine, struct vm_config *ret_
 /* -EBUSY while it runs, or where something of it cannot be kept. */
 int machine_state_save(struct machine *machine, struct state_writer *writer, struct err *err);
 
-/* Where the guest's clocks go on. */
-enum machine_clock {
-	MACHINE_CLOCK_SAVED,		/* where they stopped */
-	MACHINE_CLOCK_HOST,		/* as if it had run all the time */
+/* What is other than after a pause. */
+struct machine_change {
+	bool clock;			/* the guest's clocks have gone on all the time */
+	bool fork;			/* it may go on elsewhere, too, and has to know */
 };
 
 /* Once.  On failure all that can be done is machine_free(). */
 int machine_state_load(struct machine *machine, struct state_reader *reader,
-		       enum machine_clock clock, struct err *err);
+		       const struct machine_change *change, struct err *err);
 
 /*
  * Whoever looks at the RAM from another thread, or has a log kept, holds the board.  When

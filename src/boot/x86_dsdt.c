@@ -384,6 +384,50 @@ static void put_power_button(struct aml *aml)
 }
 
 /*
+ * Where the generation id lies, by which a guest learns that it was restored from a
+ * snapshot, and may not be the only one ("Virtual Machine Generation ID", Microsoft).
+ * The names that drivers know are no ids as ACPI would have them, so a method tells them.
+ */
+static void put_generation(struct aml *aml)
+{
+	size_t package, method, device = aml_device(aml, "VGEN");
+
+	aml_name(aml, "_HID");
+	aml_string(aml, "VMMV0001");
+	aml_name(aml, "CIDS");
+	package = aml_package(aml, 2);
+	aml_string(aml, "VM_Gen_Counter");
+	aml_string(aml, "VMGENCTR");
+	aml_end(aml, package);
+	method = aml_method(aml, "_CID", 0);
+	aml_op(aml, AML_RETURN);
+	aml_path(aml, "CIDS");
+	aml_end(aml, method);
+	aml_name(aml, "_DDN");
+	aml_string(aml, "VM_Gen_Counter");
+	aml_name(aml, "ADDR");
+	package = aml_package(aml, 2);
+	aml_integer(aml, X86_GENERATION_AT);
+	aml_integer(aml, X86_GENERATION_AT >> 32);
+	aml_end(aml, package);
+	aml_end(aml, device);
+}
+
+static void put_notify_if(struct aml *aml, uint32_t event, const char *device)
+{
+	size_t branch = aml_if(aml);
+
+	aml_op(aml, AML_AND);
+	aml_op(aml, AML_LOCAL0);
+	aml_integer(aml, event);
+	aml_integer(aml, AML_NO_TARGET);
+	aml_op(aml, AML_NOTIFY);
+	aml_path(aml, device);
+	aml_integer(aml, 0x80);		/* specific to the device (Table 5.169) */
+	aml_end(aml, branch);
+}
+
+/*
  * The generic event device (ACPI 5.6.9).  Its interrupt says no more than that
  * there may be something to see, in any of the registers.  Reading clears them,
  * so one look serves all events at once.
@@ -391,6 +435,7 @@ static void put_power_button(struct aml *aml)
  *	Method (_EVT, 1, Serialized) {
  *		Local0 = EVTS
  *		If (Local0 & X86_ACPI_EVENT_POWER) { Notify (\_SB.PWRB, 0x80) }
+ *		If (Local0 & X86_ACPI_EVENT_GENERATION) { Notify (\_SB.VGEN, 0x80) }
  *		\_SB.PCI0.HEVT ()
  *	}
  */
@@ -398,7 +443,7 @@ static void put_events(struct aml *aml)
 {
 	static const char *const registers[] = { "EVTS" };
 	size_t device = aml_device(aml, "GED");
-	size_t resources, method, branch;
+	size_t resources, method;
 
 	aml_name(aml, "_HID");
 	aml_string(aml, "ACPI0013");
@@ -414,15 +459,8 @@ static void put_events(struct aml *aml)
 	aml_op(aml, AML_STORE);
 	aml_path(aml, "EVTS");
 	aml_op(aml, AML_LOCAL0);
-	branch = aml_if(aml);
-	aml_op(aml, AML_AND);
-	aml_op(aml, AML_LOCAL0);
-	aml_integer(aml, X86_ACPI_EVENT_POWER);
-	aml_integer(aml, AML_NO_TARGET);
-	aml_op(aml, AML_NOTIFY);
-	aml_path(aml, "\\_SB.PWRB");
-	aml_integer(aml, 0x80);		/* button pressed (Table 5.169) */
-	aml_end(aml, branch);
+	put_notify_if(aml, X86_ACPI_EVENT_POWER, "\\_SB.PWRB");
+	put_notify_if(aml, X86_ACPI_EVENT_GENERATION, "\\_SB.VGEN");
 	aml_path(aml, "\\_SB.PCI0.HEVT");
 	aml_end(aml, method);
 	aml_end(aml, device);
@@ -442,6 +480,7 @@ void x86_acpi_write_dsdt(struct aml *aml, const struct boot_config *config)
 	put_rtc(aml);
 	put_pvpanic(aml);
 	put_power_button(aml);
+	put_generation(aml);
 	put_events(aml);
 	aml_end(aml, scope);
 }

@@ -31,6 +31,7 @@ void x86_e820_init(struct x86_e820 *map, struct guest_mem *mem)
 	add_ram(map, mem, 0, X86_EBDA_AT);
 	add(map, X86_EBDA_AT, X86_EBDA_LEN, X86_E820_RESERVED);
 	add(map, X86_ACPI_AT, X86_ACPI_LEN, X86_E820_ACPI);
+	add(map, X86_GENERATION_AT, X86_GENERATION_LEN, X86_E820_RESERVED);
 	add_ram(map, mem, X86_KERNEL_AT, X86_LOW_RAM_END);
 	/* Linux uses ECAM only where it is told that nothing else lies there. */
 	add(map, X86_ECAM_AT, X86_ECAM_LEN, X86_E820_RESERVED);

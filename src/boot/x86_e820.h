@@ -23,7 +23,7 @@ struct x86_e820_entry {
 };
 
 /* A region may touch three ranges of RAM; four more are fixed. */
-#define X86_E820_MAX (3 * GUEST_MEM_REGIONS_MAX + 4)
+#define X86_E820_MAX (3 * GUEST_MEM_REGIONS_MAX + 5)
 
 struct x86_e820 {
 	unsigned nr;

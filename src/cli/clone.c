@@ -114,7 +114,7 @@ static int start(struct snapshot **snapshot, const struct clone *options, const 
 	if (!r)
 		r = make_own(&vm, options, name, &err);
 	if (!r)
-		return restore_run(snapshot, &vm, MACHINE_CLOCK_SAVED);
+		return restore_run(snapshot, &vm, false);
 	option_fini(&vm_config_options, &vm);
 	return command_fail("%s", err.text);
 }

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "config/cmdline.h"
 #include "machine/vm_config.h"
 #include "migrate/snapshot.h"
 #include "restore.h"
@@ -31,7 +32,7 @@ struct restore {
 	struct vm_qmp_config *qmp;
 	uint32_t nr_qmp;
 	char *serial;
-	unsigned clock;			/* enum machine_clock */
+	unsigned clock;			/* of clocks[] */
 	bool force;
 	unsigned log;
 	char *log_file;
@@ -40,7 +41,7 @@ struct restore {
 	bool help;
 };
 
-/* In the order of enum machine_clock. */
+/* The second is that of the host. */
 static const char *const clocks[] = { "saved", "host", NULL };
 
 static const struct option rows[] = {
@@ -145,9 +146,19 @@ static int replace_net(struct vm_config *vm, struct vm_net_config *net, struct e
 		       net->id ? net->id : "");
 }
 
+/* As if it had been said to vmm run: what is given counts for more than what is preset. */
+static int set_serial(struct vm_config *vm, char *where, struct err *err)
+{
+	char command[] = "restore", option[] = "--serial";
+	char *argv[] = { command, option, where, NULL };
+	int rest;
+
+	return where ? cmdline_parse(&vm_config_options, vm, 3, argv, &rest, err) : 0;
+}
+
 static int replace(struct vm_config *vm, struct restore *options, struct err *err)
 {
-	int r = 0;
+	int r = set_serial(vm, options->serial, err);
 
 	for (uint32_t i = 0; i < options->nr_disk && !r; i++)
 		r = replace_disk(vm, &options->disk[i], err);
@@ -159,8 +170,6 @@ static int replace(struct vm_config *vm, struct restore *options, struct err *er
 	}
 	if (options->name)
 		SWAP(vm->name, options->name);
-	if (options->serial)
-		SWAP(vm->serial, options->serial);
 	SWAP(vm->log_file, options->log_file);
 	SWAP(vm->qmp, options->qmp);
 	SWAP(vm->nr_qmp, options->nr_qmp);
@@ -185,14 +194,14 @@ static void over(void *ctx)
 	*snapshot = snapshot_close(*snapshot);
 }
 
-int restore_run(struct snapshot **snapshot, struct vm_config *vm, enum machine_clock clock)
+int restore_run(struct snapshot **snapshot, struct vm_config *vm, bool clock)
 {
 	const struct run_saved saved = {
 		.state = snapshot_state(*snapshot),
 		.fill = fill,
 		.over = over,
 		.ctx = snapshot,
-		.clock = clock,
+		.change = { .clock = clock, .fork = true },
 	};
 
 	return run_go(vm, &saved);
@@ -213,7 +222,7 @@ static int go(struct snapshot **opened, struct restore *options)
 	if (!r && !options->force)
 		r = snapshot_check_disks(snapshot, &vm, &err);
 	if (!r)
-		return restore_run(opened, &vm, (enum machine_clock)options->clock);
+		return restore_run(opened, &vm, options->clock);
 	option_fini(&vm_config_options, &vm);
 	return command_fail("%s", err.text);
 }

@@ -5,15 +5,16 @@
 #ifndef CLI_RESTORE_H
 #define CLI_RESTORE_H
 
-#include "machine/machine_state.h"
+#include <stdbool.h>
 
 struct snapshot;
 struct vm_config;
 
 /*
- * As run_go() (run.h) with vm, which has been checked.  *snapshot is NULL afterwards
+ * As run_go() (run.h) with vm, which has been checked; with clock, its guest's clocks have
+ * gone on meanwhile.  *snapshot is NULL afterwards
  * where it was used up, and else still the caller's.
  */
-int restore_run(struct snapshot **snapshot, struct vm_config *vm, enum machine_clock clock);
+int restore_run(struct snapshot **snapshot, struct vm_config *vm, bool clock);
 
 #endif

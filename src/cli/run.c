@@ -339,7 +339,7 @@ static int make_machine(struct run *run, struct machine_config *config, struct e
 	if (!r)
 		r = saved->fill(saved->ctx, machine_state_ram(run->machine), err);
 	if (!r)
-		r = machine_state_load(run->machine, saved->state, saved->clock, err);
+		r = machine_state_load(run->machine, saved->state, &saved->change, err);
 	saved->over(saved->ctx);
 	return r;
 }

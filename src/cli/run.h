@@ -20,7 +20,7 @@ struct run_saved {
 	int (*fill)(void *ctx, struct ram *ram, struct err *err);
 	void (*over)(void *ctx);
 	void *ctx;
-	enum machine_clock clock;
+	struct machine_change change;
 };
 
 /*

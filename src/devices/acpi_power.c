@@ -101,11 +101,21 @@ struct bus_region *acpi_power_region(struct acpi_power *power)
 	return &power->region;
 }
 
+/* The bit before the edge: the guest may read at once. */
+static void tell(struct acpi_power *power, uint8_t event)
+{
+	atomic_fetch_or(&power->events, event);
+	irq_pulse(power->config.irq);
+}
+
 void acpi_power_button(struct acpi_power *power)
 {
-	/* The bit before the edge: the guest may read at once. */
-	atomic_fetch_or(&power->events, ACPI_POWER_EVENT_BUTTON);
-	irq_pulse(power->config.irq);
+	tell(power, ACPI_POWER_EVENT_BUTTON);
+}
+
+void acpi_power_generation(struct acpi_power *power)
+{
+	tell(power, ACPI_POWER_EVENT_GENERATION);
 }
 
 struct power_state {
@@ -138,6 +148,6 @@ int acpi_power_load(struct acpi_power *power, struct state_reader *reader, struc
 	if (r < 0)
 		return r;
 	power->sleep_control = state.sleep_control & ACPI_POWER_SLP_TYP_MASK;
-	power->events = state.events & ACPI_POWER_EVENT_BUTTON;
+	power->events = state.events & ACPI_POWER_EVENTS_ALL;
 	return 0;
 }

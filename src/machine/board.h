@@ -108,6 +108,9 @@ int board_save(struct board *board, struct state_writer *writer, struct err *err
 int board_load(struct board *board, struct state_reader *reader, bool catch_up,
 	       struct err *err);
 
+/* Of one that was loaded and not started: it may go on elsewhere, too.  Main. */
+int board_fork(struct board *board, struct err *err);
+
 /*
  * Log which pages are written, by vCPUs and devices (memory/guest_mem.h); add those of
  * the time since to the bitmap.  A board that runs pauses for a moment to begin or end.

@@ -78,6 +78,9 @@ int board_arch_boot(struct board *board, struct err *err);
 void board_arch_save(struct board *board, struct state_writer *writer);
 int board_arch_load(struct board *board, struct state_reader *reader, struct err *err);
 
+/* Once the vCPUs are loaded: the guest may be one of several from here on, and is told. */
+int board_arch_fork(struct board *board, struct err *err);
+
 /* The clock that goes by the host's is to go on where it was so long ago. */
 void board_arch_fall_back(struct board *board, uint64_t ns);
 

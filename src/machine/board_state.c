@@ -103,3 +103,8 @@ int board_load(struct board *board, struct state_reader *reader, bool catch_up,
 		board_arch_fall_back(board, board_parts_away_ns(board));
 	return load_vcpus(board, reader, err);
 }
+
+int board_fork(struct board *board, struct err *err)
+{
+	return board_arch_fork(board, err);
+}

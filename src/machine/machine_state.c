@@ -176,12 +176,14 @@ int machine_state_save(struct machine *m, struct state_writer *writer, struct er
 }
 
 int machine_state_load(struct machine *m, struct state_reader *reader,
-		       enum machine_clock clock, struct err *err)
+		       const struct machine_change *change, struct err *err)
 {
-	int r = board_load(m->board, reader, clock == MACHINE_CLOCK_HOST, err);
+	int r = board_load(m->board, reader, change->clock, err);
 
 	if (!r)
 		r = state_reader_end(reader, err);
+	if (!r && change->fork)
+		r = board_fork(m->board, err);
 	if (!r)
 		m->state = m->config.paused ? MACHINE_PAUSED : MACHINE_RUNNING;
 	return r;

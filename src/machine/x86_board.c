@@ -24,6 +24,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 struct board_arch {
 	struct board_pin com1, acpi;
@@ -46,6 +47,7 @@ _Static_assert(X86_ACPI_EVENTS == ACPI_POWER_EVENTS, "ACPI registers");
 _Static_assert(X86_ACPI_S5_TYPE == ACPI_POWER_S5_TYPE, "ACPI registers");
 _Static_assert(X86_ACPI_RESET_VALUE == ACPI_POWER_RESET_VALUE, "ACPI registers");
 _Static_assert(X86_ACPI_EVENT_POWER == ACPI_POWER_EVENT_BUTTON, "ACPI registers");
+_Static_assert(X86_ACPI_EVENT_GENERATION == ACPI_POWER_EVENT_GENERATION, "ACPI registers");
 
 _Static_assert(X86_HOTPLUG_COME == ACPI_HOTPLUG_COME, "hot plug registers");
 _Static_assert(X86_HOTPLUG_GO == ACPI_HOTPLUG_GO, "hot plug registers");
@@ -223,6 +225,26 @@ int board_arch_add_devices(struct board *board, struct err *err)
 	return r < 0 ? r : add_pci(board, err);
 }
 
+/* Random, as a new one is to be like no other. */
+static int write_generation(struct board *board, struct err *err)
+{
+	uint8_t id[16];
+	int r = getrandom(id, sizeof(id), 0) == sizeof(id) ? 0 : -EIO;
+
+	if (!r)
+		r = guest_mem_write(board->mem, X86_GENERATION_AT, id, sizeof(id));
+	return r < 0 ? err_sys(err, r, "cannot give the guest a generation id") : 0;
+}
+
+int board_arch_fork(struct board *board, struct err *err)
+{
+	int r = write_generation(board, err);
+
+	if (!r)
+		acpi_power_generation(board->arch->power);
+	return r;
+}
+
 int board_arch_boot(struct board *board, struct err *err)
 {
 	const struct vm_config *vm = board->config.vm;
@@ -238,6 +260,8 @@ int board_arch_boot(struct board *board, struct err *err)
 	struct boot_entry entry;
 	int r = boot_load(board->mem, &config, &entry, err);
 
+	if (!r)
+		r = write_generation(board, err);
 	return r < 0 ? r : vcpu_set_entry(board->vcpus[0], &entry, err);
 }
 

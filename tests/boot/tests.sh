@@ -10,10 +10,10 @@
 
 # All of them, those that take longest first.
 all=(
-	long_pause snapshot lifecycle disk_fio disk_killed pause hotplug hotplug_busy hotplug_reset
-	disk_qcow2 disk_discard disk_queues disk everything net_vhost net_user net block_device
-	reboot vsock high_memory acpi cpus next_bzimage next_vmlinux bzimage vmlinux sigterm
-	panic two_cpus rng disk_readonly
+	long_pause snapshot lifecycle disk_fio disk_killed pause hotplug hotplug_busy
+	hotplug_reset generation disk_qcow2 disk_discard disk_queues disk everything
+	net_vhost net_user net block_device reboot vsock high_memory acpi cpus
+	next_bzimage next_vmlinux bzimage vmlinux sigterm panic two_cpus rng disk_readonly
 )
 
 # These mostly wait, so a lab runs one of them beside another test.
@@ -33,6 +33,7 @@ kernel_of()
 {
 	case $1 in
 	next_*)	echo guest-next ;;
+	generation) echo host ;;	# cloud kernels lack the driver
 	*)	echo guest ;;
 	esac
 }
@@ -366,6 +367,25 @@ test_snapshot()
 	fi
 	cat "$work/told" >> "$log"
 	return 1
+}
+
+# A kernel that knows of generations is told that it may be one of several.
+test_generation()
+{
+	local vm
+
+	export XDG_RUNTIME_DIR=$work
+	become_vm vmlinux "loglevel=6 vmm.test=clock" --name gen &
+	vm=$!
+	await_said $vm "clock: sleeping" && "$vmm" snapshot gen "$work/snap" --stop || return
+	wait $vm || true
+	"$vmm" restore "$work/snap" < /dev/null >> "$log" 2>&1 &
+	vm=$!
+	until grep -q 'crng reseeded due to virtual machine fork' "$log"; do
+		kill -0 $vm || return
+		nap
+	done
+	"$vmm" kill gen
 }
 
 # A pause of a minute is nothing to the guest.

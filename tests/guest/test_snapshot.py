@@ -138,6 +138,17 @@ class Snapshot(VmTest):
         self.go_on(one)
         self.end(one)
 
+    def test_console_leads_where_it_is_told_to(self):
+        self.frozen()
+        log = self.path('log')
+
+        self.vmm_ok('restore', self.path('snap'), '--detach', '--serial', f'file:{log}')
+
+        self.go_on(self.console('web'))
+        self.vmm_ok('kill', 'web')
+        with open(log, 'rb') as file:
+            self.assertRegex(file.read(), rb'round \d+')
+
     def test_restored_vm_can_be_reset(self):
         self.frozen()
         one = self.restore('snap')
@@ -241,6 +252,31 @@ class Snapshot(VmTest):
         self.vmm_ok('kill', 'a1', 'a2', 'b1', 'b2')
         with open(self.disk, 'rb') as disk:
             self.assertEqual(disk.read(), before)
+
+    def generation_of(self, one):
+        seen = len(one.out)
+        one.type(b'g')
+        one.wait(lambda: one.out[seen:].endswith((b' new\n', b' same\n')), 'an id')
+        return one.out[seen:].split()
+
+    def test_each_knows_that_it_is_another(self):
+        one = self.start('generation', '--name', 'web')
+        one.wait_for(b'READY')
+        first, news = self.generation_of(one)
+        self.assertEqual(news, b'same')
+        self.vmm_ok('snapshot', 'web', self.path('snap'))
+        self.assertEqual(self.generation_of(one), [first, b'same'])
+        one.type(b'q')
+        self.assertEqual(one.finish(), OK)
+
+        ids = [first]
+        for name in ('a', 'b'):
+            one = self.restore('snap', '--name', name)
+            other, news = self.generation_of(one)
+            self.assertNotIn(other, ids)
+            self.assertEqual(news, b'new')
+            self.assertEqual(self.generation_of(one), [other, b'same'])
+            ids.append(other)
 
     def test_clone_keeps_what_it_writes_where_told(self):
         self.frozen()

@@ -278,7 +278,7 @@ START_TEST(more_cpus_than_have_room_are_refused)
 	ck_assert_int_eq(x86_acpi_write(mem, &config, &err), -ENOSPC);
 
 	ck_assert_str_eq(err.text,
-			 "3000 CPUs are too many: their ACPI tables exceed 128 KiB");
+			 "3000 CPUs are too many: their ACPI tables exceed 124 KiB");
 }
 END_TEST
 

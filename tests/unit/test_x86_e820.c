@@ -37,13 +37,14 @@ START_TEST(low_ram_has_a_hole_below_one_mib)
 
 	x86_e820_init(&map, mem);
 
-	ck_assert_uint_eq(map.nr, 6);
+	ck_assert_uint_eq(map.nr, 7);
 	assert_entry(0, 0, 0x9fc00, X86_E820_RAM);
 	assert_entry(1, 0x9fc00, 0xa0000, X86_E820_RESERVED);
-	assert_entry(2, 0xe0000, 0x100000, X86_E820_ACPI);
-	assert_entry(3, 0x100000, 512 * MiB, X86_E820_RAM);
-	assert_entry(4, X86_ECAM_AT, X86_ECAM_AT + X86_PCI_BUSES * MiB, X86_E820_RESERVED);
-	assert_entry(5, X86_KVM_IDENTITY_AT, 0xff000000, X86_E820_RESERVED);
+	assert_entry(2, 0xe0000, 0xff000, X86_E820_ACPI);
+	assert_entry(3, 0xff000, 0x100000, X86_E820_RESERVED);
+	assert_entry(4, 0x100000, 512 * MiB, X86_E820_RAM);
+	assert_entry(5, X86_ECAM_AT, X86_ECAM_AT + X86_PCI_BUSES * MiB, X86_E820_RESERVED);
+	assert_entry(6, X86_KVM_IDENTITY_AT, 0xff000000, X86_E820_RESERVED);
 }
 END_TEST
 
@@ -54,9 +55,9 @@ START_TEST(high_ram_comes_last)
 
 	x86_e820_init(&map, mem);
 
-	ck_assert_uint_eq(map.nr, 7);
-	assert_entry(3, 0x100000, X86_LOW_RAM_END, X86_E820_RAM);
-	assert_entry(6, 4 * GiB, 9 * GiB, X86_E820_RAM);
+	ck_assert_uint_eq(map.nr, 8);
+	assert_entry(4, 0x100000, X86_LOW_RAM_END, X86_E820_RAM);
+	assert_entry(7, 4 * GiB, 9 * GiB, X86_E820_RAM);
 }
 END_TEST
 
@@ -67,9 +68,9 @@ START_TEST(each_region_of_ram_is_an_entry)
 
 	x86_e820_init(&map, mem);
 
-	ck_assert_uint_eq(map.nr, 7);
-	assert_entry(3, 0x100000, 64 * MiB, X86_E820_RAM);
-	assert_entry(4, 64 * MiB, 128 * MiB, X86_E820_RAM);
+	ck_assert_uint_eq(map.nr, 8);
+	assert_entry(4, 0x100000, 64 * MiB, X86_E820_RAM);
+	assert_entry(5, 64 * MiB, 128 * MiB, X86_E820_RAM);
 }
 END_TEST
 
