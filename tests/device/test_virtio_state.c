@@ -279,13 +279,13 @@ START_TEST(all_that_the_device_writes_is_logged)
 	assert_serves();
 	virtio_pci_pause(rig.vp);
 	ck_assert_int_eq(guest_mem_log_start(rig.mem), 0);
-	virtio_pci_resume(rig.vp);
 	nr = kind->request(&rig, buffers);
 	for (unsigned i = 0; i < nr; i++)
 		if (buffers[i].writable)
 			memset(ram + buffers[i].at, 0xa5, buffers[i].len);
 	memcpy(before, ram, RIG_SEAM);
 
+	virtio_pci_resume(rig.vp);
 	assert_serves();
 	virtio_pci_pause(rig.vp);
 	guest_mem_log_take(rig.mem, bitmap);

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * fuzz_state.c - the saved state of devices, with checksums and lengths put right: what
+ * they let pass is what a device has to judge.
+ */
+#include "base/bits.h"
+#include "base/bytes.h"
+#include "bus/irq.h"
+#include "device/rig.h"
+#include "devices/acpi_hotplug.h"
+#include "devices/acpi_power.h"
+#include "devices/pci/pci_host.h"
+#include "devices/rtc.h"
+#include "devices/uart.h"
+#include "devices/virtio/virtio_pci.h"
+#include "devices/virtio/virtio_rng.h"
+#include "guest_actions.h"
+#include "state/state.h"
+#include "state/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len);
+
+static void ignore(struct irq *irq, bool level)
+{
+	(void)irq;
+	(void)level;
+}
+
+static bool take(void *ctx, uint8_t byte)
+{
+	(void)ctx;
+	(void)byte;
+	return true;
+}
+
+static struct irq irq = { .set = ignore };
+
+/* As many sections as there is room for; the last one takes what is left. */
+static void put_right(uint8_t *stream, size_t len)
+{
+	size_t at = STREAM_HEADER_LEN;
+	uint32_t nr = 0;
+
+	while (len - at >= SECTION_HEADER_LEN) {
+		uint8_t *section = stream + at;
+		size_t left = len - at - SECTION_HEADER_LEN;
+		uint32_t fields = get_le32(section + SECTION_LEN_AT);
+
+		if (fields > left || left - fields < SECTION_HEADER_LEN)
+			fields = (uint32_t)left;
+		put_le32(section + SECTION_LEN_AT, fields);
+		put_le32(section + SECTION_CRC_AT, stream_section_crc(section));
+		at += SECTION_HEADER_LEN + fields;
+		nr++;
+	}
+	memcpy(stream + STREAM_MAGIC_AT, STREAM_MAGIC, sizeof(STREAM_MAGIC) - 1);
+	put_le32(stream + STREAM_FORMAT_AT, STREAM_FORMAT);
+	put_le32(stream + STREAM_NR_AT, nr);
+	put_le64(stream + STREAM_LEN_AT, len);
+	put_le32(stream + STREAM_CRC_AT, (uint32_t)crc32(0, stream, STREAM_CRC_AT));
+}
+
+static void load_legacy(struct state_reader *reader)
+{
+	const struct uart_config uart_config = { .irq = &irq, .backend.send = take };
+	const struct rtc_config rtc_config = { 0 };
+	const struct acpi_power_config power_config = { .irq = &irq };
+	const struct acpi_hotplug_config hotplug_config = { .irq = &irq };
+	struct uart *uart = uart_new(&uart_config);
+	struct rtc *rtc = rtc_new(&rtc_config);
+	struct acpi_power *power = acpi_power_new(&power_config);
+	struct acpi_hotplug *hotplug = acpi_hotplug_new(&hotplug_config);
+
+	(void)uart_load(uart, reader, NULL);
+	if (!rtc_load(rtc, reader, NULL))
+		rtc_fall_back(rtc, UINT64_MAX);
+	(void)acpi_power_load(power, reader, NULL);
+	(void)acpi_hotplug_load(hotplug, reader, NULL);
+	acpi_hotplug_free(hotplug);
+	acpi_power_free(power);
+	rtc_free(rtc);
+	uart_free(uart);
+}
+
+static void load_virtio(struct state_reader *reader)
+{
+	struct rig *rig = guest_actions_rig();
+	struct virtio_dev *dev;
+
+	if (virtio_rng_new(&dev, rig->mem, rig->loop, NULL))
+		abort();
+	rig_plug(rig, dev);
+	(void)pci_host_load(rig->host, reader, NULL);
+	if (!virtio_pci_load(rig->vp, rig->pci, reader, NULL)) {
+		virtio_pci_resume(rig->vp);
+		rig_settle(rig);
+	}
+	rig_unplug(rig);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len)
+{
+	struct state_reader *reader;
+	uint8_t *stream;
+
+	if (len < STREAM_HEADER_LEN)
+		return 0;
+	stream = malloc(len);
+	memcpy(stream, input, len);
+	put_right(stream, len);
+	if (!state_reader_new(&reader, stream, len, NULL)) {
+		load_legacy(reader);
+		load_virtio(reader);
+		(void)state_reader_end(reader, NULL);
+		state_reader_free(reader);
+	}
+	free(stream);
+	return 0;
+}
