@@ -165,6 +165,9 @@ int option_copy(const struct option_object *object, void *to, const void *from);
 /* Free what obj owns and zero it. */
 void option_fini(const struct option_object *object, void *obj);
 
+/* The key of the first row of obj itself that is required and has no value; or NULL. */
+const char *option_missing(const struct option_object *object, const void *obj);
+
 /* Has every required row a value, by whatever way?  -EINVAL names one without. */
 int option_check(const struct option_object *object, const void *obj, struct err *err);
 

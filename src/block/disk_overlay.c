@@ -9,6 +9,7 @@
 #include "block/disk_overlay.h"
 
 #include "base/err.h"
+#include "base/folder.h"
 #include "block/disk.h"
 #include "block/disk_create.h"
 #include "block/format.h"
@@ -98,7 +99,9 @@ static int make_file(const char *path, const struct base *base, struct err *err)
 	if (!r && link(temporary, path) < 0)
 		r = err_sys(err, -errno, "cannot create overlay '%s'", path);
 	unlink(temporary);
-	return r;
+	if (!r)
+		r = folder_sync(path);
+	return r < 0 && !err->code ? err_sys(err, r, "cannot create overlay '%s'", path) : r;
 }
 
 static int check_backing(const char *path, const struct qcow2_header *header,

@@ -32,11 +32,16 @@ static int count(const struct arguments *args, const struct command *command)
 static bool judge(struct arguments *args, const struct command *command,
 		  const void *options)
 {
+	const char *missing = option_missing(command->options, options);
 	struct err err = { 0 };
 
 	if (wants_help(command->options, options)) {
 		command_usage(command);
 		args->status = EXIT_OK;
+		return false;
+	}
+	if (missing) {
+		args->status = command_fail("%s: --%s is missing", command->name, missing);
 		return false;
 	}
 	if (option_check(command->options, options, &err) < 0) {

@@ -24,7 +24,7 @@ static const struct option rows[] = {
 	{ .key = "format", .letter = 'f', OPTION(struct snapshot, format), .metavar = "FORMAT",
 	  .help = "how the image is laid out; by default what the ending of its name says" },
 	{ .key = "json", .letter = 'j', OPTION(struct snapshot, json),
-	  .help = "print the list as JSON" },
+	  .help = "print the list, as it is in the end, as JSON" },
 	{ .key = "help", .letter = 'h', OPTION(struct snapshot, help),
 	  .help = "print this and exit" },
 };
@@ -47,7 +47,8 @@ static int list(const struct disk_config *config, bool json)
 	return EXIT_OK;
 }
 
-static int change(const struct disk_config *config, const char *verb, const char *name)
+static int change(const struct disk_config *config, const char *verb, const char *name,
+		  bool json)
 {
 	static const char *const verbs[] = {
 		[DISK_SNAPSHOT_CREATE] = "create", [DISK_SNAPSHOT_APPLY] = "apply",
@@ -63,7 +64,8 @@ static int change(const struct disk_config *config, const char *verb, const char
 					    verb);
 		if (disk_snapshot_change(config, i, name, &err) < 0)
 			return command_fail("%s", err.text);
-		return EXIT_OK;
+		/* What there is then. */
+		return json ? list(config, json) : EXIT_OK;
 	}
 	return command_fail("disk snapshot: there is no '%s', only create, apply, delete and "
 			    "list", verb);
@@ -83,7 +85,7 @@ int disk_snapshot_command(const struct command *command, int argc, char **argv)
 	config.format = snapshot.format;
 	name = args.nr > 2 ? args.words[2] : NULL;
 	if (strcmp(args.words[0], "list"))
-		status = change(&config, args.words[0], name);
+		status = change(&config, args.words[0], name, snapshot.json);
 	else if (name)
 		status = command_fail("disk snapshot list: unexpected argument '%s'", name);
 	else

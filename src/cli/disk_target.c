@@ -2,6 +2,7 @@
 #include "disk_target.h"
 
 #include "base/err.h"
+#include "base/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,20 +85,6 @@ int disk_target_create(struct disk_target *target, const char *path, bool replac
 	return r;
 }
 
-static int sync_folder(const char *path)
-{
-	char folder[PATH_MAX];
-	int fd, r;
-
-	snprintf(folder, sizeof(folder), "%.*s.", folder_len(path), path);
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	r = fsync(fd) < 0 ? -errno : 0;
-	close(fd);
-	return r;
-}
-
 /* A link, unlike a rename, replaces nothing that has come meanwhile. */
 static int put_in_place(const struct disk_target *target)
 {
@@ -126,7 +113,7 @@ int disk_target_publish(struct disk_target *target, struct err *err)
 		return errno == EEXIST ? exists(target->path, err) :
 		       err_sys(err, -errno, "cannot create '%s'", target->path);
 	target->temporary[0] = '\0';
-	r = sync_folder(target->path);
+	r = folder_sync(target->path);
 	if (r < 0)
 		return err_sys(err, r, "cannot make '%s' durable", target->path);
 	return 0;

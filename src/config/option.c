@@ -133,13 +133,21 @@ int option_copy(const struct option_object *object, void *to, const void *from)
 	return failed;
 }
 
-static int check_row(const struct option_object *object, const void *obj,
-		     const struct option *row, struct err *err)
+const char *option_missing(const struct option_object *object, const void *obj)
+{
+	for (uint32_t i = 0; i < object->nr_rows; i++) {
+		const struct option *row = &object->rows[i];
+
+		if (row->required && !object_has_value(object, obj, row))
+			return row->key;
+	}
+	return NULL;
+}
+
+static int check_within(const void *obj, const struct option *row, struct err *err)
 {
 	int rc = 0;
 
-	if (row->required && !object_has_value(object, obj, row))
-		return err_set(err, -EINVAL, "'%s' is missing", row->key);
 	if (row->kind == OPTION_KIND_GROUP)
 		rc = option_check(row->object, object_member(row, obj), err);
 	if (row->kind == OPTION_KIND_LIST) {
@@ -151,10 +159,13 @@ static int check_row(const struct option_object *object, const void *obj,
 
 int option_check(const struct option_object *object, const void *obj, struct err *err)
 {
+	const char *missing = option_missing(object, obj);
 	int rc = 0;
 
+	if (missing)
+		return err_set(err, -EINVAL, "'%s' is missing", missing);
 	for (uint32_t i = 0; !rc && i < object->nr_rows; i++)
-		rc = check_row(object, obj, &object->rows[i], err);
+		rc = check_within(obj, &object->rows[i], err);
 	return rc;
 }
 

@@ -2,6 +2,7 @@
 #include "snapshot_file.h"
 
 #include "base/err.h"
+#include "base/folder.h"
 #include "migrate/snapshot.h"
 
 #include <errno.h>
@@ -127,24 +128,6 @@ int snapshot_folder_create(struct snapshot_folder *folder, const char *path, boo
 	return 0;
 }
 
-static int sync_parent(const char *path)
-{
-	char parent[PATH_MAX];
-	char *slash;
-	int fd, r;
-
-	snprintf(parent, sizeof(parent), "%s", path);
-	slash = strrchr(parent, '/');
-	if (slash)
-		slash[slash == parent] = 0;
-	fd = open(slash ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	r = fsync(fd) ? -errno : 0;
-	close(fd);
-	return r;
-}
-
 int snapshot_folder_publish(struct snapshot_folder *folder, struct err *err)
 {
 	unsigned flags = folder->replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE;
@@ -158,7 +141,7 @@ int snapshot_folder_publish(struct snapshot_folder *folder, struct err *err)
 	/* What has that name now is the old one, or nothing. */
 	if (!folder->replaces)
 		folder->temporary[0] = 0;
-	r = sync_parent(folder->temporary[0] ? folder->temporary : folder->path);
+	r = folder_sync(folder->path);
 	return r < 0 ? err_sys(err, r, "cannot write the folder of '%s'", folder->path) : 0;
 }
 

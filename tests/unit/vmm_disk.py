@@ -1002,7 +1002,7 @@ class Rebase(Chain):
         self.assert_refused('is unknown', 'rebase', '-u', '-b', 'a.raw', '-F', 'row', top)
         self.assert_refused('cannot have a backing file', 'rebase', '-b', 'other.raw',
                             self.raw)
-        self.assert_refused("'backing' is missing", 'rebase', top)
+        self.assert_refused('disk rebase: --backing is missing', 'rebase', top)
 
     def test_image_with_snapshots_is_rebased_only_by_name(self):
         top = self.make_overlay()

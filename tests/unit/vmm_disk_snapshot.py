@@ -219,6 +219,12 @@ class Listing(InFolder):
         self.snapshot('delete', '2')
         self.assertEqual(self.listed(), [])
 
+    def test_json_is_the_list_in_the_end(self):
+        for verb, name, left in (('create', 'a', ['a']), ('create', 'b', ['a', 'b']),
+                                 ('apply', 'a', ['a', 'b']), ('delete', 'a', ['b'])):
+            told = vmm_disk('snapshot', verb, '--json', self.image, name)[1]
+            self.assertEqual([entry['name'] for entry in json.loads(told)], left)
+
 
 class Refusals(InFolder):
     def test_words_that_make_no_sense(self):
