@@ -15,7 +15,7 @@
 #include <sys/ioctl.h>
 
 struct irqchip_state {
-	struct kvm_pic_state pics[2]; /* master, slave */
+	struct kvm_pic_state pics[2];	/* master, slave */
 	uint64_t base_address;
 	uint32_t ioregsel, id, irr;
 	uint64_t redirtbl[KVM_IOAPIC_NUM_PINS];

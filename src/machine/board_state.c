@@ -17,8 +17,8 @@
 #include "state/state.h"
 
 struct board_time {
-	uint64_t clock_ns; /* the guest's paravirtual clock */
-	uint64_t wall_ns;  /* the host's, at the same moment */
+	uint64_t clock_ns;		/* the guest's paravirtual clock */
+	uint64_t wall_ns;		/* the host's, at the same moment */
 };
 
 static const struct state_field time_fields[] = {

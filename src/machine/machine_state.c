@@ -25,13 +25,15 @@
 
 struct device_place {
 	uint8_t kind, slot;
-	uint8_t id[VM_CONFIG_NAME_MAX + 1]; /* of a disk or card: text */
+	uint8_t id[VM_CONFIG_NAME_MAX + 1];	/* of a disk or card: text */
+	bool link_down;				/* of a card: somebody has pulled the cable */
 };
 
 static const struct state_field place_fields[] = {
 	{ STATE_ONE(struct device_place, kind) },
 	{ STATE_ONE(struct device_place, slot) },
 	{ STATE_ARRAY(struct device_place, id) },
+	{ STATE_ONE(struct device_place, link_down), .added = true },
 	STATE_END
 };
 
@@ -92,6 +94,7 @@ static void lay_out(struct machine *m, struct layout *layout)
 
 		place->kind = kinds[d->kind];
 		place->slot = (uint8_t)d->slot;
+		place->link_down = d->link_down;
 		memcpy(place->id, id, strnlen(id, VM_CONFIG_NAME_MAX));
 	}
 }
@@ -113,16 +116,12 @@ static int check_layout(const struct machine *m, struct layout *layout, struct e
 	const struct vm_config *vm = m->config.vm;
 
 	if (layout->memory != vm->memory)
-		return err_set(err, -EINVAL,
-			       "the saved VM has %llu bytes of memory, this one "
-			       "%llu: give it as much",
-			       (unsigned long long)layout->memory,
+		return err_set(err, -EINVAL, "the saved VM has %llu bytes of memory, this one "
+			       "%llu: give it as much", (unsigned long long)layout->memory,
 			       (unsigned long long)vm->memory);
 	if (layout->cpus != vm->cpus)
-		return err_set(err, -EINVAL,
-			       "the saved VM has %u vCPUs, this one %u: give it "
-			       "as many",
-			       layout->cpus, vm->cpus);
+		return err_set(err, -EINVAL, "the saved VM has %u vCPUs, this one %u: give it "
+			       "as many", layout->cpus, vm->cpus);
 	for (uint32_t i = 0; i < layout->nr_devices; i++) {
 		layout->devices[i].id[VM_CONFIG_NAME_MAX] = 0;
 		if (layout->devices[i].slot >= PCI_BUS_SLOTS)
@@ -147,17 +146,15 @@ int machine_parts_place(struct machine *m, struct state_reader *reader, struct e
 		const struct device_place *place = find_place(&layout, d->kind, id);
 
 		if (!place)
-			return err_set(err, -EINVAL,
-				       "%s '%s': the saved VM has none of that id",
-				       kind_names[d->kind], id);
+			return err_set(err, -EINVAL, "%s '%s': the saved VM has none of that "
+				       "id", kind_names[d->kind], id);
 		d->slot = place->slot;
+		d->link_down = place->link_down;
 		nr++;
 	}
 	if (nr < layout.nr_devices)
-		return err_set(err, -EINVAL,
-			       "the saved VM has %u devices, this one %u: give it "
-			       "the same disks, cards and vsock",
-			       layout.nr_devices, nr);
+		return err_set(err, -EINVAL, "the saved VM has %u devices, this one %u: give it "
+			       "the same disks, cards and vsock", layout.nr_devices, nr);
 	m->hotplug_slots = layout.hotplug_slots;
 	return 0;
 }
@@ -281,12 +278,13 @@ int machine_state_flush(struct machine *m, struct err *err)
 
 /* The configuration. */
 
+/* What is not there any more keeps its name: a kernel that is needed for a reset only. */
 static int make_absolute(char **path, struct err *err)
 {
 	char *whole = *path ? realpath(*path, NULL) : NULL;
 
 	if (*path && !whole)
-		return err_sys(err, -errno, "'%s'", *path);
+		return errno == ENOENT ? 0 : err_sys(err, -errno, "'%s'", *path);
 	free(*path);
 	*path = whole;
 	return 0;

@@ -24,9 +24,9 @@ struct manifest_disk {
 	struct option_given given;
 	char *id, *path;
 	bool readonly;
-	uint64_t size;		/* bytes, of the file */
-	uint64_t device, inode; /* of the host */
-	uint64_t mtime;		/* nanoseconds since 1970; 0: a block device has none */
+	uint64_t size;			/* bytes, of the file */
+	uint64_t device, inode;		/* of the host */
+	uint64_t mtime;			/* nanoseconds since 1970; 0: a block device has none */
 };
 
 struct manifest {
@@ -40,7 +40,7 @@ struct manifest {
 	uint64_t pages;			/* that are stored */
 	uint32_t memory_crc;		/* CRC-32 of these pages, in their order */
 	uint32_t pages_crc;		/* of the file "pages" of a snapshot with a parent */
-	uint32_t state_crc, config_crc; /* of the files of these names */
+	uint32_t state_crc, config_crc;	/* of the files of these names */
 	struct manifest_disk *disk;
 	uint32_t nr_disk;
 };

@@ -182,7 +182,7 @@ struct sum {
 	int fd;
 	uint32_t crc;
 	uint64_t nr;
-	char *piece; /* PIECE bytes */
+	char *piece;			/* PIECE bytes */
 	void (*progress)(void *ctx, uint64_t bytes);
 	void *ctx;
 };

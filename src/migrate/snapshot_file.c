@@ -27,7 +27,7 @@ static int read_all(int fd, char *bytes, size_t len)
 		if (got < 0)
 			return -errno;
 		if (!got)
-			return -EIO; /* it has become shorter */
+			return -EIO;	/* it has become shorter */
 		done += (size_t)got;
 	}
 	return 0;

@@ -40,9 +40,9 @@ int snapshot_file_write(int folder, const char *name, const void *bytes, size_t 
 /* A folder on its way to its place. */
 struct snapshot_folder {
 	const char *path;
-	char temporary[PATH_MAX]; /* "": nothing is to be removed */
-	int fd;			  /* -1: none */
-	bool replaces;		  /* a snapshot that is there */
+	char temporary[PATH_MAX];	/* "": nothing is to be removed */
+	int fd;				/* -1: none */
+	bool replaces;			/* a snapshot that is there */
 };
 
 /* -EEXIST if there is anything at path, but with replace a snapshot may be. */

@@ -9,9 +9,11 @@
 #include "migrate/snapshot_save.h"
 
 #include "base/bits.h"
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/thread.h"
+#include "block/disk_overlay.h"
 #include "config/yaml.h"
 #include "loop/loop.h"
 #include "machine/machine.h"
@@ -93,9 +95,8 @@ static char *new_id(void)
 		return NULL;
 	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	if (asprintf(&text, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-		     b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11],
-		     b[12], b[13], b[14], b[15]) < 0)
+	if (asprintf(&text, "%08x-%04x-%04x-%04x-%04x%08x", get_be32(b), get_be16(b + 4),
+		     get_be16(b + 6), get_be16(b + 8), get_be16(b + 10), get_be32(b + 12)) < 0)
 		return NULL;
 	return text;
 }
@@ -176,11 +177,11 @@ static bool goes_on(const struct job *job)
 
 static void write_memory(struct job *job)
 {
-	job->r = memory_file_write(job->memory, machine_state_ram(job->owner->machine), job->pages,
-				   &job->err);
+	const struct ram *ram = machine_state_ram(job->owner->machine);
+
+	job->r = memory_file_write(job->memory, ram, job->pages, &job->err);
 }
 
-/* Pages that were zero when they were written have not been, so they are none of ours. */
 static void sum_up(struct job *job)
 {
 	job->r = memory_file_sum(job->memory, job->manifest.memory, job->pages,
@@ -274,7 +275,7 @@ static int see_disks(struct job *job, const struct vm_config *config, struct err
 		struct manifest_disk *disk = &m->disk[m->nr_disk++];
 		const char *path = from->overlay ? from->overlay : from->path;
 
-		if (from->overlay && !strcmp(from->overlay, "temporary"))
+		if (from->overlay && !strcmp(from->overlay, DISK_OVERLAY_TEMPORARY))
 			return err_set(err, -ENOTSUP, "disk '%s' has a temporary overlay, which "
 				       "goes when this VM ends: no snapshot can come back to it",
 				       from->id);

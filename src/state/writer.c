@@ -12,8 +12,8 @@
 struct state_writer {
 	uint8_t *bytes;
 	size_t len, room;
-	uint32_t nr; /* sections */
-	int failed;  /* negative errno of the first failure */
+	uint32_t nr;			/* sections */
+	int failed;			/* negative errno of the first failure */
 };
 
 /* So many bytes more at the end; NULL once anything has failed. */

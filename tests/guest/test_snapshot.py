@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import time
 
@@ -183,6 +184,32 @@ class Snapshot(VmTest):
                json.loads(self.vmm_ok('qmp', 'web', 'query-block'))]
         self.assertEqual(ids, ['disk0', 'more'])
         self.end(one)
+
+    def test_cable_that_was_pulled_still_is(self):
+        one = self.begin('web', '--net', 'none,id=card')
+        self.vmm_ok('qmp', 'web', 'set_link', '{"name": "card", "up": false}')
+        self.freeze(one, 'snap')
+
+        one = self.restore('snap')
+        self.go_on(one)
+        self.freeze(one, 'more')
+
+        with open(os.path.join(self.path('more'), 'state'), 'rb') as state:
+            self.assertIn(b'link_down' + struct.pack('<I', 1) + b'\1', state.read())
+
+    def test_kernel_may_be_gone_meanwhile(self):
+        kernel = self.path('kernel')
+        shutil.copy(os.path.join(self.payloads, 'echo.elf'), kernel)
+        one = Vm([self.vmm, 'run', '--name', 'web', '--kernel', kernel])
+        self.addCleanup(one.__exit__)
+        one.wait_for(b'READY')
+        os.unlink(kernel)
+        self.freeze(one, 'snap')
+
+        one = self.restore('snap')
+
+        one.type(b'q')
+        self.assertEqual(one.finish(), OK)
 
     def test_chain_of_differences(self):
         one = self.begin()

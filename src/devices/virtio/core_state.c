@@ -25,7 +25,7 @@ struct queue_state {
 };
 
 struct core_state {
-	uint16_t id; /* device type */
+	uint16_t id;			/* device type */
 	uint8_t status;
 	bool broken;
 	uint64_t driver_features;

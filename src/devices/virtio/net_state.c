@@ -15,17 +15,17 @@
 
 struct table_state {
 	bool all;
-	uint32_t nr_bytes; /* six each */
+	uint32_t nr_bytes;		/* six each */
 	uint8_t macs[NET_FILTER_MACS_MAX * 6];
 };
 
 struct net_state {
 	uint8_t mac[6];
 	bool promisc, allmulti, alluni, nomulti, nouni, nobcast;
-	struct table_state tables[2]; /* unicast, multicast */
+	struct table_state tables[2];	/* unicast, multicast */
 	uint8_t vlans[NET_FILTER_VLANS / 8];
 	bool offloads_set;
-	uint32_t offloads; /* as net/netdev.h numbers them */
+	uint32_t offloads;		/* as net/netdev.h numbers them */
 	uint32_t nr_used;
 	bool announcing;
 };
