@@ -50,15 +50,18 @@ int snapshot_check_disks(const struct snapshot *snapshot, const struct vm_config
 /* ram is as long as the VM's. */
 int snapshot_map(const struct snapshot *snapshot, const struct ram *ram, struct err *err);
 
+/* How far it is; false breaks it off with -ECANCELED. */
+typedef bool snapshot_progress(void *ctx, uint64_t bytes);
+
 /* Compare the memory with its checksum, parents included; progress may be NULL. */
-int snapshot_verify(const struct snapshot *snapshot, void (*progress)(void *ctx, uint64_t bytes),
-		    void *ctx, struct err *err);
+int snapshot_verify(const struct snapshot *snapshot, snapshot_progress *progress, void *ctx,
+		    struct err *err);
 
 /*
  * Make the one at path stand by itself: it gets what it needs of its parents, and stays
  * what others build upon.  What is damaged is refused.  progress as above.
  */
-int snapshot_merge(const char *path, void (*progress)(void *ctx, uint64_t bytes), void *ctx,
+int snapshot_merge(const char *path, snapshot_progress *progress, void *ctx,
 		   struct err *err);
 
 /* Remove one, as far as it is one. */

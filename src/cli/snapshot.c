@@ -221,9 +221,10 @@ int command_snapshot_info(const struct command *command, int argc, char **argv)
 	return with_snapshot(command, argc, argv, print_info);
 }
 
-static void show(void *ctx, uint64_t bytes)
+static bool show(void *ctx, uint64_t bytes)
 {
 	progress_show(ctx, bytes);
+	return true;
 }
 
 static int verify(struct snapshot *snapshot, const struct look *options, struct err *err)

@@ -82,46 +82,82 @@ static int read_all(int fd, char *to, uint64_t len, uint64_t at)
 	return 0;
 }
 
-/* Runs of pages that are not zero. */
-static int write_what_is_set(int fd, const struct ram *ram)
+/* What is under way, for whoever watches. */
+struct work {
+	int fd;
+	memory_file_progress *progress;	/* or NULL */
+	void *ctx;
+};
+
+static int tell(const struct work *work, uint64_t at)
 {
-	const char *host = ram->host;
-	uint64_t at = 0;
+	return !work->progress || work->progress(work->ctx, at) ? 0 : -ECANCELED;
+}
+
+static int write_range(const struct work *work, const struct ram *ram, uint64_t at,
+		       uint64_t end)
+{
 	int r = 0;
 
-	while (at < ram->len && !r) {
-		uint64_t end;
-
-		while (at < ram->len && is_zero(host + at))
-			at += MEMORY_PAGE;
-		for (end = at; end < ram->len && end - at < PIECE && !is_zero(host + end);)
-			end += MEMORY_PAGE;
-		r = write_all(fd, host + at, end - at, at);
-		at = end;
+	for (; at < end && !r; at += PIECE) {
+		r = tell(work, at);
+		if (!r)
+			r = write_all(work->fd, (const char *)ram->host + at,
+				      min_u64(end - at, PIECE), at);
 	}
 	return r;
 }
 
-static int write_what_is_named(int fd, const struct ram *ram, const uint64_t *bitmap)
+/* Of a piece, the runs of pages that are not zero. */
+static int write_what_is_set(const struct work *work, const struct ram *ram, uint64_t at,
+			     uint64_t end)
+{
+	const char *host = ram->host;
+	int r = tell(work, at);
+
+	while (at < end && !r) {
+		uint64_t from;
+
+		while (at < end && is_zero(host + at))
+			at += MEMORY_PAGE;
+		for (from = at; at < end && !is_zero(host + at);)
+			at += MEMORY_PAGE;
+		r = write_all(work->fd, host + from, at - from, from);
+	}
+	return r;
+}
+
+static int write_all_that_is_set(const struct work *work, const struct ram *ram)
+{
+	int r = 0;
+
+	for (uint64_t at = 0; at < ram->len && !r; at += PIECE)
+		r = write_what_is_set(work, ram, at, min_u64(at + PIECE, ram->len));
+	return r;
+}
+
+static int write_what_is_named(const struct work *work, const struct ram *ram,
+			       const uint64_t *bitmap)
 {
 	uint64_t at = 0, end;
 	int r = 0;
 
 	while (!r && next_run(bitmap, ram->len / MEMORY_PAGE, &at, &end)) {
-		r = write_all(fd, (const char *)ram->host + at * MEMORY_PAGE,
-			      (end - at) * MEMORY_PAGE, at * MEMORY_PAGE);
+		r = write_range(work, ram, at * MEMORY_PAGE, end * MEMORY_PAGE);
 		at = end;
 	}
 	return r;
 }
 
 int memory_file_write(int fd, const struct ram *ram, const uint64_t *bitmap,
-		      struct err *err)
+		      memory_file_progress *progress, void *ctx, struct err *err)
 {
+	const struct work work = { fd, progress, ctx };
 	int r = ftruncate(fd, (off_t)ram->len) ? -errno : 0;
 
 	if (!r)
-		r = bitmap ? write_what_is_named(fd, ram, bitmap) : write_what_is_set(fd, ram);
+		r = bitmap ? write_what_is_named(&work, ram, bitmap) :
+			     write_all_that_is_set(&work, ram);
 	return r < 0 ? err_sys(err, r, "cannot write the guest's memory") : 0;
 }
 
@@ -179,20 +215,20 @@ int memory_file_lay_over(int fd, const struct ram *ram, const uint64_t *bitmap, 
 }
 
 struct sum {
-	int fd;
+	struct work work;
 	uint32_t crc;
 	uint64_t nr;
 	char *piece;			/* PIECE bytes */
-	void (*progress)(void *ctx, uint64_t bytes);
-	void *ctx;
 };
 
 static int sum_range(struct sum *sum, uint64_t at, uint64_t end)
 {
 	while (at < end) {
 		uint64_t len = min_u64(end - at, PIECE);
-		int r = read_all(sum->fd, sum->piece, len, at);
+		int r = tell(&sum->work, at);
 
+		if (!r)
+			r = read_all(sum->work.fd, sum->piece, len, at);
 		if (r < 0)
 			return r;
 		for (uint64_t off = 0; off < len; off += MEMORY_PAGE) {
@@ -207,8 +243,6 @@ static int sum_range(struct sum *sum, uint64_t at, uint64_t end)
 			sum->nr++;
 		}
 		at += len;
-		if (sum->progress)
-			sum->progress(sum->ctx, at);
 	}
 	return 0;
 }
@@ -220,10 +254,10 @@ static int sum_data(struct sum *sum, uint64_t len)
 	int r = 0;
 
 	while (!r && (uint64_t)at < len) {
-		at = lseek(sum->fd, at, SEEK_DATA);
+		at = lseek(sum->work.fd, at, SEEK_DATA);
 		if (at < 0)
 			return errno == ENXIO ? 0 : -errno;
-		end = lseek(sum->fd, at, SEEK_HOLE);
+		end = lseek(sum->work.fd, at, SEEK_HOLE);
 		if (end < 0)
 			return -errno;
 		r = sum_range(sum, align_down((uint64_t)at, MEMORY_PAGE),
@@ -246,10 +280,10 @@ static int sum_named(struct sum *sum, uint64_t len, const uint64_t *bitmap)
 }
 
 int memory_file_sum(int fd, uint64_t len, const uint64_t *bitmap, uint32_t *ret_crc,
-		    uint64_t *ret_nr, void (*progress)(void *ctx, uint64_t bytes), void *ctx,
+		    uint64_t *ret_nr, memory_file_progress *progress, void *ctx,
 		    struct err *err)
 {
-	struct sum sum = { .fd = fd, .progress = progress, .ctx = ctx };
+	struct sum sum = { .work = { fd, progress, ctx } };
 	int r = check_len(fd, len, err);
 
 	if (r < 0)

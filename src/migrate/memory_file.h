@@ -13,22 +13,26 @@
 #ifndef MIGRATE_MEMORY_FILE_H
 #define MIGRATE_MEMORY_FILE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct err;
 struct ram;
 
-#define MEMORY_PAGE UINT64_C(4096)
+#define MEMORY_PAGE	UINT64_C(4096)
 
 /* Bit n % 64 of word n / 64 is for page n. */
 uint64_t memory_file_words(uint64_t len);
 
+/* How far it is; false breaks it off with -ECANCELED. */
+typedef bool memory_file_progress(void *ctx, uint64_t bytes);
+
 /*
  * Write what of ram the bitmap names, or with NULL all of it but pages of zeroes: then
- * the file has to be new.
+ * the file has to be new.  progress may be NULL.
  */
 int memory_file_write(int fd, const struct ram *ram, const uint64_t *bitmap,
-		      struct err *err);
+		      memory_file_progress *progress, void *ctx, struct err *err);
 
 /* Have ram read as the file, privately: neither its pages nor its length may change. */
 int memory_file_map(int fd, const struct ram *ram, struct err *err);
@@ -39,11 +43,11 @@ int memory_file_lay_over(int fd, const struct ram *ram, const uint64_t *bitmap,
 
 /*
  * The CRC-32 of the pages that the bitmap names, or with NULL of all, each behind its
- * number, and how many these are; a page of zeroes counts no more than a hole.  Calls
- * progress(ctx, bytes) now and then, if it is not NULL.
+ * number, and how many these are; a page of zeroes counts no more than a hole.  progress
+ * may be NULL.
  */
 int memory_file_sum(int fd, uint64_t len, const uint64_t *bitmap, uint32_t *ret_crc,
-		    uint64_t *ret_nr, void (*progress)(void *ctx, uint64_t bytes), void *ctx,
+		    uint64_t *ret_nr, memory_file_progress *progress, void *ctx,
 		    struct err *err);
 
 #endif

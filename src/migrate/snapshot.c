@@ -274,8 +274,8 @@ int snapshot_map(const struct snapshot *snapshot, const struct ram *ram, struct 
 	return map_layer(snapshot->top, ram, err);
 }
 
-int snapshot_verify(const struct snapshot *snapshot,
-		    void (*progress)(void *ctx, uint64_t bytes), void *ctx, struct err *err)
+int snapshot_verify(const struct snapshot *snapshot, snapshot_progress *progress, void *ctx,
+		    struct err *err)
 {
 	for (const struct layer *layer = snapshot->top; layer; layer = layer->parent) {
 		const struct manifest *m = &layer->manifest;
@@ -319,7 +319,7 @@ bool snapshot_info(const struct snapshot *snapshot, unsigned i, struct snapshot_
 
 /* The memory as a restored VM would find it, into a file of its own. */
 static int write_whole(const struct snapshot *snapshot, int fd, struct manifest *m,
-		       void (*progress)(void *ctx, uint64_t bytes), void *ctx, struct err *err)
+		       snapshot_progress *progress, void *ctx, struct err *err)
 {
 	struct ram ram;
 	int r = ram_open(&ram, m->memory, err);
@@ -328,7 +328,7 @@ static int write_whole(const struct snapshot *snapshot, int fd, struct manifest 
 		return r;
 	r = snapshot_map(snapshot, &ram, err);
 	if (!r)
-		r = memory_file_write(fd, &ram, NULL, err);
+		r = memory_file_write(fd, &ram, NULL, NULL, NULL, err);
 	ram_close(&ram);
 	if (!r)
 		r = memory_file_sum(fd, m->memory, NULL, &m->memory_crc, &m->pages, progress,
@@ -339,7 +339,7 @@ static int write_whole(const struct snapshot *snapshot, int fd, struct manifest 
 }
 
 static int write_merged(const struct snapshot *snapshot, int folder,
-			void (*progress)(void *ctx, uint64_t bytes), void *ctx, struct err *err)
+			snapshot_progress *progress, void *ctx, struct err *err)
 {
 	struct manifest merged = snapshot->top->manifest;
 	int r, fd = openat(folder, SNAPSHOT_MEMORY, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -359,7 +359,7 @@ static int write_merged(const struct snapshot *snapshot, int folder,
 	return r < 0 ? r : manifest_write(&merged, folder, err);
 }
 
-int snapshot_merge(const char *path, void (*progress)(void *ctx, uint64_t bytes), void *ctx,
+int snapshot_merge(const char *path, snapshot_progress *progress, void *ctx,
 		   struct err *err)
 {
 	struct snapshot_folder folder = { .fd = -1 };

@@ -175,18 +175,28 @@ static bool goes_on(const struct job *job)
 	return !job->r && !job->broken_off;
 }
 
+/* How far does not matter here. */
+static bool not_broken_off(void *ctx, uint64_t bytes)
+{
+	const struct job *job = ctx;
+
+	(void)bytes;
+	return !job->broken_off;
+}
+
 static void write_memory(struct job *job)
 {
 	const struct ram *ram = machine_state_ram(job->owner->machine);
 
-	job->r = memory_file_write(job->memory, ram, job->pages, &job->err);
+	job->r = memory_file_write(job->memory, ram, job->pages, not_broken_off, job,
+				   &job->err);
 }
 
 static void sum_up(struct job *job)
 {
 	job->r = memory_file_sum(job->memory, job->manifest.memory, job->pages,
-				 &job->manifest.memory_crc, &job->manifest.pages, NULL, NULL,
-				 &job->err);
+				 &job->manifest.memory_crc, &job->manifest.pages,
+				 not_broken_off, job, &job->err);
 	if (!job->r && fsync(job->memory))
 		job->r = err_sys(&job->err, -errno, "cannot write '%s'", SNAPSHOT_MEMORY);
 	job->result.pages = job->manifest.pages;
@@ -235,7 +245,8 @@ static int write_changed(struct job *job, struct err *err)
 	memset(job->changed, 0, words * sizeof(*job->changed));
 	r = machine_state_log_take(m, job->changed, err);
 	if (!r)
-		r = memory_file_write(job->memory, machine_state_ram(m), job->changed, err);
+		r = memory_file_write(job->memory, machine_state_ram(m), job->changed, NULL, NULL,
+				      err);
 	for (uint64_t i = 0; job->pages && i < words; i++)
 		job->pages[i] |= job->changed[i];
 	return r;
@@ -496,7 +507,7 @@ static void break_off(struct job *job)
 	job->started = false;
 	loop_cancel(s->main, &job->pause);
 	loop_cancel(s->main, &job->finish);
-	if (!job->r && !job->published)
+	if (!job->published)
 		job->r = err_set(&job->err, -ECANCELED, "the VM was reset or has ended while the "
 				 "snapshot was taken");
 	end_job(job);

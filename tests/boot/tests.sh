@@ -11,7 +11,7 @@
 # All of them, those that take longest first.
 all=(
 	long_pause snapshot lifecycle disk_fio disk_killed pause hotplug hotplug_busy
-	hotplug_reset generation disk_qcow2 disk_discard disk_queues disk everything
+	hotplug_reset generation snapshot_clock disk_qcow2 disk_discard disk_queues disk everything
 	net_vhost net_user net block_device reboot vsock high_memory acpi cpus
 	next_bzimage next_vmlinux bzimage vmlinux sigterm panic two_cpus rng disk_readonly
 )
@@ -363,6 +363,53 @@ test_snapshot()
 	done
 	if wait $vm && passed everything && [ $times -ge 5 ]; then
 		! grep -E 'soft lockup|rcu.*stall|clocksource.*unstable' "$log"
+		return
+	fi
+	cat "$work/told" >> "$log"
+	return 1
+}
+
+# Sets $behind: by how many seconds the guest's time of day is behind ours, in what it
+# tells next.
+wall_behind()
+{
+	local line now told last=
+
+	while true; do
+		told=
+		while read -r line; do
+			[[ $line != "guest: wall: "* ]] || told=${line#guest: wall: }
+		done < "$log"
+		printf -v now '%(%s)T' -1
+		[ "$told" = "${last:=$told}" ] || break
+		nap
+	done
+	behind=$((now - ${told%$'\r'}))
+	echo "$behind s behind" >> "$work/told"
+}
+
+# wall_away ARGUMENT...: it is kept for a while, and restored with these arguments
+wall_away()
+{
+	"$vmm" snapshot wall "$work/snap" --stop --force >> "$work/told" || return
+	sleep 10
+	"$vmm" restore "$work/snap" "$@" < /dev/null >> "$log" 2>&1 &
+}
+
+# A guest that was away has its clock where it stopped, or where ours is by now.
+test_snapshot_clock()
+{
+	local behind
+
+	export XDG_RUNTIME_DIR=$work
+	become_vm vmlinux vmm.test=wall --name wall &
+	until grep -qs '^guest: wall: ' "$log"; do
+		nap
+	done
+	if wall_behind && [ $behind -le 3 ] &&
+		wall_away --clock host && wall_behind && [ $behind -le 3 ] &&
+		wall_away && wall_behind && [ $behind -ge 8 ]; then
+		"$vmm" kill wall
 		return
 	fi
 	cat "$work/told" >> "$log"

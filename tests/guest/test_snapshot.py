@@ -3,6 +3,7 @@
 """Usage: test_snapshot.py VMM PAYLOADS [TEST]...
 
 Snapshots and what is restored from them, by a guest that notices what is not as it was.
+As root.
 """
 
 import glob
@@ -404,6 +405,21 @@ class Snapshot(VmTest):
             self.assertEqual(done.returncode, USAGE)
         self.vmm_ok('snapshot', 'web', self.path('snap'), '--force')
         self.assertEqual(sorted(os.listdir(self.folder)), ['disk.img', 'full', 'snap'])
+        self.end(one)
+
+    def test_full_disk_leaves_nothing_and_the_vm_goes_on(self):
+        host = self.path('host')
+        os.mkdir(host)
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=1M', 'none', host], check=True)
+        self.addCleanup(subprocess.run, ['umount', host], check=True)
+        one = self.begin()
+
+        for options in ([], ['--track'], ['--stop']):
+            done = self.run_vmm('snapshot', 'web', os.path.join(host, 'snap'), *options)
+            self.assertRegex(done.stderr, 'No space left on device')
+            self.assertEqual(done.returncode, USAGE)
+            self.assertEqual(os.listdir(host), [])
+            self.go_on(one)
         self.end(one)
 
     def test_temporary_overlay_cannot_be_kept(self):
