@@ -479,7 +479,7 @@ void uart_save(struct uart *uart, struct state_writer *writer)
 	state_save(writer, &state_table, 0, &state);
 }
 
-/* Bits that a guest could not have set stay unset: fcr chooses from a table. */
+/* Bits that a guest could not have set stay unset. */
 int uart_load(struct uart *uart, struct state_reader *reader, struct err *err)
 {
 	struct uart_state state = { 0 };
@@ -492,10 +492,10 @@ int uart_load(struct uart *uart, struct state_reader *reader, struct err *err)
 	load_fifo(&uart->tx, state.tx, state.nr_tx);
 	uart->dll = state.dll;
 	uart->dlm = state.dlm;
-	uart->ier = state.ier;
+	uart->ier = state.ier & UART_IER_MASK;
 	uart->fcr = state.fcr;
 	uart->lcr = state.lcr;
-	uart->mcr = state.mcr;
+	uart->mcr = state.mcr & UART_MCR_MASK;
 	uart->scr = state.scr;
 	uart->msr_deltas = state.msr_deltas;
 	uart->overrun = state.overrun;

@@ -392,7 +392,7 @@ wall_behind()
 wall_away()
 {
 	"$vmm" snapshot wall "$work/snap" --stop --force >> "$work/told" || return
-	sleep 10
+	sleep 6
 	"$vmm" restore "$work/snap" "$@" < /dev/null >> "$log" 2>&1 &
 }
 
@@ -408,7 +408,7 @@ test_snapshot_clock()
 	done
 	if wall_behind && [ $behind -le 3 ] &&
 		wall_away --clock host && wall_behind && [ $behind -le 3 ] &&
-		wall_away && wall_behind && [ $behind -ge 8 ]; then
+		wall_away && wall_behind && [ $behind -ge 5 ]; then
 		"$vmm" kill wall
 		return
 	fi

@@ -225,7 +225,7 @@ START_TEST(forged_stream_does_no_harm)
 	save();
 	good = malloc(len);
 	memcpy(good, stream, len);
-	for (size_t i = HEADER_LEN; i < len; i += 1 + i % 3) {
+	for (size_t i = HEADER_LEN; i < len; i++) {
 		memcpy(stream, good, len);
 		stream[i] ^= changes[i % 3];
 		put_checksums();

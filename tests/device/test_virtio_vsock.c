@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* How connections begin and end, and what is said between. */
+#include "state/state.h"
 #include "vsock_fixture.h"
 
 #include <sys/stat.h>
@@ -327,6 +328,48 @@ START_TEST(reset_ends_all_connections)
 }
 END_TEST
 
+/* It goes on in another process, where they are not. */
+START_TEST(guest_of_a_loaded_device_is_told_that_its_connections_are_gone)
+{
+	struct ring *event = &driver.rings[2];
+	struct buffer room = { OUT_AT, 4, true };
+	struct state_writer *writer = state_writer_new("test");
+	struct state_reader *reader;
+	struct vring_used_elem elem;
+	struct virtio_dev *dev;
+	int fd = open_from_guest();
+	const void *stream;
+	size_t len;
+
+	virtio_pci_pause(rig.vp);
+	virtio_pci_save(rig.vp, writer);
+	ck_assert_int_eq(state_writer_end(writer, &stream, &len), 0);
+	rig_unplug(&rig);
+	ck_assert_int_eq(virtio_vsock_new(&dev, front, CID, rig.mem, rig.loop, NULL), 0);
+	rig_plug(&rig, dev);
+	ck_assert_int_eq(state_reader_new(&reader, stream, len, NULL), 0);
+	ck_assert_int_eq(virtio_pci_load(rig.vp, rig.pci, reader, NULL), 0);
+	virtio_pci_resume(rig.vp);
+
+	memset(rig_ram(&rig, OUT_AT, 4), 0xff, 4);
+	ck_assert(ring_send(event, &room, 1));
+	ring_kick(event);
+	ck_assert(ring_wait(event, &elem));
+	ck_assert_uint_eq(elem.len, 4);
+	ck_assert_uint_eq(get_le32(rig_ram(&rig, OUT_AT, 4)), VIRTIO_VSOCK_EVENT_TRANSPORT_RESET);
+
+	/* Once. */
+	ck_assert(ring_send(event, &room, 1));
+	ring_kick(event);
+	rig_settle(&rig);
+	ck_assert(!ring_reap(event, &elem));
+	expect_end(fd);
+	close(fd);
+	state_reader_free(reader);
+	state_writer_free(writer);
+}
+END_TEST
+
 START_TEST(connections_end_with_the_device)
 {
 	int fd = open_from_guest();
@@ -369,6 +412,7 @@ int main(void)
 	tcase_add_test(tc, reset_by_the_guest_ends_both_directions);
 	tcase_add_test(tc, connections_outlive_a_pause);
 	tcase_add_test(tc, reset_ends_all_connections);
+	tcase_add_test(tc, guest_of_a_loaded_device_is_told_that_its_connections_are_gone);
 	tcase_add_test(tc, connections_end_with_the_device);
 	suite_add_tcase(s, tc);
 

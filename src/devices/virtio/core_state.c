@@ -102,30 +102,41 @@ void virtio_save(struct virtio_dev *dev, uint32_t instance, struct state_writer 
 		dev->class->save(dev, instance, writer);
 }
 
-static int check(const struct virtio_dev *dev, const struct core_state *state, struct err *err)
+/* Only devices that hold requests can have been saved with some. */
+static int check_queue(const struct virtio_dev *dev, const struct queue_state *queue,
+		       unsigned i, struct err *err)
+{
+	const char *name = dev->class->name;
+
+	if (queue->position.nr_held > (dev->class->held ? queue->size : 0U))
+		return err_set(err, -EINVAL, "state: %s: queue %u cannot hold %u requests", name,
+			       i, queue->position.nr_held);
+	if (queue->enabled && queue->size > dev->class->queue_size)
+		return err_set(err, -ENOTSUP, "%s: queue %u has %u entries, more than the %u it "
+			       "has here", name, i, queue->size, dev->class->queue_size);
+	return 0;
+}
+
+static int check(const struct virtio_dev *dev, const struct core_state *state,
+		 struct err *err)
 {
 	const char *name = dev->class->name;
 	uint64_t lacks = state->driver_features & ~dev->offered;
+	int r = 0;
 
 	if (state->id != dev->class->id)
 		return err_set(err, -EINVAL, "the saved device is not a %s", name);
 	if (lacks)
-		return err_set(err, -ENOTSUP,
-			       "%s: the guest uses features that it does not have "
+		return err_set(err, -ENOTSUP, "%s: the guest uses features that it does not have "
 			       "here (feature bits %#llx): give it a back end that has them",
 			       name, (unsigned long long)lacks);
 	if (state->nr_queues != dev->nr_queues)
-		return err_set(err, -ENOTSUP,
-			       "%s: the guest knows it with %u queues, here it "
-			       "has %u: set queues= as it was",
-			       name, state->nr_queues, dev->nr_queues);
-	for (uint32_t i = 0; i < state->nr_queues; i++)
-		if (state->queues[i].enabled && state->queues[i].size > dev->class->queue_size)
-			return err_set(err, -ENOTSUP,
-				       "%s: queue %u has %u entries, more than "
-				       "the %u it has here",
-				       name, i, state->queues[i].size, dev->class->queue_size);
-	return 0;
+		return err_set(err, -ENOTSUP, "%s: the guest knows it with %u queues, here it "
+			       "has %u: set queues= as it was", name, state->nr_queues,
+			       dev->nr_queues);
+	for (uint32_t i = 0; i < state->nr_queues && !r; i++)
+		r = check_queue(dev, &state->queues[i], i, err);
+	return r;
 }
 
 static int take_over(struct virtio_dev *dev, const struct core_state *state, struct err *err)

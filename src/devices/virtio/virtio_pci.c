@@ -640,7 +640,7 @@ int virtio_pci_load(struct virtio_pci *vp, struct pci_bus *bus, struct state_rea
 	if (!r)
 		r = virtio_load(vp->dev, vp->fn.devfn, reader, err);
 	if (r < 0)
-		return r;
+		return err_at(err, r, "PCI slot %u", vp->fn.devfn >> 3);
 	pthread_mutex_lock(&vp->lock);
 	take_over(vp, &state);
 	bind_kicks(vp);
