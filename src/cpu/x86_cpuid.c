@@ -242,13 +242,19 @@ static const struct feature_word words[] = {
 	{ 7, 0, 2, ECX7_OSPKE, "7.ecx" },
 	{ 7, 0, 3, 0, "7.edx" },
 	{ 7, 1, 0, 0, "7.1.eax" },
+	{ 7, 1, 3, 0, "7.1.edx" },
+	{ 7, 2, 3, 0, "7.2.edx" },
 	{ 0xd, 0, 0, 0, "0xd.eax" },
+	{ 0xd, 0, 3, 0, "0xd.edx" },
 	{ 0xd, 1, 0, 0, "0xd.1.eax" },
+	{ 0xd, 1, 2, 0, "0xd.1.ecx" },
 	{ 0x40000001, 0, 0, 0, "0x40000001.eax" },
 	{ 0x80000001, 0, 2, 0, "0x80000001.ecx" },
 	{ 0x80000001, 0, 3, EDX1_APIC, "0x80000001.edx" },
 	{ 0x80000007, 0, 3, 0, "0x80000007.edx" },
 	{ 0x80000008, 0, 1, 0, "0x80000008.ebx" },
+	{ 0x8000000a, 0, 3, 0, "0x8000000a.edx" },
+	{ 0x80000021, 0, 0, 0, "0x80000021.eax" },
 };
 
 static uint32_t word_of(const struct kvm_cpuid2 *cpuid, const struct feature_word *word)
@@ -275,5 +281,10 @@ int x86_cpuid_check(const struct kvm_cpuid2 *saved, const struct kvm_cpuid2 *hos
 				       "let it go on where there is the same processor or a "
 				       "newer one", words[i].name, lacks);
 	}
+	if (x86_cpuid_address_bits(saved) > x86_cpuid_address_bits(host))
+		return err_set(err, -ENOTSUP, "the guest may use addresses of %u bits, this host's "
+			       "processor reaches %u: let it go on where there is the same "
+			       "processor", x86_cpuid_address_bits(saved),
+			       x86_cpuid_address_bits(host));
 	return 0;
 }

@@ -25,6 +25,7 @@
 #include <sys/ioctl.h>
 
 #define MSRS_MAX	512
+#define MSR_CHUNK	128
 #define XSAVE_MAX	(16 * 1024)	/* AMX takes 11 KiB */
 #define NESTED_MAX	(12 * 1024)	/* header and two pages */
 #define MSR_TSC		0x10
@@ -251,13 +252,14 @@ static int save_xsave(int fd, const struct kvm_vm *vm, struct vcpu_state *state,
 		       : ASK(fd, KVM_GET_XSAVE, state->xsave, err);
 }
 
-static struct kvm_msrs *new_msrs(void)
-{
-	return calloc(1, sizeof(struct kvm_msrs) + MSRS_MAX * sizeof(struct kvm_msr_entry));
-}
+/* KVM takes 255 at a time. */
+union msr_chunk {
+	struct kvm_msrs msrs;
+	uint8_t room[sizeof(struct kvm_msrs) + MSR_CHUNK * sizeof(struct kvm_msr_entry)];
+};
 
 /* Which MSRs there are; the TSC is kept by itself. */
-static int list_msrs(const struct kvm_vm *vm, struct kvm_msrs *msrs, struct err *err)
+static int list_msrs(const struct kvm_vm *vm, struct vcpu_state *state, struct err *err)
 {
 	struct kvm_msr_list *list = calloc(1, sizeof(*list) + MSRS_MAX * sizeof(uint32_t));
 	int r;
@@ -268,30 +270,48 @@ static int list_msrs(const struct kvm_vm *vm, struct kvm_msrs *msrs, struct err 
 	r = ASK(kvm_vm_system_fd(vm), KVM_GET_MSR_INDEX_LIST, list, err);
 	for (uint32_t i = 0; i < list->nmsrs && !r; i++)
 		if (list->indices[i] != MSR_TSC)
-			msrs->entries[msrs->nmsrs++].index = list->indices[i];
+			state->msrs[state->nr_msrs++].index = list->indices[i];
 	free(list);
 	return r;
 }
 
-/* Those that this vCPU has: KVM lists all that it knows, and stops at the first it lacks. */
-static int save_msrs(int fd, const struct kvm_vm *vm, struct vcpu_state *state, struct err *err)
+/* How many KVM deals with of the nr from here on, before the first that it does not. */
+static int some_msrs(int fd, unsigned long request, struct kvm_msr_entry *entries, uint32_t nr,
+		     struct err *err)
 {
-	struct kvm_msrs *msrs = new_msrs();
-	int r = msrs ? list_msrs(vm, msrs, err) : err_sys(err, -ENOMEM, "MSRs");
+	union msr_chunk chunk = { .msrs.nmsrs = nr < MSR_CHUNK ? nr : MSR_CHUNK };
+	size_t len = chunk.msrs.nmsrs * sizeof(*entries);
+	int done;
 
-	while (!r && msrs->nmsrs) {
-		int nr = ioctl(fd, KVM_GET_MSRS, msrs);
-		uint32_t done = nr < 0 ? 0 : (uint32_t)nr, left = msrs->nmsrs - done;
+	memcpy(chunk.msrs.entries, entries, len);
+	done = ioctl(fd, request, &chunk);
+	if (done < 0)
+		return err_sys(err, -errno, "MSRs from %#x on", entries->index);
+	memcpy(entries, chunk.msrs.entries, len);
+	return done;
+}
 
-		memcpy(state->msrs + state->nr_msrs, msrs->entries,
-		       done * sizeof(msrs->entries[0]));
-		state->nr_msrs += done;
-		msrs->nmsrs = left ? left - 1 : 0;
-		memmove(msrs->entries, msrs->entries + done + 1,
-			msrs->nmsrs * sizeof(msrs->entries[0]));
+/* Those that this vCPU has: KVM lists all that it knows. */
+static int save_msrs(int fd, const struct kvm_vm *vm, struct vcpu_state *state,
+		     struct err *err)
+{
+	uint32_t at = 0;
+	int r = list_msrs(vm, state, err);
+
+	while (r >= 0 && at < state->nr_msrs) {
+		uint32_t left = state->nr_msrs - at;
+
+		r = some_msrs(fd, KVM_GET_MSRS, state->msrs + at, left, err);
+		if (r < 0)
+			break;
+		at += (uint32_t)r;
+		if (r == MSR_CHUNK || at == state->nr_msrs)
+			continue;
+		state->nr_msrs--;
+		memmove(state->msrs + at, state->msrs + at + 1,
+			(state->nr_msrs - at) * sizeof(state->msrs[0]));
 	}
-	free(msrs);
-	return r;
+	return r < 0 ? r : 0;
 }
 
 /* How far the guest's counter is ahead of the host's; false: KVM does not tell. */
@@ -306,24 +326,22 @@ static bool tsc_offset(int fd, unsigned long request, uint64_t *offset)
 	return !ioctl(fd, request, &attr);
 }
 
-static void save_tsc(int fd, uint64_t ticks, struct vcpu_state *state)
+static int save_tsc(int fd, uint64_t ticks, struct vcpu_state *state, struct err *err)
 {
-	union {
-		struct kvm_msrs msrs;
-		uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
-	} get = { .msrs.nmsrs = 1 };
-	int khz = ioctl(fd, KVM_GET_TSC_KHZ);
+	int r, khz = ioctl(fd, KVM_GET_TSC_KHZ);
+	struct kvm_msr_entry tsc = { .index = MSR_TSC };
 	uint64_t offset, now;
 
 	state->tsc_khz = khz > 0 ? (uint32_t)khz : 0;
 	if (tsc_offset(fd, KVM_GET_DEVICE_ATTR, &offset)) {
 		state->tsc = ticks + offset;
-		return;
+		return 0;
 	}
-	get.msrs.entries[0].index = MSR_TSC;
 	now = arch_ticks();
-	if (ioctl(fd, KVM_GET_MSRS, &get) == 1)
-		state->tsc = get.msrs.entries[0].data - (now - ticks);
+	r = some_msrs(fd, KVM_GET_MSRS, &tsc, 1, err);
+	state->tsc = tsc.data - (now - ticks);
+	return r == 1 ? 0 : r < 0 ? r : err_set(err, -ENOTSUP, "KVM does not tell the time stamp "
+						"counter");
 }
 
 static int save_nested(int fd, const struct kvm_vm *vm, struct vcpu_state *state,
@@ -375,8 +393,7 @@ static int save(int fd, const struct kvm_vm *vm, uint64_t ticks, struct vcpu_sta
 		r = ASK(fd, KVM_GET_DEBUGREGS, &state->debugregs, err);
 	if (!r)
 		r = save_nested(fd, vm, state, err);
-	save_tsc(fd, ticks, state);
-	return r;
+	return r < 0 ? r : save_tsc(fd, ticks, state, err);
 }
 
 int arch_save(int fd, const struct kvm_vm *vm, unsigned id, uint64_t ticks,
@@ -436,21 +453,18 @@ static int load_tsc_khz(int fd, const struct kvm_vm *vm, const struct vcpu_state
 		       : 0;
 }
 
-static void load_tsc(int fd, uint64_t ticks, const struct vcpu_state *state)
+static int load_tsc(int fd, uint64_t ticks, const struct vcpu_state *state, struct err *err)
 {
-	union {
-		struct kvm_msrs msrs;
-		uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
-	} set = { .msrs.nmsrs = 1 };
 	uint64_t offset = state->tsc - ticks;
+	struct kvm_msr_entry tsc = { .index = MSR_TSC };
+	int r;
 
 	if (tsc_offset(fd, KVM_SET_DEVICE_ATTR, &offset))
-		return;
-	set.msrs.entries[0] = (struct kvm_msr_entry){
-		.index = MSR_TSC,
-		.data = state->tsc + (arch_ticks() - ticks),
-	};
-	(void)ioctl(fd, KVM_SET_MSRS, &set);
+		return 0;
+	tsc.data = state->tsc + (arch_ticks() - ticks);
+	r = some_msrs(fd, KVM_SET_MSRS, &tsc, 1, err);
+	return r == 1 ? 0 : r < 0 ? r : err_set(err, -ENOTSUP, "KVM does not set the time stamp "
+						"counter");
 }
 
 static int load_sregs(int fd, const struct kvm_vm *vm, struct vcpu_state *state,
@@ -465,24 +479,19 @@ static int load_sregs(int fd, const struct kvm_vm *vm, struct vcpu_state *state,
 }
 
 /* One that KVM does not take is left out: software hosts refuse some that they list. */
-static int load_msrs(int fd, const struct vcpu_state *state, struct err *err)
+static int load_msrs(int fd, struct vcpu_state *state, struct err *err)
 {
-	struct kvm_msrs *msrs = new_msrs();
 	uint32_t at = 0;
 
-	if (!msrs)
-		return err_sys(err, -ENOMEM, "MSRs");
 	while (at < state->nr_msrs) {
-		int nr;
+		int r = some_msrs(fd, KVM_SET_MSRS, state->msrs + at, state->nr_msrs - at, err);
 
-		msrs->nmsrs = state->nr_msrs - at;
-		memcpy(msrs->entries, state->msrs + at, msrs->nmsrs * sizeof(msrs->entries[0]));
-		nr = ioctl(fd, KVM_SET_MSRS, msrs);
-		at += nr < 0 ? 0 : (uint32_t)nr;
-		if (at < state->nr_msrs)
+		if (r < 0)
+			return r;
+		at += (uint32_t)r;
+		if (r < MSR_CHUNK && at < state->nr_msrs)
 			log_debug("KVM does not take MSR %#x", state->msrs[at++].index);
 	}
-	free(msrs);
 	return 0;
 }
 
@@ -510,7 +519,8 @@ static int load(int fd, const struct kvm_vm *vm, uint64_t ticks, struct vcpu_sta
 	int r = load_sregs(fd, vm, state, err);
 
 	memcpy(lapic.regs, state->lapic, sizeof(state->lapic));
-	load_tsc(fd, ticks, state);
+	if (!r)
+		r = load_tsc(fd, ticks, state, err);
 	if (!r)
 		r = ASK(fd, KVM_SET_LAPIC, &lapic, err);
 	if (!r)
@@ -539,6 +549,8 @@ int arch_load(int fd, const struct kvm_vm *vm, unsigned id, uint64_t ticks,
 	if (!state)
 		return err_sys(err, -ENOMEM, "vCPU %u", id);
 	r = state_load(reader, &table, id, state, err);
+	if (!r && state->nr_xsave < sizeof(struct kvm_xsave))
+		r = err_set(err, -EINVAL, "state: the vector registers are cut off");
 	if (!r)
 		r = load_cpuid(fd, state, err);
 	if (!r)

@@ -340,6 +340,8 @@ int board_log(struct board *board, bool on, struct err *err)
 		err_sys(err, r, "cannot log what is written to the guest's memory");
 	if (!r)
 		r = kvm_vm_log(board->vm, on, err);
+	if (on && r < 0)
+		(void)kvm_vm_log(board->vm, false, NULL);
 	if (!on || r < 0)
 		guest_mem_log_stop(board->mem);
 	if (runs)

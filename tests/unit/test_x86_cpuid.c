@@ -425,6 +425,24 @@ START_TEST(leaf_that_the_host_lacks_has_no_features)
 }
 END_TEST
 
+START_TEST(shorter_addresses_are_refused)
+{
+	struct kvm_cpuid2 *host = x86_cpuid_new();
+	struct err err = { 0 };
+
+	host->nent = cpuid->nent;
+	memcpy(host->entries, cpuid->entries, cpuid->nent * sizeof(cpuid->entries[0]));
+	for (uint32_t i = 0; i < host->nent; i++)
+		if (host->entries[i].function == 0x80000008)
+			host->entries[i].eax -= 4;
+
+	ck_assert_int_eq(x86_cpuid_check(cpuid, host, &err), -ENOTSUP);
+	ck_assert_ptr_nonnull(strstr(err.text, "addresses of 46 bits"));
+	ck_assert_int_eq(x86_cpuid_check(host, cpuid, NULL), 0);
+	free(host);
+}
+END_TEST
+
 /* Whether the guest has its APIC on is its own affair. */
 START_TEST(what_the_guest_has_set_is_no_feature)
 {
@@ -460,6 +478,7 @@ static TCase *intel_tests(void)
 	tcase_add_test(tc, empty_table_stays_empty);
 	tcase_add_test(tc, address_bits_are_the_processors_unless_a_guest_has_fewer);
 	tcase_add_test(tc, address_bits_are_believed_within_reason_only);
+	tcase_add_test(tc, shorter_addresses_are_refused);
 	return tc;
 }
 
