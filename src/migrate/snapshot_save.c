@@ -376,21 +376,26 @@ static void finish(struct loop_task *task)
 
 /* Beginning. */
 
+/* One beside it is named so that both can be moved. */
 static int describe_parent(struct job *job, struct err *err)
 {
 	const struct previous *previous = &job->owner->previous;
-	const char *slash = strrchr(previous->path, '/');
-	size_t len = (size_t)(slash - previous->path) + 1;
-	bool beside = !strncmp(previous->path, job->path, len) && !strchr(job->path + len, '/');
+	struct manifest *m = &job->manifest;
+	const char *name;
+	size_t len;
+	bool beside;
 
 	if (!previous->id[0])
 		return err_set(err, -EINVAL, "what has changed since the last snapshot was not "
 			       "noted: take one with --track first");
-	job->manifest.parent_id = strdup(previous->id);
-	if (asprintf(&job->manifest.parent, "%s%s", beside ? "../" : "",
-		     beside ? slash + 1 : previous->path) < 0)
-		job->manifest.parent = NULL;
-	if (!job->manifest.parent_id || !job->manifest.parent)
+	name = strrchr(previous->path, '/') + 1;
+	len = (size_t)(name - previous->path);
+	beside = !strncmp(previous->path, job->path, len) && !strchr(job->path + len, '/');
+	m->parent_id = strdup(previous->id);
+	if (asprintf(&m->parent, "%s%s", beside ? "../" : "",
+		     beside ? name : previous->path) < 0)
+		m->parent = NULL;
+	if (!m->parent_id || !m->parent)
 		return err_sys(err, -ENOMEM, "cannot take a snapshot");
 	return 0;
 }
