@@ -3,10 +3,11 @@
  * qcow2_check.c - compares what an image counts with what it refers to.
  *
  * A repair brings the counts and flags to what the tables say, never the other
- * way round: data stay where an L2 entry finds them.  Each step leaves an image
- * that is closer to being right: counts are raised before a flag relies on them,
- * and lowered last.  Where the refcounts themselves are damaged, new ones are
- * written and take over at once by one write to the header.
+ * way round: data stay where an L2 entry finds them.  It is done as a whole or not
+ * begun: what would be left as damaged as before is better left as it was found.
+ * Each step leaves an image that is closer to being right: counts are raised before a
+ * flag relies on them, and lowered last.  Where the refcounts themselves are damaged,
+ * new ones are written and take over at once by one write to the header.
  */
 #include "block/qcow2_check.h"
 
@@ -108,6 +109,31 @@ static int look(struct qcow2_check *check, struct qcow2_walk *walk)
 	return r ? r : compare_flags(check, walk);
 }
 
+/* Refcounts are counted as well, unless they are to be made anew. */
+static int count_all(struct qcow2_walk *walk, int fd, const char *path, bool with_refcounts,
+		     struct err *err)
+{
+	int r = qcow2_walk_init(walk, fd, path, err);
+
+	if (r < 0)
+		return r;
+	r = qcow2_walk_data(walk, err);
+	if (r < 0)
+		qcow2_walk_fini(walk);
+	else if (with_refcounts)
+		qcow2_walk_refcounts(walk);
+	return r;
+}
+
+static int count_again(struct qcow2_walk *walk, bool with_refcounts, struct err *err)
+{
+	int fd = walk->fd;
+	const char *path = walk->path;
+
+	qcow2_walk_fini(walk);
+	return count_all(walk, fd, path, with_refcounts, err);
+}
+
 static int repair(struct qcow2_check *check, struct qcow2_walk *walk,
 		  enum qcow2_check_fix fix)
 {
@@ -118,67 +144,52 @@ static int repair(struct qcow2_check *check, struct qcow2_walk *walk,
 		if (!r)
 			r = qcow2_repair_flags(walk, &check->nr_fixed);
 	}
-	/* What is broken may hide references. */
-	if (!r && !walk->nr_broken)
+	if (!r)
 		r = qcow2_repair_counts(walk, false, &check->nr_fixed);
+	if (!r)
+		r = look(check, walk);
+	if (!r && fix == QCOW2_CHECK_FIX_ALL && !check->nr_corruptions)
+		r = qcow2_repair_clear_marks(walk);
 	return r;
 }
 
-static int count_all(struct qcow2_walk *walk, int fd, const char *path, bool rebuild,
-		     struct err *err)
+/* Only what can be put right as a whole is written to. */
+static int try_repair(struct qcow2_check *check, struct qcow2_walk *walk,
+		      enum qcow2_check_fix fix, struct err *err)
 {
-	int r = qcow2_walk_init(walk, fd, path, err);
+	bool anew = fix == QCOW2_CHECK_FIX_ALL && walk->broken_refcounts;
+	int r = anew ? count_again(walk, false, err) : 0;
 
-	if (r < 0)
+	if (r < 0 || !qcow2_repair_is_possible(walk, anew))
 		return r;
-	r = qcow2_walk_data(walk, err);
-	if (!r && !rebuild)
-		qcow2_walk_refcounts(walk);
-	if (!r && rebuild) {
+	if (anew) {
 		r = qcow2_repair_rebuild(walk);
 		if (r < 0)
-			err_sys(err, r, "cannot write new refcounts into '%s'", path);
+			return err_sys(err, r, "cannot write new refcounts into '%s'",
+				       walk->path);
+		r = count_again(walk, true, err);
+		if (r < 0)
+			return r;
+		check->nr_fixed++;
 	}
-	if (r < 0)
-		qcow2_walk_fini(walk);
-	return r;
-}
-
-/* New refcounts, then everything once more with them. */
-static int rebuild(struct qcow2_walk *walk, int fd, const char *path, struct err *err)
-{
-	int r;
-
-	qcow2_walk_fini(walk);
-	r = count_all(walk, fd, path, true, err);
-	if (r < 0)
-		return r;
-	qcow2_walk_fini(walk);
-	return count_all(walk, fd, path, false, err);
+	r = repair(check, walk, fix);
+	return r < 0 ? err_sys(err, r, "cannot repair '%s'", walk->path) : 0;
 }
 
 int qcow2_check(struct qcow2_check *check, int fd, const char *path,
 		enum qcow2_check_fix fix, struct err *err)
 {
 	struct qcow2_walk walk;
-	int r = count_all(&walk, fd, path, false, err);
+	int r = count_all(&walk, fd, path, true, err);
 
 	if (r < 0)
 		return r;
 	*check = (struct qcow2_check){ 0 };
 	r = look(check, &walk);
-	if (!r && fix == QCOW2_CHECK_FIX_ALL && walk.broken_refcounts) {
-		r = rebuild(&walk, fd, path, err);
-		if (r < 0)
-			return r;
-		check->nr_fixed++;
-	}
-	if (!r && fix != QCOW2_CHECK_FIX_NONE)
-		r = repair(check, &walk, fix);
-	if (!r && fix != QCOW2_CHECK_FIX_NONE)
-		r = look(check, &walk);
-	if (!r && fix == QCOW2_CHECK_FIX_ALL && !check->nr_corruptions)
-		r = qcow2_repair_clear_marks(&walk);
+	if (r < 0)
+		err_sys(err, r, "cannot check '%s'", path);
+	else if (fix != QCOW2_CHECK_FIX_NONE)
+		r = try_repair(check, &walk, fix, err);
 	qcow2_walk_fini(&walk);
-	return r < 0 ? err_sys(err, r, "cannot check '%s'", path) : 0;
+	return r;
 }

@@ -25,8 +25,9 @@ struct qcow2_check {
 
 /*
  * fd is locked by the caller and, to fix something, writable; path is for
- * messages.  0 when the image could be checked, whatever was found.  A power cut
- * during a repair leaves an image that is no worse than before.  Main.
+ * messages.  0 when the image could be checked, whatever was found.  What cannot be put
+ * right as a whole is left as it is.  A power cut during a repair leaves an image that is
+ * no worse than before.  Main.
  */
 int qcow2_check(struct qcow2_check *check, int fd, const char *path,
 		enum qcow2_check_fix fix, struct err *err);

@@ -7,6 +7,52 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Whether it can be done. */
+
+struct plan {
+	uint64_t nr_blocks, nr_table;	/* clusters */
+	uint64_t nr;			/* of the whole image then */
+};
+
+/* Blocks count all, themselves and the table included. */
+static void make_plan(const struct qcow2_walk *walk, struct plan *plan)
+{
+	uint64_t before;
+
+	*plan = (struct plan){ .nr = walk->nr };
+	do {
+		before = plan->nr;
+		plan->nr_blocks = plan->nr / walk->per_block + 1;
+		plan->nr_table = plan->nr_blocks * 8 / walk->cluster + 1;
+		plan->nr = walk->nr + plan->nr_blocks + plan->nr_table;
+	} while (plan->nr != before);
+}
+
+static bool plan_fits(const struct qcow2_walk *walk)
+{
+	struct plan plan;
+
+	make_plan(walk, &plan);
+	return plan.nr <= QCOW2_WALK_CLUSTERS_MAX &&
+	       plan.nr_table << walk->geo.cluster_bits <= QCOW2_REFTABLE_MAX * 8;
+}
+
+/* Is it too much for a refcount of this image? */
+static bool is_too_many(const struct qcow2_walk *walk, uint64_t count)
+{
+	return walk->header.refcount_order < 6 && count >> (1U << walk->header.refcount_order);
+}
+
+bool qcow2_repair_is_possible(const struct qcow2_walk *walk, bool anew)
+{
+	if (walk->nr_broken || (anew && !plan_fits(walk)))
+		return false;
+	for (uint64_t i = 0; i < walk->nr; i++)
+		if (is_too_many(walk, walk->counts[i]))
+			return false;
+	return true;
+}
+
 /* Counts in place. */
 
 static int repair_block(struct qcow2_walk *walk, uint64_t index, bool too_low,
@@ -28,8 +74,6 @@ static int repair_block(struct qcow2_walk *walk, uint64_t index, bool too_low,
 
 		if (too_low ? stored >= count : stored <= count)
 			continue;
-		if (order < 6 && count >> (1U << order))
-			continue;	/* it does not fit */
 		qcow2_bytes_set_refcount(walk->block, order, i, count);
 		++*nr_fixed;
 	}
@@ -89,29 +133,8 @@ int qcow2_repair_flags(struct qcow2_walk *walk, uint64_t *nr_fixed)
 
 /* Rebuilding. */
 
-struct plan {
-	uint64_t nr_blocks, nr_table;	/* clusters */
-	uint64_t nr;			/* of the whole image then */
-};
-
-/* Blocks count all, themselves and the table included. */
-static void make_plan(const struct qcow2_walk *walk, struct plan *plan)
-{
-	uint64_t before;
-
-	*plan = (struct plan){ .nr = walk->nr };
-	do {
-		before = plan->nr;
-		plan->nr_blocks = plan->nr / walk->per_block + 1;
-		plan->nr_table = plan->nr_blocks * 8 / walk->cluster + 1;
-		plan->nr = walk->nr + plan->nr_blocks + plan->nr_table;
-	} while (plan->nr != before);
-}
-
 static int write_block(struct qcow2_walk *walk, const struct plan *plan, uint64_t index)
 {
-	unsigned order = walk->header.refcount_order;
-
 	for (uint64_t i = 0; i < walk->per_block; i++) {
 		uint64_t cluster = index * walk->per_block + i, count = 0;
 
@@ -119,9 +142,7 @@ static int write_block(struct qcow2_walk *walk, const struct plan *plan, uint64_
 			count = walk->counts[cluster];
 		else if (cluster < plan->nr)
 			count = 1;
-		if (order < 6 && count >> (1U << order))
-			return -ERANGE;
-		qcow2_bytes_set_refcount(walk->block, order, i, count);
+		qcow2_bytes_set_refcount(walk->block, walk->header.refcount_order, i, count);
 	}
 	return qcow2_bytes_write(walk->fd, walk->block, walk->cluster,
 				 (walk->nr + index) << walk->geo.cluster_bits);
@@ -158,8 +179,6 @@ int qcow2_repair_rebuild(struct qcow2_walk *walk)
 	int r = 0;
 
 	make_plan(walk, &plan);
-	if (plan.nr_table << walk->geo.cluster_bits > QCOW2_REFTABLE_MAX * 8)
-		return -EFBIG;
 	for (uint64_t i = 0; i < plan.nr_blocks && !r; i++)
 		r = write_block(walk, &plan, i);
 	if (!r)

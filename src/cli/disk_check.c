@@ -29,7 +29,7 @@ struct check {
 
 static const struct option rows[] = {
 	{ .key = "repair", .letter = 'r', OPTION(struct check, repair),
-	  .help = "put right what can be" },
+	  .help = "put it right, if all of it can be" },
 	{ .key = "format", .letter = 'f', OPTION(struct check, format), .metavar = "FORMAT",
 	  .help = "how the image is laid out; by default what the ending of its name says" },
 	{ .key = "json", .letter = 'j', OPTION(struct check, json),
@@ -59,9 +59,10 @@ static void print_text(const struct disk_check *found, bool repaired)
 		printf("The image is damaged: %" PRIu64 " errors, and %" PRIu64
 		       " clusters that nothing refers to.\n%s.\n", found->nr_corruptions,
 		       found->nr_leaks, repaired ?
-		       "What is left cannot be put right, as when a part of the file is missing: "
-		       "take a copy from before" :
-		       "With --repair what can be put right is; keep a copy of the image first");
+		       "It cannot be put right, as when a part of the file is missing, and was "
+		       "left as it is: take a copy from before" :
+		       "With --repair it is put right if that can be done; keep a copy of it "
+		       "first");
 	else if (found->nr_leaks)
 		printf("The image is good, but nothing refers to %" PRIu64
 		       " of its clusters.\n", found->nr_leaks);

@@ -366,6 +366,41 @@ START_TEST(reserved_bits_are_damage)
 }
 END_TEST
 
+/* Each time there is something that could be put right, and something that could not. */
+static const struct {
+	const char *options;
+	struct { off_t at; uint64_t value; } damage[2];
+} hopeless[] = {
+	/* The header is not counted, or all refcounts are lost; a cluster is beyond the end. */
+	{ "", { { 128 * KiB, 0x0000000100010001 }, { 256 * KiB + 8, 99 * 64 * KiB } } },
+	{ "", { { 64 * KiB, 0 }, { 256 * KiB + 8, 99 * 64 * KiB } } },
+	/* Two entries lead to one cluster, which only counts to one. */
+	{ "-o refcount_bits=1", { { 128 * KiB, 0 }, { 256 * KiB + 8, 320 * KiB | QCOW2_COPIED } } },
+	{ "-o refcount_bits=1", { { 64 * KiB, 0 }, { 256 * KiB + 8, 320 * KiB | QCOW2_COPIED } } },
+};
+
+START_TEST(image_that_cannot_be_repaired_as_a_whole_is_left_alone)
+{
+	struct qcow2_check check;
+	int fd;
+
+	make_qcow2("a.qcow2", hopeless[_i].options);
+	run("qemu-io -c 'write -P 1 0 1M' a.qcow2");
+	patch("a.qcow2", QCOW2_AT_INCOMPATIBLE, QCOW2_INCOMPATIBLE_DIRTY, 8);
+	for (size_t i = 0; i < ARRAY_LEN(hopeless[_i].damage); i++)
+		patch("a.qcow2", hopeless[_i].damage[i].at, hopeless[_i].damage[i].value, 8);
+	run("cp a.qcow2 before.qcow2");
+	fd = open(in_folder("a.qcow2"), O_RDWR);
+
+	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_ALL, &err), 0);
+	close(fd);
+	ck_assert_uint_gt(check.nr_corruptions, 1);
+	ck_assert_uint_eq(check.nr_fixed, 0);
+	refuses(config("a.qcow2"), -EIO, "was not closed, and has");
+	run("cmp a.qcow2 before.qcow2");
+}
+END_TEST
+
 START_TEST(leak_is_found_and_given_back)
 {
 	struct qcow2_check check;
@@ -544,6 +579,8 @@ int main(void)
 	tcase_add_test(tc, image_that_was_not_closed_and_cannot_be_repaired_is_only_read);
 	tcase_add_test(tc, lost_refcount_block_is_rebuilt);
 	tcase_add_loop_test(tc, reserved_bits_are_damage, 0, ARRAY_LEN(reserved));
+	tcase_add_loop_test(tc, image_that_cannot_be_repaired_as_a_whole_is_left_alone, 0,
+			    ARRAY_LEN(hopeless));
 	tcase_add_test(tc, leak_is_found_and_given_back);
 	tcase_add_test(tc, data_that_are_where_a_table_is_are_not_written);
 	tcase_add_test(tc, table_that_is_counted_as_free_is_not_allocated);

@@ -681,9 +681,11 @@ class Qcow2(InFolder):
         image = self.convert()
         os.truncate(image, 5 * 65536)
         self.assertIn('With --repair', disk('check', image)[1])
+        before = self.files()
         status, text, _ = disk('check', '--repair', image)
         self.assertEqual(status, 2)
         self.assertIn('cannot be put right', text)
+        self.assertEqual(self.files(), before)
         self.assert_refused('was cut short.*vmm disk check', 'resize', '-s', '9M', image)
 
     def test_leaks_are_told_by_a_status_of_their_own(self):
