@@ -4,9 +4,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
+
+int folder_join(char joined[PATH_MAX], const char *path, const char *name)
+{
+	const char *slash = strrchr(path, '/');
+	int len = slash && name[0] != '/' ? (int)(slash + 1 - path) : 0;
+
+	return snprintf(joined, PATH_MAX, "%.*s%s", len, path, name) < PATH_MAX ? 0 :
+	       -ENAMETOOLONG;
+}
 
 int folder_sync(const char *path)
 {

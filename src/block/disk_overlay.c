@@ -107,14 +107,11 @@ static int make_file(const char *path, const struct base *base, struct err *err)
 static int check_backing(const char *path, const struct qcow2_header *header,
 			 const struct base *base, struct err *err)
 {
-	const char *slash = strrchr(path, '/');
-	int folder_len = slash && header->backing[0] != '/' ? (int)(slash + 1 - path) : 0;
 	char backing[PATH_MAX];
 	struct stat a, b;
 
-	if (header->has_backing &&
-	    snprintf(backing, sizeof(backing), "%.*s%s", folder_len, path, header->backing) <
-	    PATH_MAX && !stat(backing, &a) && !stat(base->path, &b) && a.st_dev == b.st_dev &&
+	if (header->has_backing && !folder_join(backing, path, header->backing) &&
+	    !stat(backing, &a) && !stat(base->path, &b) && a.st_dev == b.st_dev &&
 	    a.st_ino == b.st_ino)
 		return 0;
 	return err_set(err, -EINVAL, "'%s' is no overlay of '%s', but %s%s: name another file",

@@ -11,6 +11,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/folder.h"
 #include "block/qcow2_bytes.h"
 #include "block/qcow2_chain.h"
 #include "block/qcow2_check.h"
@@ -18,8 +19,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -92,7 +91,7 @@ static int check_format(const struct qcow2_header *h, const struct disk_config *
 
 static int open_backing(struct qcow2 *q, const struct disk_config *config, struct err *err)
 {
-	const char *name = q->header.backing, *slash = strrchr(config->path, '/');
+	const char *name = q->header.backing;
 	char path[PATH_MAX];
 	struct disk_config backing = {
 		.id = config->id, .path = path,
@@ -100,15 +99,13 @@ static int open_backing(struct qcow2 *q, const struct disk_config *config, struc
 		.cache = config->cache, .backing = config->backing,
 		.cache_len = config->cache_len, .overlay = config,
 	};
-	int folder_len = slash && name[0] != '/' ? (int)(slash - config->path) + 1 : 0;
 	int r = check_name(config, name, err);
 
 	if (!r)
 		r = check_format(&q->header, config, &backing.format, err);
 	if (r < 0)
 		return r;
-	if (snprintf(path, sizeof(path), "%.*s%s", folder_len, config->path, name) >=
-	    (int)sizeof(path))
+	if (folder_join(path, config->path, name) < 0)
 		return err_set(err, -ENAMETOOLONG, "'%s' has a backing file with too long a "
 			       "name", config->path);
 	r = check_chain(config, path, err);

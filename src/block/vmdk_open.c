@@ -8,12 +8,11 @@
 #include "block/vmdk.h"
 
 #include "base/err.h"
+#include "base/folder.h"
 #include "block/format.h"
 #include "block/vmdk_spec.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -73,17 +72,6 @@ static int add_extents(struct vmdk *v, const struct vmdk_text *text, struct err 
 	return 0;
 }
 
-static int path_beside(const char *image, const char *name, char path[PATH_MAX],
-		       struct err *err)
-{
-	const char *slash = strrchr(image, '/');
-	int folder_len = slash ? (int)(slash + 1 - image) : 0;
-
-	if (snprintf(path, PATH_MAX, "%.*s%s", folder_len, image, name) >= PATH_MAX)
-		return err_sys(err, -ENAMETOOLONG, "'%s', an extent of '%s'", name, image);
-	return 0;
-}
-
 static int open_file(struct vmdk_extent *extent, const char *path, struct err *err)
 {
 	struct stat st;
@@ -124,8 +112,10 @@ static int open_beside(struct vmdk *v, const struct vmdk_text *text, struct err 
 	for (uint32_t i = 0; i < v->nr_extents && !r; i++) {
 		if (v->extents[i].kind == VMDK_EXTENT_ZERO)
 			continue;
-		r = path_beside(v->path, text->lines[i].name, path, err);
-		if (!r)
+		r = folder_join(path, v->path, text->lines[i].name);
+		if (r < 0)
+			err_sys(err, r, "cannot open extent '%s'", text->lines[i].name);
+		else
 			r = open_file(&v->extents[i], path, err);
 		if (!r)
 			r = check_extent(&v->extents[i], path, err);

@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/folder.h"
 #include "block/disk_map.h"
 #include "cli/command.h"
 
@@ -46,10 +47,7 @@ int disk_tool_refuse_snapshots(const struct disk *disk, struct err *err)
 int disk_tool_backing_path(char backing[PATH_MAX], const char *path, const char *name,
 			   struct err *err)
 {
-	const char *slash = strrchr(path, '/');
-	int folder_len = slash && name[0] != '/' ? (int)(slash + 1 - path) : 0;
-
-	if (snprintf(backing, PATH_MAX, "%.*s%s", folder_len, path, name) >= PATH_MAX)
+	if (folder_join(backing, path, name) < 0)
 		return err_set(err, -ENAMETOOLONG, "the name of the backing file of '%s' is "
 			       "too long", path);
 	return 0;
