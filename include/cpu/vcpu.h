@@ -80,6 +80,13 @@ int vcpu_save(struct vcpu *vcpu, uint64_t ticks, struct state_writer *writer,
 int vcpu_load(struct vcpu *vcpu, uint64_t ticks, struct state_reader *reader,
 	      struct err *err);
 
+/*
+ * What a vCPU can do, as a section of its own, to be compared before there is a state to
+ * load: -ENOTSUP as above.  While paused or before start.  Main.
+ */
+int vcpu_save_features(struct vcpu *vcpu, struct state_writer *writer, struct err *err);
+int vcpu_check_features(struct vcpu *vcpu, struct state_reader *reader, struct err *err);
+
 /* Paused from the first instruction on if it was paused before.  Main. */
 int vcpu_start(struct vcpu *vcpu, struct err *err);
 

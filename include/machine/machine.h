@@ -33,19 +33,20 @@ struct err;
 struct loop;
 struct machine;
 struct pci_bus;
-struct state_reader;
 struct throttle_limits;
 struct vm_action_config;
 struct vm_config;
 
 enum machine_state {
 	MACHINE_PRELAUNCH,	/* its guest has done nothing yet */
-	MACHINE_INCOMING,	/* waits for machine_state_load() (machine_state.h) */
+	MACHINE_INCOMING,	/* waits for another's state (machine_state.h) */
 	MACHINE_RUNNING,
 	MACHINE_PAUSED,
 	MACHINE_IO_ERROR,	/* paused, for the host has failed a disk; resuming tries again */
 	MACHINE_SHUT_DOWN,	/* paused when the guest switched itself off */
 	MACHINE_CRASHED,	/* paused when its kernel panicked */
+	MACHINE_HANDED_OVER,	/* paused, and may run elsewhere (machine_state.h) */
+	MACHINE_MOVED,		/* runs elsewhere; never again here */
 };
 
 enum machine_end {
@@ -92,11 +93,10 @@ struct machine_config {
 	bool paused;			/* from the first instruction on */
 
 	/*
-	 * The machine is to go on where another was saved (machine_state.h): its devices
-	 * lie where this has them, and no kernel is booted.  NULL: a new one.  Only
-	 * machine_new() uses it.
+	 * The machine is to go on where another was saved (machine_state.h): until it has
+	 * been prepared for that it has back ends only, and its guest is never booted.
 	 */
-	struct state_reader *saved;
+	bool incoming;
 
 	/* On the main loop, after it has happened. */
 	void (*happened)(void *ctx, enum machine_event event, enum machine_cause cause);
@@ -139,7 +139,8 @@ void machine_force(struct machine *machine, enum machine_cause cause);
  * When machine_pause() returns, no vCPU runs and nothing is in flight; the
  * guest's clocks stand still until machine_resume().  What is so already is left
  * alone.  A machine that is reset while paused does not run: it is as before its
- * launch.  -EPERM when nothing but a reset can make it run again.
+ * launch.  One that waits for another's state notes whether it is to run then.  -EPERM
+ * when nothing but a reset can make it run again, or nothing at all.
  */
 void machine_pause(struct machine *machine);
 int machine_resume(struct machine *machine, struct err *err);

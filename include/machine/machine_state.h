@@ -5,10 +5,12 @@
  * Three things make it up: its configuration, as it is by now; its RAM; and the rest,
  * a state stream (state/state.h).  Another machine takes them over like this:
  *
- *	machine_new(.saved = reader) --> RAM is filled --> machine_state_load() --> machine_start()
+ *	machine_new(.incoming) --> machine_state_prepare() --> RAM is filled
+ *	--> machine_state_load() --> machine_start()
  *
  * The configurations need not be the same, but what a guest can see has to be: memory,
- * vCPUs, devices.  What differs is told by machine_new(), before any RAM is moved.
+ * vCPUs, devices.  What differs is told by machine_state_prepare(), before any RAM is
+ * moved.
  *
  * Main.
  */
@@ -32,6 +34,13 @@ struct vm_config;
 int machine_state_describe(const struct machine *machine, struct vm_config *ret_config,
 		     struct err *err);
 
+/*
+ * What another has to know before it takes the state: devices, their places, and what the
+ * vCPUs can do.  At any time.
+ */
+int machine_state_save_plan(struct machine *machine, struct state_writer *writer,
+			    struct err *err);
+
 /* -EBUSY while it runs, or where something of it cannot be kept. */
 int machine_state_save(struct machine *machine, struct state_writer *writer, struct err *err);
 
@@ -41,7 +50,15 @@ struct machine_change {
 	bool fork;			/* it may go on elsewhere, too, and has to know */
 };
 
-/* Once.  On failure all that can be done is machine_free(). */
+/*
+ * Make all but the RAM's content and the state, by the plan or by the whole state.  -EINVAL,
+ * -ENOTSUP: this is not, or cannot be, what was saved.  Once; on failure all that can be
+ * done is machine_free(), as below.
+ */
+int machine_state_prepare(struct machine *machine, struct state_reader *reader,
+			  struct err *err);
+
+/* Once. */
 int machine_state_load(struct machine *machine, struct state_reader *reader,
 		       const struct machine_change *change, struct err *err);
 
@@ -67,6 +84,26 @@ struct ram *machine_state_ram(struct machine *machine);
  */
 int machine_state_log(struct machine *machine, bool on, struct err *err);
 int machine_state_log_take(struct machine *machine, uint64_t *bitmap, struct err *err);
+
+/*
+ * Giving a machine away.  machine_state_hand_over() pauses it, if it runs, so that nothing
+ * but these can make it run: machine_state_take_back() has it go on as it was;
+ * machine_state_moved() says that it is another's for good.  -EAGAIN where what
+ * the plan said has changed, or the guest is about to end; it then goes on.
+ */
+int machine_state_hand_over(struct machine *machine, struct err *err);
+int machine_state_take_back(struct machine *machine, struct err *err);
+void machine_state_moved(struct machine *machine);
+
+/* Does it run, or did it before it was handed over? */
+bool machine_state_runs(const struct machine *machine);
+
+/*
+ * Of one that was loaded: its guest was stopped so long ago by now, and its clocks are to
+ * show that; and its owner wants it paused.
+ */
+void machine_state_set_away(struct machine *machine, uint64_t ns);
+void machine_state_set_paused(struct machine *machine, bool paused);
 
 /* All that the guest has written to its disks is durable when this returns. */
 int machine_state_flush(struct machine *machine, struct err *err);

@@ -44,6 +44,8 @@ static enum qmp_run_state status(void *ctx)
 		[MACHINE_IO_ERROR] = QMP_IO_ERROR,
 		[MACHINE_SHUT_DOWN] = QMP_SHUTDOWN,
 		[MACHINE_CRASHED] = QMP_GUEST_PANICKED,
+		[MACHINE_HANDED_OVER] = QMP_FINISH_MIGRATE,
+		[MACHINE_MOVED] = QMP_POSTMIGRATE,
 	};
 	const struct machine_qmp *mq = ctx;
 

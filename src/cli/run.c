@@ -332,10 +332,12 @@ static int make_machine(struct run *run, struct machine_config *config, struct e
 	const struct run_saved *saved = run->saved;
 	int r;
 
-	config->saved = saved ? saved->state : NULL;
+	config->incoming = saved;
 	r = machine_new(&run->machine, config, err);
 	if (!saved)
 		return r;
+	if (!r)
+		r = machine_state_prepare(run->machine, saved->state, err);
 	if (!r)
 		r = saved->fill(saved->ctx, machine_state_ram(run->machine), err);
 	if (!r)

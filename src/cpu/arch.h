@@ -29,6 +29,11 @@ int arch_save(int fd, const struct kvm_vm *vm, unsigned id, uint64_t ticks,
 int arch_load(int fd, const struct kvm_vm *vm, unsigned id, uint64_t ticks,
 	      struct state_reader *reader, struct err *err);
 
+/* What vcpu_save_features() and vcpu_check_features() do. */
+int arch_save_features(int fd, struct state_writer *writer, struct err *err);
+int arch_check_features(int fd, const struct kvm_vm *vm, struct state_reader *reader,
+			struct err *err);
+
 /* The host's counter that the guest's is made of; any thread. */
 uint64_t arch_ticks(void);
 

@@ -398,6 +398,16 @@ int vcpu_load(struct vcpu *vcpu, uint64_t ticks, struct state_reader *reader,
 	return arch_load(vcpu->fd, vcpu->config.vm, vcpu->id, ticks, reader, err);
 }
 
+int vcpu_save_features(struct vcpu *vcpu, struct state_writer *writer, struct err *err)
+{
+	return arch_save_features(vcpu->fd, writer, err);
+}
+
+int vcpu_check_features(struct vcpu *vcpu, struct state_reader *reader, struct err *err)
+{
+	return arch_check_features(vcpu->fd, vcpu->config.vm, reader, err);
+}
+
 unsigned vcpu_id(const struct vcpu *vcpu)
 {
 	return vcpu->id;

@@ -191,6 +191,17 @@ static const struct state_field fields[] = {
 
 static const struct state_table table = { .name = "vcpu", .version = 1, .fields = fields };
 
+/* Of the same, what is compared beforehand. */
+static const struct state_field feature_fields[] = {
+	{ STATE_STRUCT_LIST(struct vcpu_state, cpuid, nr_cpuid, cpuid_fields) },
+	{ STATE_ONE(struct vcpu_state, tsc_khz) },
+	STATE_END
+};
+
+static const struct state_table features_table = {
+	.name = "features", .version = 1, .hint = true, .fields = feature_fields,
+};
+
 /* Of the VM, not of the vCPU. */
 static int capability(const struct kvm_vm *vm, int capability)
 {
@@ -326,13 +337,20 @@ static bool tsc_offset(int fd, unsigned long request, uint64_t *offset)
 	return !ioctl(fd, request, &attr);
 }
 
+static uint32_t tsc_khz(int fd)
+{
+	int khz = ioctl(fd, KVM_GET_TSC_KHZ);
+
+	return khz > 0 ? (uint32_t)khz : 0;
+}
+
 static int save_tsc(int fd, uint64_t ticks, struct vcpu_state *state, struct err *err)
 {
-	int r, khz = ioctl(fd, KVM_GET_TSC_KHZ);
 	struct kvm_msr_entry tsc = { .index = MSR_TSC };
 	uint64_t offset, now;
+	int r;
 
-	state->tsc_khz = khz > 0 ? (uint32_t)khz : 0;
+	state->tsc_khz = tsc_khz(fd);
 	if (tsc_offset(fd, KVM_GET_DEVICE_ATTR, &offset)) {
 		state->tsc = ticks + offset;
 		return 0;
@@ -411,10 +429,28 @@ int arch_save(int fd, const struct kvm_vm *vm, unsigned id, uint64_t ticks,
 	return r < 0 ? err_at(err, r, "cannot save vCPU %u", id) : 0;
 }
 
+int arch_save_features(int fd, struct state_writer *writer, struct err *err)
+{
+	struct vcpu_state *state = calloc(1, sizeof(*state));
+	int r;
+
+	if (!state)
+		return err_sys(err, -ENOMEM, "CPUID");
+	r = save_cpuid(fd, state, err);
+	state->tsc_khz = tsc_khz(fd);
+	if (!r)
+		state_save(writer, &features_table, 0, state);
+	free(state);
+	return r;
+}
+
 /* Loading. */
 
-/* The new vCPU has what this host can give: as far as the guest sees it, not as it was set. */
-static int load_cpuid(int fd, const struct vcpu_state *state, struct err *err)
+/*
+ * The new vCPU has what this host can give: as far as the guest sees it, not as it was set.
+ * If all of the saved one is there, it gets just that.
+ */
+static int load_cpuid(int fd, const struct vcpu_state *state, bool set, struct err *err)
 {
 	struct kvm_cpuid2 *saved = x86_cpuid_new(), *ours = x86_cpuid_new();
 	int r = saved && ours ? 0 : err_sys(err, -ENOMEM, "CPUID");
@@ -426,7 +462,7 @@ static int load_cpuid(int fd, const struct vcpu_state *state, struct err *err)
 		memcpy(saved->entries, state->cpuid, saved->nent * sizeof(saved->entries[0]));
 		r = x86_cpuid_check(saved, ours, err);
 	}
-	if (!r)
+	if (!r && set)
 		r = ASK(fd, KVM_SET_CPUID2, saved, err);
 	free(saved);
 	free(ours);
@@ -434,10 +470,9 @@ static int load_cpuid(int fd, const struct vcpu_state *state, struct err *err)
 }
 
 static int load_tsc_khz(int fd, const struct kvm_vm *vm, const struct vcpu_state *state,
-			struct err *err)
+			bool set, struct err *err)
 {
-	int khz = ioctl(fd, KVM_GET_TSC_KHZ);
-	uint64_t ours = khz > 0 ? (uint64_t)khz : 0, theirs = state->tsc_khz;
+	uint64_t ours = tsc_khz(fd), theirs = state->tsc_khz;
 	uint64_t apart = ours > theirs ? ours - theirs : theirs - ours;
 
 	if (!ours || !theirs || apart * 1000000 <= theirs * TSC_TOLERANCE_PPM)
@@ -445,10 +480,10 @@ static int load_tsc_khz(int fd, const struct kvm_vm *vm, const struct vcpu_state
 	if (capability(vm, KVM_CAP_TSC_CONTROL) <= 0)
 		return err_set(err, -ENOTSUP,
 			       "the guest's time stamp counter runs at %u kHz, "
-			       "this processor's at %d kHz, and it cannot be scaled: let the "
+			       "this processor's at %u kHz, and it cannot be scaled: let the "
 			       "guest go on where there is the same processor",
-			       state->tsc_khz, khz);
-	return ioctl(fd, KVM_SET_TSC_KHZ, (unsigned long)state->tsc_khz) < 0
+			       state->tsc_khz, (uint32_t)ours);
+	return set && ioctl(fd, KVM_SET_TSC_KHZ, (unsigned long)state->tsc_khz) < 0
 		       ? err_sys(err, -errno, "KVM_SET_TSC_KHZ")
 		       : 0;
 }
@@ -552,11 +587,32 @@ int arch_load(int fd, const struct kvm_vm *vm, unsigned id, uint64_t ticks,
 	if (!r && state->nr_xsave < sizeof(struct kvm_xsave))
 		r = err_set(err, -EINVAL, "state: the vector registers are cut off");
 	if (!r)
-		r = load_cpuid(fd, state, err);
+		r = load_cpuid(fd, state, true, err);
 	if (!r)
-		r = load_tsc_khz(fd, vm, state, err);
+		r = load_tsc_khz(fd, vm, state, true, err);
 	if (!r)
 		r = load(fd, vm, ticks, state, err);
 	free(state);
 	return r < 0 ? err_at(err, r, "vCPU %u", id) : 0;
+}
+
+/* A state without them is as good: the vCPUs themselves are compared when they are loaded. */
+int arch_check_features(int fd, const struct kvm_vm *vm, struct state_reader *reader,
+			struct err *err)
+{
+	struct vcpu_state *state;
+	int r;
+
+	if (!state_has(reader, &features_table, 0))
+		return 0;
+	state = calloc(1, sizeof(*state));
+	if (!state)
+		return err_sys(err, -ENOMEM, "CPUID");
+	r = state_load(reader, &features_table, 0, state, err);
+	if (!r)
+		r = load_cpuid(fd, state, false, err);
+	if (!r)
+		r = load_tsc_khz(fd, vm, state, false, err);
+	free(state);
+	return r;
 }

@@ -297,6 +297,24 @@ static void unpark(struct board *board, uint64_t ticks)
 		vcpu_resume(board->vcpus[i], ticks);
 }
 
+int board_save_features(struct board *board, struct state_writer *writer, struct err *err)
+{
+	bool runs = !board->paused;
+	int r;
+
+	if (runs)
+		park(board);
+	r = vcpu_save_features(board->vcpus[0], writer, err);
+	if (runs)
+		unpark(board, 0);
+	return r;
+}
+
+int board_check_features(struct board *board, struct state_reader *reader, struct err *err)
+{
+	return vcpu_check_features(board->vcpus[0], reader, err);
+}
+
 /* vCPUs first: from there on nothing reaches a device but its loop. */
 void board_pause(struct board *board)
 {

@@ -100,6 +100,13 @@ void board_pause(struct board *board);
 void board_resume(struct board *board);
 
 /*
+ * What its vCPUs can do, which takes them out of the guest for a moment; and whether those
+ * of this one can do that.  Main.
+ */
+int board_save_features(struct board *board, struct state_writer *writer, struct err *err);
+int board_check_features(struct board *board, struct state_reader *reader, struct err *err);
+
+/*
  * All that the guest can notice of a paused board but its RAM; and the same into a new
  * one that was made to be loaded, with the RAM as it was.  Started afterwards, it is as
  * after the pause, or with catch_up as if it had run meanwhile.  Main.
@@ -107,6 +114,9 @@ void board_resume(struct board *board);
 int board_save(struct board *board, struct state_writer *writer, struct err *err);
 int board_load(struct board *board, struct state_reader *reader, bool catch_up,
 	       struct err *err);
+
+/* Of one that was loaded to catch up: so long ago it was stopped.  Before start.  Main. */
+void board_set_away(struct board *board, uint64_t ns);
 
 /* Of one that was loaded and not started: it may go on elsewhere, too.  Main. */
 int board_fork(struct board *board, struct err *err);

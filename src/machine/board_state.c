@@ -104,6 +104,11 @@ int board_load(struct board *board, struct state_reader *reader, bool catch_up,
 	return load_vcpus(board, reader, err);
 }
 
+void board_set_away(struct board *board, uint64_t ns)
+{
+	board->wall_ns = clock_wall_ns() - ns;
+}
+
 int board_fork(struct board *board, struct err *err)
 {
 	return board_arch_fork(board, err);

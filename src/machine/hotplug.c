@@ -92,11 +92,24 @@ static int describe(struct machine *m, struct machine_part *part,
 	return r;
 }
 
-static int check_plug(struct machine *m, struct machine_part *part,
-		      const struct machine_plug *plug, struct err *err)
+/* While there is no board, or it may be another's, its devices are what they are. */
+static int check_board(const struct machine *m, struct err *err)
 {
 	if (m->ended)
 		return err_set(err, -ESHUTDOWN, "the VM has ended");
+	if (!m->board || m->state == MACHINE_HANDED_OVER || m->state == MACHINE_MOVED)
+		return err_set(err, -EBUSY, "the VM is being moved: devices can come and go "
+			       "afterwards");
+	return 0;
+}
+
+static int check_plug(struct machine *m, struct machine_part *part,
+		      const struct machine_plug *plug, struct err *err)
+{
+	int r = check_board(m, err);
+
+	if (r < 0)
+		return r;
 	if (machine_part_of_device(m, plug->id))
 		return err_set(err, -EEXIST, "there is a device '%s' already", plug->id);
 	if (!part)
@@ -128,6 +141,7 @@ int hotplug_plug(struct machine *m, const struct machine_plug *plug, struct err 
 		return r;
 	}
 	part->device_id = id;
+	m->as_planned = false;
 	return 0;
 }
 
@@ -135,11 +149,13 @@ int hotplug_unplug(struct machine *m, const char *id, struct err *err)
 {
 	struct machine_part *part = machine_part_of_device(m, id);
 	uint64_t now = clock_ns();
+	int r;
 
 	if (!part)
 		return err_set(err, -ENOENT, "there is no device '%s'", id);
-	if (m->ended)
-		return err_set(err, -ESHUTDOWN, "the VM has ended");
+	r = check_board(m, err);
+	if (r < 0)
+		return r;
 	if (part->asked_ns && now - part->asked_ns < ANSWER_NS)
 		return err_set(err, -EALREADY, "the guest has been asked to let go of '%s'", id);
 	part->asked_ns = now;
@@ -200,7 +216,8 @@ int hotplug_set_link(struct machine *m, const char *name, bool up, struct err *e
 	if (r < 0)
 		return r;
 	part->device.link_down = !up;
-	if (part->device_id && !m->ended)
+	m->as_planned = false;
+	if (part->device_id && m->board)
 		board_update_link(m->board, &part->device);
 	return 0;
 }
@@ -223,6 +240,7 @@ static void gone(struct machine *m, struct machine_part *part)
 	/* Said twice is said of this device, not of the next. */
 	atomic_fetch_and(&m->ejected, ~BIT32((unsigned)part->device.slot));
 	part->device_id = NULL;
+	m->as_planned = false;
 	part->asked_ns = 0;
 	part->stopped_by = 0;
 	/* The board has drained the disk: no failure comes after this one. */

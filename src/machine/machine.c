@@ -140,7 +140,7 @@ static void free_loops(struct machine *m)
 	free(m->loops);
 }
 
-/* Events of the board. */
+/* Boards, and their events. */
 
 static void board_event(void *ctx, enum board_event event, struct vcpu *vcpu,
 			const char *why)
@@ -159,7 +159,7 @@ static void board_event(void *ctx, enum board_event event, struct vcpu *vcpu,
 	loop_post(m->config.main, &m->on_event);
 }
 
-static int new_board(struct machine *m, struct err *err)
+int machine_parts_new_board(struct machine *m, struct err *err)
 {
 	const struct board_config config = {
 		.vm = m->config.vm,
@@ -175,6 +175,11 @@ static int new_board(struct machine *m, struct err *err)
 	m->event = NO_EVENT;
 	m->panicked = false;
 	return board_new(&m->board, &config, err);
+}
+
+bool machine_parts_undecided(const struct machine *m)
+{
+	return m->event != NO_EVENT || m->panicked || m->ejected || m->refused;
 }
 
 static void end(struct machine *m, enum machine_end end, enum machine_cause cause)
@@ -197,7 +202,7 @@ static void reset(struct machine *m, enum machine_cause cause)
 	machine_parts_let_go(m);
 	m->board = board_free(m->board);
 	machine_parts_settle(m);
-	if (new_board(m, &err) < 0 ||
+	if (machine_parts_new_board(m, &err) < 0 ||
 	    board_start(m->board, m->state != MACHINE_RUNNING, &err) < 0) {
 		log_error("cannot start again after a reset: %s", err.text);
 		end(m, MACHINE_DIED, MACHINE_CAUSE_HOST_ERROR);
@@ -276,7 +281,7 @@ static void on_event(struct loop_task *task)
 
 void machine_force(struct machine *m, enum machine_cause cause)
 {
-	end(m, MACHINE_FORCED, cause);
+	end(m, m->state == MACHINE_MOVED ? MACHINE_POWEROFF : MACHINE_FORCED, cause);
 }
 
 static void timed_out(struct loop_timer *timer)
@@ -290,11 +295,17 @@ static void timed_out(struct loop_timer *timer)
 
 void machine_power_button(struct machine *m)
 {
-	if (m->ended)
+	if (m->ended || !m->board)
 		return;
 	log_info("pressing the power button");
 	board_power_button(m->board);
 	happened(m, MACHINE_POWERDOWN, MACHINE_CAUSE_HOST_UI);
+}
+
+static bool nobody_to_ask(const struct machine *m)
+{
+	return m->state == MACHINE_SHUT_DOWN || m->state == MACHINE_CRASHED ||
+	       m->state == MACHINE_INCOMING || m->state == MACHINE_MOVED;
 }
 
 void machine_shut_down(struct machine *m)
@@ -305,8 +316,7 @@ void machine_shut_down(struct machine *m)
 		machine_force(m, MACHINE_CAUSE_HOST_SIGNAL);
 		return;
 	}
-	/* Nobody is there to be asked. */
-	if (m->state == MACHINE_SHUT_DOWN || m->state == MACHINE_CRASHED) {
+	if (nobody_to_ask(m)) {
 		end(m, m->state == MACHINE_CRASHED ? MACHINE_DIED : MACHINE_POWEROFF,
 		    MACHINE_CAUSE_HOST_SIGNAL);
 		return;
@@ -320,6 +330,8 @@ void machine_pause(struct machine *m)
 {
 	if (!m->ended && m->state == MACHINE_RUNNING)
 		stop_in(m, MACHINE_PAUSED);
+	else if (m->state == MACHINE_INCOMING)
+		m->config.paused = true;
 }
 
 int machine_resume(struct machine *m, struct err *err)
@@ -327,8 +339,17 @@ int machine_resume(struct machine *m, struct err *err)
 	if (m->state == MACHINE_SHUT_DOWN)
 		return err_set(err, -EPERM, "the VM is in state 'shutdown': reset "
 			       "(system_reset) and then cont make it run again");
+	if (m->state == MACHINE_HANDED_OVER)
+		return err_set(err, -EPERM, "the VM is being handed over, and may run elsewhere: "
+			       "if you know that it does not, take it back");
+	if (m->state == MACHINE_MOVED)
+		return err_set(err, -EPERM, "the VM has moved, and runs elsewhere");
 	if (m->ended || m->state == MACHINE_RUNNING)
 		return 0;
+	if (m->state == MACHINE_INCOMING) {
+		m->config.paused = false;
+		return 0;
+	}
 	for (struct machine_part *part = m->parts; part; part = part->next)
 		part->stopped_by = 0;
 	board_resume(m->board);
@@ -352,15 +373,17 @@ void machine_set_actions(struct machine *m, const struct vm_action_config *actio
 	m->actions = *actions;
 }
 
+/* One that is, or may be, another's is left alone. */
 void machine_reset(struct machine *m)
 {
-	if (!m->ended)
+	if (!m->ended && m->state != MACHINE_INCOMING && m->state != MACHINE_HANDED_OVER &&
+	    m->state != MACHINE_MOVED)
 		restart(m, MACHINE_CAUSE_HOST_RESET);
 }
 
 void machine_nmi(struct machine *m)
 {
-	if (!m->ended)
+	if (!m->ended && m->board)
 		board_nmi(m->board);
 }
 
@@ -384,10 +407,10 @@ struct pci_bus *machine_pci(struct machine *m)
 	return m->board ? board_pci(m->board) : NULL;
 }
 
-/* A machine that has ended has nothing to count. */
+/* A machine without a board has nothing to count. */
 static int gone(struct err *err)
 {
-	return err_set(err, -ESHUTDOWN, "the VM has ended");
+	return err_set(err, -ESHUTDOWN, "the VM has ended, or has not come yet");
 }
 
 int machine_stats_kvm(struct machine *m, int vcpu, struct kvm_stats **ret_stats,
@@ -443,7 +466,15 @@ int machine_resize_disk(struct machine *m, uint32_t i, uint64_t size, struct err
 
 int machine_start(struct machine *m, struct err *err)
 {
-	return board_start(m->board, m->state != MACHINE_RUNNING, err);
+	bool loaded = m->state == MACHINE_INCOMING;
+	int r;
+
+	if (loaded)
+		m->state = m->config.paused ? MACHINE_PAUSED : MACHINE_RUNNING;
+	r = board_start(m->board, m->state != MACHINE_RUNNING, err);
+	if (!r && loaded && m->state == MACHINE_RUNNING)
+		happened(m, MACHINE_RESUME, MACHINE_CAUSE_HOST_UI);
+	return r;
 }
 
 /* Life. */
@@ -462,19 +493,17 @@ int machine_new(struct machine **ret_machine, const struct machine_config *confi
 	m->timeout.fired = timed_out;
 	m->announce_timer.fired = machine_parts_announce;
 	m->actions = config->vm->action;
-	if (config->saved)
+	if (config->incoming)
 		m->state = MACHINE_INCOMING;
 	else
 		m->state = config->paused ? MACHINE_PRELAUNCH : MACHINE_RUNNING;
 	r = make_loops(m, err);
 	if (!r)
 		r = machine_parts_open(m, err);
-	if (!r && config->saved)
-		r = machine_parts_place(m, config->saved, err);
 	if (!r)
 		r = start_loops(m, err);
-	if (!r)
-		r = new_board(m, err);
+	if (!r && !config->incoming)
+		r = machine_parts_new_board(m, err);
 	if (r < 0) {
 		machine_free(m);
 		return r;

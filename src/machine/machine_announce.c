@@ -10,7 +10,7 @@ void machine_parts_announce(struct loop_timer *timer)
 	struct machine *m = container_of(timer, struct machine, announce_timer);
 	struct machine_announcement *left = &m->announcement;
 
-	for (struct machine_part *part = m->parts; part && !m->ended; part = part->next)
+	for (struct machine_part *part = m->parts; part && m->board; part = part->next)
 		if (part->device.kind == BOARD_NET && part->device_id)
 			board_announce(m->board, &part->device);
 	if (!--left->rounds)

@@ -46,6 +46,8 @@ struct machine {
 	struct machine_holder *holder;	/* of the board, or NULL */
 	struct vm_action_config actions;
 	enum machine_state state;
+	enum machine_state before;	/* it was handed over */
+	bool as_planned;		/* devices are as machine_state_save_plan() told */
 	bool ended;
 
 	atomic_int event;		/* enum board_event, NO_EVENT or TAKEN */
@@ -110,8 +112,11 @@ void machine_parts_close(struct machine *m);
 /* All devices, for a board to be built of. */
 struct board_device *machine_parts_devices(struct machine *m);
 
-/* Put them where those of the saved machine were; -EINVAL where there are others. */
-int machine_parts_place(struct machine *m, struct state_reader *reader, struct err *err);
+/* A board of them all. */
+int machine_parts_new_board(struct machine *m, struct err *err);
+
+/* Has the guest done something that the main thread has not dealt with yet? */
+bool machine_parts_undecided(const struct machine *m);
 
 /* The board is about to go. */
 void machine_parts_let_go(struct machine *m);

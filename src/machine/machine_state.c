@@ -131,7 +131,8 @@ static int check_layout(const struct machine *m, struct layout *layout, struct e
 	return 0;
 }
 
-int machine_parts_place(struct machine *m, struct state_reader *reader, struct err *err)
+/* Put the devices where those of the saved machine were. */
+static int place(struct machine *m, struct state_reader *reader, struct err *err)
 {
 	struct layout layout = { 0 };
 	uint32_t nr = 0;
@@ -159,16 +160,33 @@ int machine_parts_place(struct machine *m, struct state_reader *reader, struct e
 	return 0;
 }
 
-int machine_state_save(struct machine *m, struct state_writer *writer, struct err *err)
+int machine_state_prepare(struct machine *m, struct state_reader *reader, struct err *err)
+{
+	int r = place(m, reader, err);
+
+	if (!r)
+		r = machine_parts_new_board(m, err);
+	return r < 0 ? r : board_check_features(m->board, reader, err);
+}
+
+int machine_state_save_plan(struct machine *m, struct state_writer *writer, struct err *err)
 {
 	struct layout layout;
 
 	if (m->ended)
 		return err_set(err, -ESHUTDOWN, "the VM has ended");
-	if (m->state == MACHINE_RUNNING || m->state == MACHINE_INCOMING)
-		return err_set(err, -EBUSY, "the VM has to be paused to be saved");
 	lay_out(m, &layout);
 	state_save(writer, &layout_table, 0, &layout);
+	m->as_planned = true;
+	return board_save_features(m->board, writer, err);
+}
+
+int machine_state_save(struct machine *m, struct state_writer *writer, struct err *err)
+{
+	if (m->ended)
+		return err_set(err, -ESHUTDOWN, "the VM has ended");
+	if (m->state == MACHINE_RUNNING || m->state == MACHINE_INCOMING)
+		return err_set(err, -EBUSY, "the VM has to be paused to be saved");
 	return board_save(m->board, writer, err);
 }
 
@@ -181,9 +199,65 @@ int machine_state_load(struct machine *m, struct state_reader *reader,
 		r = state_reader_end(reader, err);
 	if (!r && change->fork)
 		r = board_fork(m->board, err);
-	if (!r)
-		m->state = m->config.paused ? MACHINE_PAUSED : MACHINE_RUNNING;
 	return r;
+}
+
+void machine_state_set_away(struct machine *m, uint64_t ns)
+{
+	board_set_away(m->board, ns);
+}
+
+void machine_state_set_paused(struct machine *m, bool paused)
+{
+	m->config.paused |= paused;
+}
+
+/* Giving away. */
+
+bool machine_state_runs(const struct machine *m)
+{
+	enum machine_state state = m->state == MACHINE_HANDED_OVER ? m->before : m->state;
+
+	return state == MACHINE_RUNNING;
+}
+
+/*
+ * What the guest has just asked of the machine would be lost, and what has become of its
+ * devices is not what the other has been told.
+ */
+int machine_state_hand_over(struct machine *m, struct err *err)
+{
+	enum machine_state before = m->state;
+
+	if (m->ended)
+		return err_set(err, -ESHUTDOWN, "the VM has ended");
+	if (before == MACHINE_SHUT_DOWN || before == MACHINE_CRASHED)
+		return err_set(err, -EPERM, "the guest has ended: there is nothing to go on with");
+	machine_pause(m);
+	if (machine_parts_undecided(m) || !m->as_planned) {
+		if (before == MACHINE_RUNNING)
+			(void)machine_resume(m, err);
+		return err_set(err, -EAGAIN, m->as_planned ?
+			       "the guest has just asked for its end or a reset" :
+			       "a device has come, gone or changed meanwhile");
+	}
+	m->before = before;
+	m->state = MACHINE_HANDED_OVER;
+	return 0;
+}
+
+int machine_state_take_back(struct machine *m, struct err *err)
+{
+	if (m->state != MACHINE_HANDED_OVER)
+		return 0;
+	m->state = m->before == MACHINE_RUNNING ? MACHINE_PAUSED : m->before;
+	return m->before == MACHINE_RUNNING ? machine_resume(m, err) : 0;
+}
+
+void machine_state_moved(struct machine *m)
+{
+	if (m->state == MACHINE_HANDED_OVER)
+		m->state = MACHINE_MOVED;
 }
 
 int machine_state_hold(struct machine *m, struct machine_holder *holder, struct err *err)

@@ -326,7 +326,9 @@ static int write_state(struct job *job, struct err *err)
 
 	if (!writer)
 		return err_sys(err, -ENOMEM, "cannot save the state");
-	r = machine_state_save(job->owner->machine, writer, err);
+	r = machine_state_save_plan(job->owner->machine, writer, err);
+	if (!r)
+		r = machine_state_save(job->owner->machine, writer, err);
 	if (!r) {
 		r = state_writer_end(writer, &bytes, &len);
 		if (r < 0)
