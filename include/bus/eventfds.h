@@ -23,9 +23,16 @@
 
 struct eventfds;
 
+/* A message-signalled interrupt: who writes what, and where to. */
+struct msi {
+	uint64_t addr;
+	uint32_t data;
+	uint16_t sender;		/* PCI requester id: bus * 256 + devfn */
+};
+
 struct eventfds_ops {
 	/* Bind, or move to another message if bound already. */
-	int (*bind_msi)(struct eventfds *efds, int fd, uint64_t addr, uint32_t data);
+	int (*bind_msi)(struct eventfds *efds, int fd, const struct msi *msi);
 	void (*unbind_msi)(struct eventfds *efds, int fd);
 	int (*bind_write)(struct eventfds *efds, int fd, uint64_t mmio_at);
 	void (*unbind_write)(struct eventfds *efds, int fd, uint64_t mmio_at);

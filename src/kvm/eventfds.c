@@ -71,9 +71,11 @@ static int set_routes(struct kvm_vm *vm)
 		table->entries[table->nr++] = (struct kvm_irq_routing_entry){
 			.gsi = gsi_of(vm, &vm->msis[i]),
 			.type = KVM_IRQ_ROUTING_MSI,
-			.u.msi.address_lo = (uint32_t)vm->msis[i].addr,
-			.u.msi.address_hi = (uint32_t)(vm->msis[i].addr >> 32),
-			.u.msi.data = vm->msis[i].data,
+			.flags = vm->senders ? KVM_MSI_VALID_DEVID : 0,
+			.u.msi.address_lo = (uint32_t)vm->msis[i].msi.addr,
+			.u.msi.address_hi = (uint32_t)(vm->msis[i].msi.addr >> 32),
+			.u.msi.data = vm->msis[i].msi.data,
+			.u.msi.devid = vm->senders ? vm->msis[i].msi.sender : 0,
 		};
 	r = ioctl(vm->fd, KVM_SET_GSI_ROUTING, table) ? -errno : 0;
 	free(table);
@@ -94,7 +96,7 @@ static int assign(struct kvm_vm *vm, struct vm_msi *msi, bool bound)
 	return 0;
 }
 
-static int bind_locked(struct kvm_vm *vm, int fd, uint64_t addr, uint32_t data)
+static int bind_locked(struct kvm_vm *vm, int fd, const struct msi *message)
 {
 	struct vm_msi *msi = find_or_add(vm, fd), before;
 	int r = 0;
@@ -103,9 +105,9 @@ static int bind_locked(struct kvm_vm *vm, int fd, uint64_t addr, uint32_t data)
 		return -ENOMEM;
 	before = *msi;
 	/* All zero is what a new entry says and no message can be. */
-	if (msi->addr != addr || msi->data != data) {
-		msi->addr = addr;
-		msi->data = data;
+	if (msi->msi.addr != message->addr || msi->msi.data != message->data ||
+	    msi->msi.sender != message->sender) {
+		msi->msi = *message;
 		r = set_routes(vm);
 		/* A message that KVM refuses would spoil the table for all others. */
 		if (r < 0)
@@ -116,13 +118,13 @@ static int bind_locked(struct kvm_vm *vm, int fd, uint64_t addr, uint32_t data)
 	return r;
 }
 
-static int bind_msi(struct eventfds *efds, int fd, uint64_t addr, uint32_t data)
+static int bind_msi(struct eventfds *efds, int fd, const struct msi *msi)
 {
 	struct kvm_vm *vm = vm_of(efds);
 	int r;
 
 	pthread_mutex_lock(&vm->lock);
-	r = bind_locked(vm, fd, addr, data);
+	r = bind_locked(vm, fd, msi);
 	pthread_mutex_unlock(&vm->lock);
 	return r;
 }

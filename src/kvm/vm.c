@@ -160,6 +160,7 @@ int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, const struct guest_mem *mem,
 		goto fail;
 	}
 	vm->any_length = kvm_capability(kvm_fd, KVM_CAP_IOEVENTFD_ANY_LENGTH) > 0;
+	vm->senders = kvm_capability(vm->fd, KVM_CAP_MSI_DEVID) > 0;
 	vm_eventfds_init(vm);
 	/*
 	 * Memory first: once devices are registered, changing the memory slots

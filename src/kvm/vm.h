@@ -18,8 +18,7 @@
 struct vm_msi {
 	int fd;
 	bool bound;		/* irqfd assigned */
-	uint64_t addr;
-	uint32_t data;
+	struct msi msi;
 };
 
 struct kvm_vm {
@@ -27,6 +26,7 @@ struct kvm_vm {
 	const struct guest_mem *mem;
 	struct eventfds efds;
 	bool any_length;	/* KVM_CAP_IOEVENTFD_ANY_LENGTH */
+	bool senders;		/* KVM_CAP_MSI_DEVID: who sends a message matters */
 
 	pthread_mutex_t lock;	/* for all below; any thread binds */
 	struct vm_msi *msis;	/* GSI is vm_arch_nr_pins() plus the index */

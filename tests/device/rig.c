@@ -48,12 +48,12 @@ static struct rig_binding *slot_for(struct rig_binding *slots, int fd)
 	return free_one;
 }
 
-static int bind_msi(struct eventfds *efds, int fd, uint64_t addr, uint32_t data)
+static int bind_msi(struct eventfds *efds, int fd, const struct msi *msi)
 {
 	struct rig *rig = rig_of(efds);
 
 	pthread_mutex_lock(&rig->lock);
-	*slot_for(rig->messages, fd) = (struct rig_binding){ true, fd, addr, data };
+	*slot_for(rig->messages, fd) = (struct rig_binding){ true, fd, msi->addr, msi->data };
 	pthread_mutex_unlock(&rig->lock);
 	return 0;
 }

@@ -59,11 +59,11 @@ static void must(bool holds)
 		abort();
 }
 
-static int bind_msi(struct eventfds *efds, int fd, uint64_t addr, uint32_t data)
+static int bind_msi(struct eventfds *efds, int fd, const struct msi *msi)
 {
-	(void)efds, (void)addr;
+	(void)efds;
 	must(fd >= 0);
-	return data == 0xbad ? -1 : 0;
+	return msi->data == 0xbad ? -1 : 0;
 }
 
 static void unbind_msi(struct eventfds *efds, int fd)

@@ -39,13 +39,15 @@ struct call {
 static struct call calls[2 * NR_VECTORS];
 static unsigned nr_calls;
 static int bind_result;
+static uint16_t sender;			/* of the last message bound */
 static struct pci_function fn;
 static struct msix msix;
 
-static int record_bind(struct eventfds *efds, int fd, uint64_t addr, uint32_t data)
+static int record_bind(struct eventfds *efds, int fd, const struct msi *msi)
 {
 	(void)efds;
-	calls[nr_calls++] = (struct call){ BIND, fd, addr, data };
+	calls[nr_calls++] = (struct call){ BIND, fd, msi->addr, msi->data };
+	sender = msi->sender;
 	return bind_result;
 }
 
@@ -131,6 +133,18 @@ START_TEST(capability_tells_the_number_of_vectors_and_where_the_table_is)
 	ck_assert_uint_eq(pci_config_read(&fn, msix.cap + 2u, 2), NR_VECTORS - 1);
 	ck_assert_uint_eq(pci_config_read(&fn, msix.cap + 4u, 4), TABLE | BAR);
 	ck_assert_uint_eq(pci_config_read(&fn, msix.cap + 8u, 4), PBA | BAR);
+}
+END_TEST
+
+START_TEST(message_tells_which_function_sends_it)
+{
+	fn.devfn = 0x28;
+	open_vector(0);
+
+	write_control(ENABLE);
+
+	ck_assert_uint_eq(nr_calls, 1);
+	ck_assert_uint_eq(sender, 0x28);
 }
 END_TEST
 
@@ -522,6 +536,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, capability_tells_the_number_of_vectors_and_where_the_table_is);
+	tcase_add_test(tc, message_tells_which_function_sends_it);
 	tcase_add_test(tc, only_enable_and_function_mask_can_be_written);
 	tcase_add_test(tc, every_vector_starts_masked);
 	tcase_add_test(tc, covers_the_table_and_the_pending_bits_only);

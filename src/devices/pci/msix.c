@@ -40,15 +40,17 @@ struct msix_vector {
 	uint32_t entry[ENTRY_DWORDS];	/* by enum entry_dword */
 	int fd;
 	bool bound;			/* to the message that follows */
-	uint32_t data;
-	uint64_t addr;
+	struct msi msi;
 };
 
 static void settle(struct msix *msix, struct msix_vector *v)
 {
 	static struct log_limit limit;
-	uint64_t addr = (uint64_t)v->entry[ADDR_HIGH] << 32 | v->entry[ADDR_LOW];
-	uint32_t data = v->entry[DATA];
+	const struct msi msi = {
+		.addr = (uint64_t)v->entry[ADDR_HIGH] << 32 | v->entry[ADDR_LOW],
+		.data = v->entry[DATA],
+		.sender = msix->fn->devfn,	/* on bus 0 */
+	};
 	bool open = msix->enabled && !msix->masked &&
 		    !(v->entry[CONTROL] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
 	int r;
@@ -59,9 +61,9 @@ static void settle(struct msix *msix, struct msix_vector *v)
 		v->bound = false;
 		return;
 	}
-	if (v->bound && v->addr == addr && v->data == data)
+	if (v->bound && v->msi.addr == msi.addr && v->msi.data == msi.data)
 		return;
-	r = msix->efds->ops->bind_msi(msix->efds, v->fd, addr, data);
+	r = msix->efds->ops->bind_msi(msix->efds, v->fd, &msi);
 	if (r < 0) {
 		log_limited(&limit, LOG_DEBUG, "MSI-X vector %u: cannot bind: %s",
 			    (unsigned)(v - msix->vectors), strerror(-r));
@@ -71,8 +73,7 @@ static void settle(struct msix *msix, struct msix_vector *v)
 			msix->efds->ops->unbind_msi(msix->efds, v->fd);
 	}
 	v->bound = r >= 0;
-	v->addr = addr;
-	v->data = data;
+	v->msi = msi;
 }
 
 static void settle_all(struct msix *msix)
