@@ -12,7 +12,7 @@
  *
  * The thread does nothing but KVM_RUN and carry accesses to the buses.  What
  * ends a guest comes through the owner's died(); a guest that switches itself
- * off does so through a device.
+ * off does so through a device, or through asked() where KVM is its firmware.
  */
 #ifndef CPU_VCPU_H
 #define CPU_VCPU_H
@@ -39,6 +39,12 @@ struct vcpu_host *vcpu_host_free(struct vcpu_host *host);	/* -> NULL */
 /* How many bits a guest-physical address has. */
 unsigned vcpu_host_address_bits(const struct vcpu_host *host);
 
+/* What a guest asks of the firmware that KVM plays for it (PSCI of Arm). */
+enum vcpu_request {
+	VCPU_REQUEST_OFF,
+	VCPU_REQUEST_RESET,
+};
+
 struct vcpu_config {
 	struct kvm_vm *vm;
 	const struct vcpu_host *host;
@@ -50,6 +56,9 @@ struct vcpu_config {
 	 * the vCPU's thread, which ends afterwards.  why is part of a sentence.
 	 */
 	void (*died)(void *ctx, struct vcpu *vcpu, const char *why);
+
+	/* On the vCPU's thread, which then waits in KVM for its end. */
+	void (*asked)(void *ctx, enum vcpu_request request);
 	void *ctx;
 };
 

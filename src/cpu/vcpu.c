@@ -96,6 +96,21 @@ static void do_mmio(struct vcpu *vcpu)
 	}
 }
 
+/* False for what is no request that we know. */
+static bool pass_request(struct vcpu *vcpu)
+{
+	switch (vcpu->run->system_event.type) {
+	case KVM_SYSTEM_EVENT_SHUTDOWN:
+		vcpu->config.asked(vcpu->config.ctx, VCPU_REQUEST_OFF);
+		return true;
+	case KVM_SYSTEM_EVENT_RESET:
+		vcpu->config.asked(vcpu->config.ctx, VCPU_REQUEST_RESET);
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* False when the guest cannot go on. */
 static bool handle(struct vcpu *vcpu)
 {
@@ -108,6 +123,9 @@ static bool handle(struct vcpu *vcpu)
 		count(&vcpu->mmio);
 		do_mmio(vcpu);
 		return true;
+	case KVM_EXIT_SYSTEM_EVENT:
+		count(&vcpu->other);
+		return pass_request(vcpu);
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 		count(&vcpu->other);
@@ -137,6 +155,10 @@ static void explain(const struct kvm_run *run, int code, char *why, size_t len)
 	case KVM_EXIT_FAIL_ENTRY:
 		snprintf(why, len, "the processor refused to enter the guest (0x%llx)",
 			 run->fail_entry.hardware_entry_failure_reason);
+		break;
+	case KVM_EXIT_SYSTEM_EVENT:
+		snprintf(why, len, "the guest asked for the unknown system event %u",
+			 run->system_event.type);
 		break;
 	default:
 		snprintf(why, len, "KVM_RUN ended for the unknown reason %u",

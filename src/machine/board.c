@@ -185,6 +185,15 @@ static void died(void *ctx, struct vcpu *vcpu, const char *why)
 	board->config.event(board->config.ctx, BOARD_DIED, vcpu, why);
 }
 
+static void asked(void *ctx, enum vcpu_request request)
+{
+	struct board *board = ctx;
+
+	board->config.event(board->config.ctx,
+			    request == VCPU_REQUEST_OFF ? BOARD_POWEROFF : BOARD_RESET, NULL,
+			    NULL);
+}
+
 static int add_vcpus(struct board *board, struct err *err)
 {
 	const struct vcpu_config config = {
@@ -194,6 +203,7 @@ static int add_vcpus(struct board *board, struct err *err)
 		.pio = board->pio,
 		.nr_cpus = board->config.vm->cpus,
 		.died = died,
+		.asked = asked,
 		.ctx = board,
 	};
 
