@@ -75,6 +75,9 @@ int vcpu_new(struct vcpu **ret_vcpu, const struct vcpu_config *config, unsigned 
 	     struct err *err);
 struct vcpu *vcpu_free(struct vcpu *vcpu);	/* -> NULL */
 
+/* Once the interrupt controllers are complete (kvm.h).  Main. */
+int vcpu_complete(struct vcpu *vcpu, struct err *err);
+
 /* The first vCPU starts here, the others wait for it to start them.  Before start. */
 int vcpu_set_entry(struct vcpu *vcpu, const struct boot_entry *entry, struct err *err);
 

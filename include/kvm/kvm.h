@@ -57,6 +57,9 @@ int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, const struct guest_mem *mem,
 /* No vCPU is left.  -> NULL */
 struct kvm_vm *kvm_vm_free(struct kvm_vm *vm);
 
+/* All vCPUs are made: their interrupt controllers are put into operation.  Main. */
+int kvm_vm_complete(struct kvm_vm *vm, struct err *err);
+
 /* vCPUs that the host allows; at least 1. */
 unsigned kvm_vm_cpus_max(const struct kvm_vm *vm);
 
@@ -89,7 +92,7 @@ int kvm_vm_log_take(const struct kvm_vm *vm, uint64_t *bitmap, struct err *err);
 int kvm_vm_stats_fd(const struct kvm_vm *vm, struct err *err);
 int kvm_vcpu_stats_fd(int fd, struct err *err);
 
-/* Drive a pin of the I/O APIC; any thread. */
+/* Drive a pin of the interrupt controller; any thread. */
 int kvm_vm_set_irq(struct kvm_vm *vm, unsigned gsi, bool level);
 
 /* irqfd and ioeventfd, for devices (bus/eventfds.h); lives as long as vm. */

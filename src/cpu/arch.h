@@ -21,6 +21,9 @@ struct vcpu_host;
 int arch_setup(int fd, const struct vcpu_host *host, unsigned id, unsigned nr_cpus,
 	       struct err *err);
 
+/* What has to wait for the interrupt controllers. */
+int arch_complete(int fd, const struct vcpu_host *host, unsigned id, struct err *err);
+
 int arch_set_entry(int fd, const struct boot_entry *entry, struct err *err);
 
 /* What vcpu_save() and vcpu_load() do; vm is the vCPU's. */
@@ -44,7 +47,7 @@ uint64_t arch_ticks_in(int fd, uint64_t ns);
  * The vCPU was paused for so long: its counter does not show it, and its kernel
  * is told, so that its watchdogs do not bark.
  */
-void arch_skip_ticks(int fd, uint64_t ticks);
+void arch_skip_ticks(int fd, unsigned id, uint64_t ticks);
 
 /* Any thread, while the vCPU is not in KVM_RUN. */
 void arch_print(int fd, FILE *out);

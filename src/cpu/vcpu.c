@@ -288,7 +288,7 @@ void vcpu_await_pause(struct vcpu *vcpu)
 
 void vcpu_resume(struct vcpu *vcpu, uint64_t ticks)
 {
-	arch_skip_ticks(vcpu->fd, ticks);
+	arch_skip_ticks(vcpu->fd, vcpu->id, ticks);
 	want(vcpu, RUN);
 }
 
@@ -401,6 +401,11 @@ struct vcpu *vcpu_free(struct vcpu *vcpu)
 	pthread_mutex_destroy(&vcpu->lock);
 	free(vcpu);
 	return NULL;
+}
+
+int vcpu_complete(struct vcpu *vcpu, struct err *err)
+{
+	return arch_complete(vcpu->fd, vcpu->config.host, vcpu->id, err);
 }
 
 int vcpu_set_entry(struct vcpu *vcpu, const struct boot_entry *entry, struct err *err)

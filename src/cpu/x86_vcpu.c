@@ -129,6 +129,12 @@ int arch_setup(int fd, const struct vcpu_host *host, unsigned id, unsigned nr_cp
 	return r < 0 ? r : set_msrs(fd, id, err);
 }
 
+int arch_complete(int fd, const struct vcpu_host *host, unsigned id, struct err *err)
+{
+	(void)fd, (void)host, (void)id, (void)err;
+	return 0;
+}
+
 /* The hidden part of a segment register, from its descriptor (base 0). */
 static struct kvm_segment segment(uint16_t selector, uint64_t desc)
 {
@@ -198,7 +204,7 @@ uint64_t arch_ticks_in(int fd, uint64_t ns)
 }
 
 /* Older kernels and hosts without either do less; the guest then sees a jump. */
-void arch_skip_ticks(int fd, uint64_t ticks)
+void arch_skip_ticks(int fd, unsigned id, uint64_t ticks)
 {
 	uint64_t offset;
 	struct kvm_device_attr attr = {
@@ -207,6 +213,7 @@ void arch_skip_ticks(int fd, uint64_t ticks)
 		.addr = (uintptr_t)&offset,
 	};
 
+	(void)id;
 	if (!ioctl(fd, KVM_GET_DEVICE_ATTR, &attr)) {
 		offset -= ticks;
 		(void)ioctl(fd, KVM_SET_DEVICE_ATTR, &attr);

@@ -59,7 +59,7 @@ static int set_routes(struct kvm_vm *vm)
 {
 	uint32_t nr_pins = vm_arch_pin_routes(NULL);
 	struct kvm_irq_routing *table;
-	int r;
+	int r = 0;
 
 	table = calloc(1, sizeof(*table) +
 			  (nr_pins + vm->nr_msis) * sizeof(table->entries[0]));
@@ -67,17 +67,17 @@ static int set_routes(struct kvm_vm *vm)
 		return -ENOMEM;
 	vm_arch_pin_routes(table->entries);
 	table->nr = nr_pins;
-	for (uint32_t i = 0; i < vm->nr_msis; i++)
-		table->entries[table->nr++] = (struct kvm_irq_routing_entry){
-			.gsi = gsi_of(vm, &vm->msis[i]),
-			.type = KVM_IRQ_ROUTING_MSI,
-			.flags = vm->senders ? KVM_MSI_VALID_DEVID : 0,
-			.u.msi.address_lo = (uint32_t)vm->msis[i].msi.addr,
-			.u.msi.address_hi = (uint32_t)(vm->msis[i].msi.addr >> 32),
-			.u.msi.data = vm->msis[i].msi.data,
-			.u.msi.devid = vm->senders ? vm->msis[i].msi.sender : 0,
-		};
-	r = ioctl(vm->fd, KVM_SET_GSI_ROUTING, table) ? -errno : 0;
+	for (uint32_t i = 0; i < vm->nr_msis && !r; i++) {
+		struct kvm_irq_routing_entry *entry = &table->entries[table->nr];
+
+		if (!vm->msis[i].msi.addr)
+			continue;		/* nothing is bound yet */
+		table->nr++;
+		r = vm_arch_msi_route(vm, &vm->msis[i].msi, entry);
+		entry->gsi = gsi_of(vm, &vm->msis[i]);
+	}
+	if (!r && ioctl(vm->fd, KVM_SET_GSI_ROUTING, table))
+		r = -errno;
 	free(table);
 	return r;
 }

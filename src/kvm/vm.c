@@ -35,8 +35,7 @@ struct kvm_advice kvm_advice(int code)
 	struct group *group;
 
 	if (code == -ENOENT || code == -ENXIO || code == -ENODEV) {
-		snprintf(advice.text, sizeof(advice.text), "is virtualisation on in the "
-			 "firmware, and kvm_intel or kvm_amd loaded?");
+		snprintf(advice.text, sizeof(advice.text), "%s", vm_arch_advice);
 		return advice;
 	}
 	if (code != -EACCES || stat(KVM_PATH, &st))
@@ -153,14 +152,13 @@ int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, const struct guest_mem *mem,
 	vm->mem = mem;
 	pthread_mutex_init(&vm->lock, NULL);
 	do
-		vm->fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
+		vm->fd = ioctl(kvm_fd, KVM_CREATE_VM, vm_arch_type(kvm_fd));
 	while (vm->fd < 0 && errno == EINTR);
 	if (vm->fd < 0) {
 		r = err_sys(err, -errno, "cannot create a VM (KVM_CREATE_VM)");
 		goto fail;
 	}
 	vm->any_length = kvm_capability(kvm_fd, KVM_CAP_IOEVENTFD_ANY_LENGTH) > 0;
-	vm->senders = kvm_capability(vm->fd, KVM_CAP_MSI_DEVID) > 0;
 	vm_eventfds_init(vm);
 	/*
 	 * Memory first: once devices are registered, changing the memory slots
@@ -211,6 +209,7 @@ struct kvm_vm *kvm_vm_free(struct kvm_vm *vm)
 {
 	if (!vm)
 		return NULL;
+	vm_arch_fini(vm);
 	if (vm->fd >= 0)
 		close(vm->fd);
 	close(vm->kvm_fd);
@@ -222,10 +221,10 @@ struct kvm_vm *kvm_vm_free(struct kvm_vm *vm)
 
 unsigned kvm_vm_cpus_max(const struct kvm_vm *vm)
 {
-	int max = kvm_capability(vm->kvm_fd, KVM_CAP_MAX_VCPUS);
+	int max = kvm_capability(vm->fd, KVM_CAP_MAX_VCPUS);
 
 	if (max <= 0)
-		max = kvm_capability(vm->kvm_fd, KVM_CAP_NR_VCPUS);
+		max = kvm_capability(vm->fd, KVM_CAP_NR_VCPUS);
 	return max > 0 ? (unsigned)max : 1;
 }
 
@@ -246,7 +245,7 @@ int kvm_vm_stats_fd(const struct kvm_vm *vm, struct err *err)
 
 int kvm_vm_set_irq(struct kvm_vm *vm, unsigned gsi, bool level)
 {
-	struct kvm_irq_level irq = { .irq = gsi, .level = level };
+	struct kvm_irq_level irq = { .irq = vm_arch_line(gsi), .level = level };
 
 	return ioctl(vm->fd, KVM_IRQ_LINE, &irq) ? -errno : 0;
 }

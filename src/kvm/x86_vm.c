@@ -23,6 +23,15 @@ const struct kvm_feature vm_arch_features[] = {
 	{ 0, NULL, NULL },
 };
 
+const char *const vm_arch_advice =
+	"is virtualisation on in the firmware, and kvm_intel or kvm_amd loaded?";
+
+unsigned long vm_arch_type(int kvm_fd)
+{
+	(void)kvm_fd;
+	return 0;
+}
+
 int vm_arch_init(struct kvm_vm *vm, struct err *err)
 {
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
@@ -45,6 +54,18 @@ int vm_arch_init(struct kvm_vm *vm, struct err *err)
 		return err_sys(err, -errno, "KVM_CAP_X2APIC_API");
 	if (ioctl(vm->fd, KVM_CREATE_PIT2, &pit))
 		return err_sys(err, -errno, "cannot create a timer (KVM_CREATE_PIT2)");
+	return 0;
+}
+
+void vm_arch_fini(struct kvm_vm *vm)
+{
+	(void)vm;
+}
+
+/* Local APICs come with their vCPUs. */
+int kvm_vm_complete(struct kvm_vm *vm, struct err *err)
+{
+	(void)vm, (void)err;
 	return 0;
 }
 
@@ -89,4 +110,22 @@ uint32_t vm_arch_pin_routes(struct kvm_irq_routing_entry *routes)
 			.u.irqchip.pin = gsi % 8,
 		};
 	return X86_NR_IOAPIC_PINS + NR_PIC_PINS;
+}
+
+uint32_t vm_arch_line(unsigned gsi)
+{
+	return gsi;
+}
+
+int vm_arch_msi_route(const struct kvm_vm *vm, const struct msi *msi,
+		      struct kvm_irq_routing_entry *route)
+{
+	(void)vm;
+	*route = (struct kvm_irq_routing_entry){
+		.type = KVM_IRQ_ROUTING_MSI,
+		.u.msi.address_lo = (uint32_t)msi->addr,
+		.u.msi.address_hi = (uint32_t)(msi->addr >> 32),
+		.u.msi.data = msi->data,
+	};
+	return 0;
 }

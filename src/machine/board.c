@@ -240,6 +240,10 @@ static int build(struct board *board, struct err *err)
 		r = add_functions(board, err);
 	if (!r)
 		r = add_vcpus(board, err);
+	if (!r)
+		r = kvm_vm_complete(board->vm, err);
+	for (uint32_t i = 0; i < board->nr_vcpus && !r; i++)
+		r = vcpu_complete(board->vcpus[i], err);
 	if (!r && !board->config.loaded)
 		r = board_arch_boot(board, err);
 	return r;
