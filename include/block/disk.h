@@ -78,6 +78,12 @@ struct disk_failure {
 	enum disk_verdict verdict;
 };
 
+/* How far a look at all tables of an image has come: told often, and of bytes.  Main. */
+struct disk_progress {
+	void (*show)(void *ctx, uint64_t done, uint64_t total);
+	void *ctx;
+};
+
 struct disk_config {
 	const char *id;		/* name in messages; NULL: path will do */
 	const char *path;	/* regular file or block device */
@@ -89,6 +95,7 @@ struct disk_config {
 	enum disk_behind behind;
 	uint64_t cache_len;	/* bytes for tables of qcow2; 0: a default */
 	const struct disk_config *overlay;	/* whose backing file it is, or NULL */
+	const struct disk_progress *progress;	/* outlives the disk; NULL: none is wanted */
 	enum disk_on_error read_error, write_error;
 
 	/* Unless NULL: see disk_judge_failure().  Owner. */

@@ -95,6 +95,7 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 	disk->write_error = config->write_error;
 	disk->failed = config->failed;
 	disk->ctx = config->ctx;
+	disk->progress = config->progress;
 	disk->throttle.start = start;
 	r = file_open(&disk->file, config->path, config->read_only, err);
 	if (r < 0)

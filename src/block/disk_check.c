@@ -21,7 +21,7 @@ int disk_check(struct disk_check *check, const struct disk_config *config, bool 
 		r = err_set(err, -ENOTSUP, "'%s' is a %s image: there is nothing that could be "
 			    "checked", config->path, format->name);
 	if (!r)
-		r = format->check(check, &file, config->path, repair, err);
+		r = format->check(check, &file, config, repair, err);
 	file_close(&file);
 	return r;
 }

@@ -255,7 +255,7 @@ int disk_pack_finish(struct disk_pack *pack, struct err *err)
 
 	if (r < 0)
 		return err_sys(err, r, "cannot write '%s'", pack->path);
-	r = qcow2_check(&check, pack->file.fd, pack->path, QCOW2_CHECK_FIX_ALL, err);
+	r = qcow2_check(&check, pack->file.fd, pack->path, QCOW2_CHECK_FIX_ALL, NULL, err);
 	if (!r && check.nr_corruptions)
 		r = err_set(err, -EIO, "the tables of '%s' cannot be completed", pack->path);
 	return r;

@@ -47,7 +47,7 @@ int disk_snapshot_change(const struct disk_config *config, enum disk_snapshot_ch
 	if (r < 0)
 		return r;
 	if (format->snapshot)
-		r = format->snapshot(&file, config->path, change, name, err);
+		r = format->snapshot(&file, config, change, name, err);
 	else
 		r = err_set(err, -ENOTSUP, "'%s' is a %s image, which has no snapshots: "
 			    "vmm disk convert makes it qcow2", config->path, format->name);

@@ -42,6 +42,7 @@ struct disk {
 	void *ctx;
 	struct disk_user *user;
 	struct throttle_member throttle;
+	const struct disk_progress *progress;
 	void *state;		/* the format's */
 	struct disk_count counts[DISK_NR_OPS];
 };
@@ -93,11 +94,11 @@ struct disk_format {
 			   struct err *err);
 
 	/* NULL, or as disk_check(), of a file that is open. */
-	int (*check)(struct disk_check *check, const struct file *file, const char *path,
-		     bool repair, struct err *err);
+	int (*check)(struct disk_check *check, const struct file *file,
+		     const struct disk_config *config, bool repair, struct err *err);
 
 	/* NULL, or as disk_snapshot_change() and disk_snapshot_list(), of an open file. */
-	int (*snapshot)(const struct file *file, const char *path,
+	int (*snapshot)(const struct file *file, const struct disk_config *config,
 			enum disk_snapshot_change change, const char *name, struct err *err);
 	int (*list_snapshots)(const struct file *file, const char *path,
 			      disk_snapshot_each *each, void *ctx, struct err *err);

@@ -83,12 +83,13 @@ static int free_clusters(const struct qcow2 *q, const char *path, struct err *er
 {
 	struct qcow2_check check;
 	struct qcow2_walk walk;
-	int r = qcow2_check(&check, q->file->fd, path, QCOW2_CHECK_FIX_ALL, err);
+	int r = qcow2_check(&check, q->file->fd, path, QCOW2_CHECK_FIX_ALL, NULL,
+			    err);
 
 	/* What is not known to be free stays as it is. */
 	if (r < 0 || check.nr_corruptions || check.nr_leaks)
 		return r;
-	r = qcow2_walk_init(&walk, q->file->fd, path, err);
+	r = qcow2_walk_init(&walk, q->file->fd, path, NULL, err);
 	if (r < 0)
 		return r;
 	r = qcow2_walk_data(&walk, err);

@@ -52,9 +52,11 @@ static int compare(struct qcow2_check *check, struct qcow2_walk *walk)
 	uint64_t nr_needed = walk->nr / walk->per_block + 1;
 	int r = 0;
 
-	for (uint64_t i = 0; i < max_u64(nr_needed, walk->nr_reftable) && !r; i++)
+	for (uint64_t i = 0; i < max_u64(nr_needed, walk->nr_reftable) && !r; i++) {
+		qcow2_walk_step(walk);
 		if (i < nr_needed || qcow2_walk_block(walk, i))
 			r = compare_block(check, walk, i);
+	}
 	return r;
 }
 
@@ -80,6 +82,7 @@ static int compare_flags(struct qcow2_check *check, struct qcow2_walk *walk)
 	for (uint32_t i = 0; i < walk->header.nr_l1 && !r; i++) {
 		uint64_t at = qcow2_walk_table(walk, walk->l1[i]);
 
+		qcow2_walk_step(walk);
 		if (!at)
 			continue;
 		check->nr_corruptions += stored_one(walk, at, &block, &r) !=
@@ -111,9 +114,9 @@ static int look(struct qcow2_check *check, struct qcow2_walk *walk)
 
 /* Refcounts are counted as well, unless they are to be made anew. */
 static int count_all(struct qcow2_walk *walk, int fd, const char *path, bool with_refcounts,
-		     struct err *err)
+		     const struct disk_progress *progress, struct err *err)
 {
-	int r = qcow2_walk_init(walk, fd, path, err);
+	int r = qcow2_walk_init(walk, fd, path, progress, err);
 
 	if (r < 0)
 		return r;
@@ -127,11 +130,12 @@ static int count_all(struct qcow2_walk *walk, int fd, const char *path, bool wit
 
 static int count_again(struct qcow2_walk *walk, bool with_refcounts, struct err *err)
 {
-	int fd = walk->fd;
+	const struct disk_progress *progress = walk->progress;
 	const char *path = walk->path;
+	int fd = walk->fd;
 
 	qcow2_walk_fini(walk);
-	return count_all(walk, fd, path, with_refcounts, err);
+	return count_all(walk, fd, path, with_refcounts, progress, err);
 }
 
 static int repair(struct qcow2_check *check, struct qcow2_walk *walk,
@@ -177,10 +181,11 @@ static int try_repair(struct qcow2_check *check, struct qcow2_walk *walk,
 }
 
 int qcow2_check(struct qcow2_check *check, int fd, const char *path,
-		enum qcow2_check_fix fix, struct err *err)
+		enum qcow2_check_fix fix, const struct disk_progress *progress,
+		struct err *err)
 {
 	struct qcow2_walk walk;
-	int r = count_all(&walk, fd, path, true, err);
+	int r = count_all(&walk, fd, path, true, progress, err);
 
 	if (r < 0)
 		return r;

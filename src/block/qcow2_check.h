@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+struct disk_progress;
 struct err;
 
 enum qcow2_check_fix {
@@ -30,6 +31,7 @@ struct qcow2_check {
  * no worse than before.  Main.
  */
 int qcow2_check(struct qcow2_check *check, int fd, const char *path,
-		enum qcow2_check_fix fix, struct err *err);
+		enum qcow2_check_fix fix, const struct disk_progress *progress,
+		struct err *err);
 
 #endif

@@ -176,7 +176,7 @@ static int repair(struct qcow2 *q, enum qcow2_check_fix fix, const char *was,
 		  const char *path, struct err *err)
 {
 	struct qcow2_check check;
-	int r = qcow2_check(&check, q->file->fd, path, fix, err);
+	int r = qcow2_check(&check, q->file->fd, path, fix, q->disk->progress, err);
 
 	if (r < 0)
 		return err_at(err, r, "it was %s, and cannot be repaired", was);

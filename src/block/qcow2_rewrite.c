@@ -13,17 +13,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int qcow2_rewrite_init(struct qcow2_rewrite *rw, int fd, const char *path, struct err *err)
+int qcow2_rewrite_init(struct qcow2_rewrite *rw, int fd, const char *path,
+		       const struct disk_progress *progress, struct err *err)
 {
 	struct stat st;
 	int r;
 
 	*rw = (struct qcow2_rewrite){ 0 };
-	r = qcow2_walk_init(&rw->now, fd, path, err);
+	r = qcow2_walk_init(&rw->now, fd, path, progress, err);
 	if (!r)
-		r = qcow2_walk_init(&rw->next, fd, path, err);
-	if (!r)
-		r = qcow2_walk_data(&rw->now, err);
+		r = qcow2_walk_init(&rw->next, fd, path, progress, err);
+	if (r < 0) {
+		qcow2_rewrite_fini(rw);
+		return r;
+	}
+	/* Both are one piece of work: the second goes on where the first ends. */
+	rw->now.nr_to_see += rw->now.nr_tables;
+	rw->next.nr_to_see = rw->now.nr_to_see;
+	r = qcow2_walk_data(&rw->now, err);
+	rw->next.nr_seen = rw->now.nr_seen;
 	if (!r)
 		qcow2_walk_refcounts(&rw->now);
 	if (!r && (rw->now.nr_broken ||
@@ -166,6 +174,7 @@ int qcow2_rewrite_count(struct qcow2_rewrite *rw, uint32_t nr_shared, struct err
 	for (uint32_t i = 0; i < next->header.nr_l1 && !r; i++) {
 		uint64_t at = qcow2_walk_table(next, next->l1[i]);
 
+		qcow2_walk_step(next);
 		if (!at)
 			continue;
 		r = set_flags(rw, &at, i < nr_shared ? 2 : 1);
@@ -217,8 +226,10 @@ static int fill_refcounts(struct qcow2_rewrite *rw, uint8_t *table)
 		count_table(rw, at, next->cluster);
 		put_be64(table + nr_blocks * 8, at);
 	}
-	for (uint64_t i = 0; i < nr_blocks && !r; i++)
+	for (uint64_t i = 0; i < nr_blocks && !r; i++) {
+		qcow2_walk_step(next);
 		r = put_block(next, i, get_be64(table + i * 8));
+	}
 	return r ? r : qcow2_bytes_write(next->fd, table, (uint64_t)
 					 next->header.reftable_clusters * next->cluster,
 					 next->header.reftable_at);

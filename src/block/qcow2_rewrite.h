@@ -21,6 +21,7 @@
 
 #include <stdint.h>
 
+struct disk_progress;
 struct err;
 
 struct qcow2_rewrite {
@@ -30,8 +31,12 @@ struct qcow2_rewrite {
 	uint64_t end;			/* of the file, to be cut off there; 0: no more */
 };
 
-/* Refuses a damaged image.  fd is writable and locked; path, for messages, outlives this. */
-int qcow2_rewrite_init(struct qcow2_rewrite *rw, int fd, const char *path, struct err *err);
+/*
+ * Refuses a damaged image.  fd is writable and locked; path, for messages, and progress,
+ * if any, outlive this.
+ */
+int qcow2_rewrite_init(struct qcow2_rewrite *rw, int fd, const char *path,
+		       const struct disk_progress *progress, struct err *err);
 
 /* What was not committed leaves the image as long as it was. */
 void qcow2_rewrite_fini(struct qcow2_rewrite *rw);

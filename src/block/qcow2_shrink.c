@@ -118,7 +118,7 @@ int qcow2_tool_shrink(struct disk *disk, uint64_t size, struct err *err)
 
 	/* What is in memory will soon be wrong: it is not written any more. */
 	disk->read_only = true;
-	r = qcow2_rewrite_init(&rw, q->file->fd, disk->id, err);
+	r = qcow2_rewrite_init(&rw, q->file->fd, disk->id, disk->progress, err);
 	if (r < 0)
 		return r;
 	r = cut(&rw, size, err);

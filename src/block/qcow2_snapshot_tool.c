@@ -9,6 +9,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "block/disk.h"
 #include "block/file.h"
 #include "block/qcow2_bytes.h"
 #include "block/qcow2_rewrite.h"
@@ -92,11 +93,11 @@ static int change_one(struct qcow2_rewrite *rw, enum disk_snapshot_change change
 	return qcow2_rewrite_count(rw, 0, err);
 }
 
-int qcow2_tool_snapshot(const struct file *file, const char *path,
+int qcow2_tool_snapshot(const struct file *file, const struct disk_config *config,
 			enum disk_snapshot_change change, const char *name, struct err *err)
 {
 	struct qcow2_rewrite rw;
-	int r = qcow2_rewrite_init(&rw, file->fd, path, err);
+	int r = qcow2_rewrite_init(&rw, file->fd, config->path, config->progress, err);
 
 	if (r < 0)
 		return r;

@@ -124,12 +124,13 @@ int qcow2_tool_create(int fd, const char *path, const struct disk_create *create
 	return qcow2_create(fd, path, &image, err);
 }
 
-int qcow2_tool_check(struct disk_check *check, const struct file *file, const char *path,
-		     bool repair, struct err *err)
+int qcow2_tool_check(struct disk_check *check, const struct file *file,
+		     const struct disk_config *config, bool repair, struct err *err)
 {
 	struct qcow2_check found;
-	int r = qcow2_check(&found, file->fd, path,
-			    repair ? QCOW2_CHECK_FIX_ALL : QCOW2_CHECK_FIX_NONE, err);
+	int r = qcow2_check(&found, file->fd, config->path,
+			    repair ? QCOW2_CHECK_FIX_ALL : QCOW2_CHECK_FIX_NONE,
+			    config->progress, err);
 
 	if (r < 0)
 		return r;

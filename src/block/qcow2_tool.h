@@ -13,6 +13,7 @@
 
 struct disk;
 struct disk_check;
+struct disk_config;
 struct disk_create;
 struct err;
 struct file;
@@ -22,9 +23,9 @@ int qcow2_tool_map(struct disk *disk, struct disk_extent *extent);
 void qcow2_tool_facts(const struct disk *disk, disk_fact *fact, void *ctx);
 int qcow2_tool_create(int fd, const char *path, const struct disk_create *create,
 		      struct err *err);
-int qcow2_tool_check(struct disk_check *check, const struct file *file, const char *path,
-		     bool repair, struct err *err);
-int qcow2_tool_snapshot(const struct file *file, const char *path,
+int qcow2_tool_check(struct disk_check *check, const struct file *file,
+		     const struct disk_config *config, bool repair, struct err *err);
+int qcow2_tool_snapshot(const struct file *file, const struct disk_config *config,
 			enum disk_snapshot_change change, const char *name, struct err *err);
 int qcow2_tool_list_snapshots(const struct file *file, const char *path,
 			      disk_snapshot_each *each, void *ctx, struct err *err);

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "block/disk.h"
 #include "block/qcow2_bytes.h"
 
 #include <errno.h>
@@ -74,6 +75,7 @@ static int walk_l1(struct qcow2_walk *walk, const uint64_t *l1, uint32_t nr, boo
 		uint64_t at = l1[i] & QCOW2_OFFSET;
 		int r;
 
+		qcow2_walk_step(walk);
 		if (l1[i] & QCOW2_L1_RESERVED)
 			walk->nr_broken++;
 		if (!at || !count_aligned(walk, at, walk->cluster))
@@ -248,13 +250,32 @@ static int allocate(struct qcow2_walk *walk)
 	return r;
 }
 
-int qcow2_walk_init(struct qcow2_walk *walk, int fd, const char *path, struct err *err)
+/* What refers to something is followed, and then it is compared with the refcounts. */
+static void plan_steps(struct qcow2_walk *walk)
+{
+	walk->nr_tables = walk->header.nr_l1;
+	for (uint32_t i = 0; i < walk->snapshots.nr; i++)
+		walk->nr_tables += walk->snapshots.list[i].nr_l1;
+	walk->nr_to_see = walk->nr_tables + walk->header.nr_l1 +
+			  max_u64(walk->nr / walk->per_block + 1, walk->nr_reftable);
+}
+
+void qcow2_walk_step(struct qcow2_walk *walk)
+{
+	walk->nr_seen += walk->nr_seen < walk->nr_to_see;
+	if (walk->progress)
+		walk->progress->show(walk->progress->ctx, walk->nr_seen * walk->cluster,
+				     walk->nr_to_see * walk->cluster);
+}
+
+int qcow2_walk_init(struct qcow2_walk *walk, int fd, const char *path,
+		    const struct disk_progress *progress, struct err *err)
 {
 	struct qcow2_header *h = &walk->header;
 	off_t end = lseek(fd, 0, SEEK_END);
 	int r;
 
-	*walk = (struct qcow2_walk){ .fd = fd, .path = path };
+	*walk = (struct qcow2_walk){ .fd = fd, .path = path, .progress = progress };
 	if (end < 0)
 		return err_sys(err, -errno, "cannot tell the size of '%s'", path);
 	r = qcow2_header_read(h, fd, path, (uint64_t)end, err);
@@ -278,6 +299,8 @@ int qcow2_walk_init(struct qcow2_walk *walk, int fd, const char *path, struct er
 		r = qcow2_snapshots_read(&walk->snapshots, h, fd, path, err);
 	if (r < 0)
 		qcow2_walk_fini(walk);
+	else
+		plan_steps(walk);
 	return r;
 }
 

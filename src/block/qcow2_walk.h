@@ -14,6 +14,7 @@
 
 #include <stdint.h>
 
+struct disk_progress;
 struct err;
 
 #define QCOW2_WALK_CLUSTERS_MAX	BIT64(30)
@@ -33,11 +34,18 @@ struct qcow2_walk {
 	uint8_t *block;			/* a refcount block */
 	uint64_t nr_broken;		/* references that lead nowhere, and the like */
 	bool broken_refcounts;		/* some are among the refcounts themselves */
+	const struct disk_progress *progress;
+	uint64_t nr_tables;		/* places of L2 tables, in all L1 tables */
+	uint64_t nr_seen, nr_to_see;	/* places of tables, as a check looks at them */
 };
 
-/* Read the header and the tables that it names. */
-int qcow2_walk_init(struct qcow2_walk *walk, int fd, const char *path, struct err *err);
+/* Read the header and the tables that it names.  path and progress outlive this. */
+int qcow2_walk_init(struct qcow2_walk *walk, int fd, const char *path,
+		    const struct disk_progress *progress, struct err *err);
 void qcow2_walk_fini(struct qcow2_walk *walk);
+
+/* One more table has been seen. */
+void qcow2_walk_step(struct qcow2_walk *walk);
 
 /* Count all but the refcount structures, then those. */
 int qcow2_walk_data(struct qcow2_walk *walk, struct err *err);

@@ -9,6 +9,7 @@
 #include "config/option.h"
 #include "disk.h"
 #include "disk_tool.h"
+#include "progress.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -82,18 +83,23 @@ static int tell(const struct disk_check *found, bool repaired, bool json)
 
 int disk_check_command(const struct command *command, int argc, char **argv)
 {
-	struct disk_config config = { 0 };
+	struct progress progress;
+	const struct disk_progress shown = { disk_tool_show, &progress };
+	struct disk_config config = { .progress = &shown };
 	struct disk_check found;
 	struct check check;
 	struct arguments args;
 	struct err err = { 0 };
-	int status;
+	int r, status;
 
 	if (!arguments_read(&args, command, &check, argc, argv))
 		return args.status;
 	config.path = args.words[0];
 	config.format = check.format;
-	if (disk_check(&found, &config, check.repair, &err) < 0)
+	progress_start(&progress, "checking", 0);
+	r = disk_check(&found, &config, check.repair, &err);
+	progress_end(&progress);
+	if (r < 0)
 		status = command_fail("%s", err.text);
 	else
 		status = tell(&found, check.repair, check.json);

@@ -8,10 +8,12 @@
 #include "config/option.h"
 #include "disk.h"
 #include "disk_tool.h"
+#include "progress.h"
 
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <unistd.h>
 
 struct map {
 	struct option_given given;
@@ -49,7 +51,8 @@ static bool goes_on(const struct disk_extent *a, const struct disk_extent *b)
 }
 
 /* *extent, and all that follows and is stored as it is. */
-static int whole_extent(struct disk *disk, struct disk_extent *extent, struct err *err)
+static int whole_extent(struct disk *disk, struct disk_extent *extent,
+			struct progress *progress, struct err *err)
 {
 	struct disk_extent more;
 	int r = 0;
@@ -59,6 +62,7 @@ static int whole_extent(struct disk *disk, struct disk_extent *extent, struct er
 		if (r < 0 || !goes_on(extent, &more))
 			break;
 		extent->len += more.len;
+		progress_show(progress, more.at);
 	}
 	return r;
 }
@@ -83,7 +87,8 @@ static void print(const struct disk_extent *x)
 	putchar('\n');
 }
 
-static int map_disk(struct disk_tool *tool, struct disk *disk, json_t *list, struct err *err)
+static int map_disk(struct disk_tool *tool, struct disk *disk, json_t *list,
+		    struct progress *progress, struct err *err)
 {
 	struct disk_extent extent;
 	int r = 0;
@@ -94,13 +99,14 @@ static int map_disk(struct disk_tool *tool, struct disk *disk, json_t *list, str
 	for (uint64_t at = 0; at < disk_size(disk) && !r; at += extent.len) {
 		r = disk_map(disk, at, &extent, err);
 		if (!r)
-			r = whole_extent(disk, &extent, err);
+			r = whole_extent(disk, &extent, progress, err);
 		if (!r)
 			r = disk_tool_check(tool, err);
 		if (!r && list)
 			add(list, &extent);
 		else if (!r)
 			print(&extent);
+		progress_show(progress, extent.at);
 	}
 	return r;
 }
@@ -108,6 +114,7 @@ static int map_disk(struct disk_tool *tool, struct disk *disk, json_t *list, str
 int disk_map_command(const struct command *command, int argc, char **argv)
 {
 	struct disk_config config = { .read_only = true };
+	struct progress progress;
 	struct disk_tool tool;
 	struct map map;
 	struct arguments args;
@@ -122,11 +129,17 @@ int disk_map_command(const struct command *command, int argc, char **argv)
 	config.path = args.words[0];
 	config.format = map.format;
 	config.backing = map.backing_files;
+	/* On a terminal the list itself shows how far it is. */
+	progress_start(&progress, "mapping", 0);
+	progress.terminal &= list || !isatty(STDOUT_FILENO);
 	r = disk_tool_init(&tool, &err);
 	if (!r)
 		r = disk_open(&disk, &config, tool.loop, &err);
-	if (!r)
-		r = map_disk(&tool, disk, list, &err);
+	if (!r) {
+		progress.total = disk_size(disk);
+		r = map_disk(&tool, disk, list, &progress, &err);
+	}
+	progress_end(&progress);
 	if (r < 0)
 		status = command_fail("%s", err.text);
 	else if (list)

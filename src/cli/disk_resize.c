@@ -8,6 +8,7 @@
 #include "config/option.h"
 #include "disk.h"
 #include "disk_tool.h"
+#include "progress.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -82,17 +83,13 @@ static int judge(struct disk *disk, const struct resize *resize, const char *pat
 
 /* Open it, and see whether it may have that size. */
 static int open_image(struct disk **ret_disk, struct disk_tool *tool, const struct resize *resize,
-		      const char *path, bool read_only, struct err *err)
+		      const struct disk_config *config, struct err *err)
 {
-	const struct disk_config config = {
-		.path = path, .format = resize->format, .backing = resize->backing_files,
-		.read_only = read_only,
-	};
-	int r = disk_open(ret_disk, &config, tool->loop, err);
+	int r = disk_open(ret_disk, config, tool->loop, err);
 
 	if (r < 0)
 		return r;
-	r = judge(*ret_disk, resize, path, err);
+	r = judge(*ret_disk, resize, config->path, err);
 	if (r < 0)
 		disk_close(*ret_disk, NULL);
 	return r;
@@ -100,16 +97,21 @@ static int open_image(struct disk **ret_disk, struct disk_tool *tool, const stru
 
 /* What is opened for writing has changed, as by a repair: so it is judged before that, too. */
 static int resize_image(struct disk_tool *tool, const struct resize *resize,
-			const char *path, struct err *err)
+			const char *path, const struct disk_progress *progress, struct err *err)
 {
+	struct disk_config config = {
+		.path = path, .format = resize->format, .backing = resize->backing_files,
+		.read_only = true, .progress = progress,
+	};
 	struct err why = { 0 };
 	struct disk *disk;
-	int r = open_image(&disk, tool, resize, path, true, err);
+	int r = open_image(&disk, tool, resize, &config, err);
 
 	if (r < 0)
 		return r;
 	disk_close(disk, NULL);
-	r = open_image(&disk, tool, resize, path, false, err);
+	config.read_only = false;
+	r = open_image(&disk, tool, resize, &config, err);
 	if (r < 0)
 		return r;
 	r = disk_create_resize(disk, resize->size, err);
@@ -121,6 +123,8 @@ static int resize_image(struct disk_tool *tool, const struct resize *resize,
 
 int disk_resize_command(const struct command *command, int argc, char **argv)
 {
+	struct progress progress;
+	const struct disk_progress shown = { disk_tool_show, &progress };
 	struct disk_tool tool;
 	struct resize resize;
 	struct arguments args;
@@ -130,8 +134,10 @@ int disk_resize_command(const struct command *command, int argc, char **argv)
 	if (!arguments_read(&args, command, &resize, argc, argv))
 		return args.status;
 	r = disk_tool_init(&tool, &err);
+	progress_start(&progress, "resizing", 0);
 	if (!r)
-		r = resize_image(&tool, &resize, args.words[0], &err);
+		r = resize_image(&tool, &resize, args.words[0], &shown, &err);
+	progress_end(&progress);
 	if (r < 0)
 		status = command_fail("%s", err.text);
 	else if (resize.json)

@@ -10,6 +10,7 @@
 #include "disk.h"
 #include "disk_snapshots.h"
 #include "disk_tool.h"
+#include "progress.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -47,6 +48,21 @@ static int list(const struct disk_config *config, bool json)
 	return EXIT_OK;
 }
 
+static int change_one(const struct disk_config *config, enum disk_snapshot_change change,
+		      const char *name, struct err *err)
+{
+	struct progress progress;
+	const struct disk_progress shown = { disk_tool_show, &progress };
+	struct disk_config with_progress = *config;
+	int r;
+
+	with_progress.progress = &shown;
+	progress_start(&progress, "changing", 0);
+	r = disk_snapshot_change(&with_progress, change, name, err);
+	progress_end(&progress);
+	return r;
+}
+
 static int change(const struct disk_config *config, const char *verb, const char *name,
 		  bool json)
 {
@@ -62,7 +78,7 @@ static int change(const struct disk_config *config, const char *verb, const char
 		if (!name)
 			return command_fail("disk snapshot %s: which one? Its name is missing",
 					    verb);
-		if (disk_snapshot_change(config, i, name, &err) < 0)
+		if (change_one(config, i, name, &err) < 0)
 			return command_fail("%s", err.text);
 		/* What there is then. */
 		return json ? list(config, json) : EXIT_OK;

@@ -6,6 +6,7 @@
 #include "base/folder.h"
 #include "block/disk_map.h"
 #include "cli/command.h"
+#include "progress.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -139,6 +140,14 @@ int disk_tool_do(struct disk_tool *tool, struct disk *disk, struct disk_request 
 	while (!carrier.done && r >= 0)
 		r = loop_run(tool->loop);
 	return r < 0 ? r : carrier.res;
+}
+
+void disk_tool_show(void *ctx, uint64_t done, uint64_t total)
+{
+	struct progress *progress = ctx;
+
+	progress->total = total;
+	progress_show(progress, done);
 }
 
 const char *disk_tool_size(uint64_t bytes, char text[DISK_TOOL_SIZE_MAX])

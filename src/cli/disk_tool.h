@@ -58,6 +58,9 @@ int disk_tool_check(struct disk_tool *tool, struct err *err);
 /* Have one request done, and wait for it, whatever signal comes; 0 or a negative errno. */
 int disk_tool_do(struct disk_tool *tool, struct disk *disk, struct disk_request *request);
 
+/* As struct disk_progress has it: ctx is a struct progress that was started. */
+void disk_tool_show(void *ctx, uint64_t done, uint64_t total);
+
 /* "1.5 GiB (1610612736 bytes)" */
 #define DISK_TOOL_SIZE_MAX	64
 const char *disk_tool_size(uint64_t bytes, char text[DISK_TOOL_SIZE_MAX]);

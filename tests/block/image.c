@@ -345,7 +345,7 @@ void image_check_own(struct image *image)
 	struct err err = { 0 };
 	int fd = open(image->path, O_RDONLY);
 
-	ck_assert_msg(!qcow2_check(&check, fd, image->path, QCOW2_CHECK_FIX_NONE, &err), "%s",
+	ck_assert_msg(!qcow2_check(&check, fd, image->path, QCOW2_CHECK_FIX_NONE, NULL, &err), "%s",
 		      err.text);
 	close(fd);
 	ck_assert_uint_eq(check.nr_corruptions, 0);

@@ -80,7 +80,7 @@ static void must_show_the_same(void)
 	struct qcow2_check check;
 	int fd = open(image.path, O_RDONLY);
 
-	ck_assert_int_eq(qcow2_check(&check, fd, image.path, QCOW2_CHECK_FIX_NONE, NULL), 0);
+	ck_assert_int_eq(qcow2_check(&check, fd, image.path, QCOW2_CHECK_FIX_NONE, NULL, NULL), 0);
 	ck_assert_uint_eq(check.nr_corruptions, 0);
 	close(fd);
 	image_open(&image);

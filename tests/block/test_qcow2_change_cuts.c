@@ -154,7 +154,7 @@ static void check_cut(bool may_leak)
 	struct err err = { 0 };
 	int fd = open(image.path, O_RDONLY);
 
-	if (qcow2_check(&check, fd, image.path, QCOW2_CHECK_FIX_NONE, &err))
+	if (qcow2_check(&check, fd, image.path, QCOW2_CHECK_FIX_NONE, NULL, &err))
 		ck_abort_msg("event %u: %s", cut.at, err.text);
 	close(fd);
 	if (check.nr_corruptions || (check.nr_leaks && !may_leak))

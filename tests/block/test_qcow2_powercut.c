@@ -194,7 +194,7 @@ static void check_cut(const char *path, enum qcow2_check_fix fix, bool leaks)
 	struct err err = { 0 };
 	int fd = open(path, O_RDWR);
 
-	if (qcow2_check(&check, fd, path, fix, &err))
+	if (qcow2_check(&check, fd, path, fix, NULL, &err))
 		ck_abort_msg("event %u: %s", cut.at, err.text);
 	close(fd);
 	if (check.nr_corruptions)

@@ -171,7 +171,7 @@ static void must_be_sound(unsigned nr)
 	struct err err = { 0 };
 	int fd = open(image.path, O_RDONLY);
 
-	if (qcow2_check(&check, fd, image.path, QCOW2_CHECK_FIX_NONE, &err))
+	if (qcow2_check(&check, fd, image.path, QCOW2_CHECK_FIX_NONE, NULL, &err))
 		ck_abort_msg("allocation %u: %s", nr, err.text);
 	close(fd);
 	if (check.nr_corruptions)

@@ -219,7 +219,7 @@ START_TEST(counts_beyond_the_end_are_given_back)
 	ck_assert_uint_eq(byte_at(0), 1);
 	disk = disk_close(disk, NULL);
 	fd = open(in_folder("a.qcow2"), O_RDONLY);
-	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_NONE, &err), 0);
+	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_NONE, NULL, &err), 0);
 	close(fd);
 	ck_assert_uint_eq(check.nr_corruptions + check.nr_leaks, 0);
 }
@@ -234,8 +234,8 @@ START_TEST(repair_of_an_image_cut_short_makes_it_no_worse)
 	run("qemu-io -c 'write -P 1 0 1M' a.qcow2 && truncate -s 384k a.qcow2");
 	fd = open(in_folder("a.qcow2"), O_RDWR);
 
-	ck_assert_int_eq(qcow2_check(&before, fd, "a", QCOW2_CHECK_FIX_NONE, &err), 0);
-	ck_assert_int_eq(qcow2_check(&after, fd, "a", QCOW2_CHECK_FIX_ALL, &err), 0);
+	ck_assert_int_eq(qcow2_check(&before, fd, "a", QCOW2_CHECK_FIX_NONE, NULL, &err), 0);
+	ck_assert_int_eq(qcow2_check(&after, fd, "a", QCOW2_CHECK_FIX_ALL, NULL, &err), 0);
 	close(fd);
 	ck_assert_uint_eq(after.nr_corruptions, before.nr_corruptions);
 	ck_assert_uint_eq(after.nr_fixed, 0);
@@ -291,7 +291,7 @@ START_TEST(image_that_was_not_closed_is_repaired)
 	ck_assert_uint_eq(byte_at(0), 1);
 	disk = disk_close(disk, NULL);
 	fd = open(in_folder("a.qcow2"), O_RDONLY);
-	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_NONE, &err), 0);
+	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_NONE, NULL, &err), 0);
 	close(fd);
 	ck_assert_uint_eq(check.nr_corruptions + check.nr_leaks, 0);
 	ck_assert_uint_eq(look("a.qcow2", QCOW2_AT_INCOMPATIBLE), 0);
@@ -326,9 +326,9 @@ START_TEST(lost_refcount_block_is_rebuilt)
 	patch("a.qcow2", 64 * KiB, 0, 8);
 	fd = open(in_folder("a.qcow2"), O_RDWR);
 
-	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_NONE, &err), 0);
+	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_NONE, NULL, &err), 0);
 	ck_assert_uint_gt(check.nr_corruptions, 0);
-	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_ALL, &err), 0);
+	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_ALL, NULL, &err), 0);
 	ck_assert_uint_eq(check.nr_corruptions + check.nr_leaks, 0);
 	close(fd);
 	run("qemu-img check a.qcow2");
@@ -357,12 +357,56 @@ START_TEST(reserved_bits_are_damage)
 	run("! qemu-img check a.qcow2 2> /dev/null");
 	fd = open(in_folder("a.qcow2"), O_RDWR);
 
-	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_NONE, &err), 0);
+	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_NONE, NULL, &err), 0);
 	ck_assert_uint_gt(check.nr_corruptions, 0);
-	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_ALL, &err), 0);
+	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_ALL, NULL, &err), 0);
 	ck_assert_int_eq(!check.nr_corruptions, reserved[_i].repaired);
 	close(fd);
 	run("%s qemu-img check a.qcow2 2> /dev/null", reserved[_i].repaired ? "" : "!");
+}
+END_TEST
+
+static uint64_t seen, all;
+
+static void see(void *ctx, uint64_t done, uint64_t total)
+{
+	(void)ctx;
+	ck_assert_uint_ge(done, seen);
+	ck_assert_uint_le(done, total);
+	seen = done;
+	all = total;
+}
+
+START_TEST(progress_never_falls_and_ends_with_all_tables)
+{
+	const struct disk_progress progress = { see, NULL };
+	struct qcow2_check check;
+	int fd;
+
+	run("qemu-img create -f qcow2 -o cluster_size=512 a.qcow2 8M");
+	run("qemu-io -c 'write -P 1 0 1M' a.qcow2 && qemu-img snapshot -c one a.qcow2");
+	fd = open(in_folder("a.qcow2"), O_RDONLY);
+	seen = 0;
+
+	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_NONE, &progress, &err), 0);
+	close(fd);
+	ck_assert_uint_gt(seen, 8 * MiB / (512 / 8));	/* L2 tables */
+	ck_assert_uint_eq(seen, all);
+}
+END_TEST
+
+START_TEST(progress_never_falls_until_a_snapshot_is_taken)
+{
+	const struct disk_progress progress = { see, NULL };
+	struct disk_config c = config("a.qcow2");
+
+	run("qemu-img create -f qcow2 -o cluster_size=512 a.qcow2 8M");
+	run("qemu-io -c 'write -P 1 0 1M' a.qcow2 && qemu-img snapshot -c one a.qcow2");
+	c.progress = &progress;
+	seen = 0;
+
+	ck_assert_int_eq(disk_snapshot_change(&c, DISK_SNAPSHOT_CREATE, "two", &err), 0);
+	ck_assert_uint_gt(seen, all - all / 8);
 }
 END_TEST
 
@@ -392,7 +436,7 @@ START_TEST(image_that_cannot_be_repaired_as_a_whole_is_left_alone)
 	run("cp a.qcow2 before.qcow2");
 	fd = open(in_folder("a.qcow2"), O_RDWR);
 
-	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_ALL, &err), 0);
+	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_ALL, NULL, &err), 0);
 	close(fd);
 	ck_assert_uint_gt(check.nr_corruptions, 1);
 	ck_assert_uint_eq(check.nr_fixed, 0);
@@ -411,10 +455,10 @@ START_TEST(leak_is_found_and_given_back)
 	patch("a.qcow2", 128 * KiB + 100, 0x00010001, 4);	/* clusters 50 and 51 */
 	fd = open(in_folder("a.qcow2"), O_RDWR);
 
-	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_NONE, &err), 0);
+	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_NONE, NULL, &err), 0);
 	ck_assert_uint_eq(check.nr_leaks, 2);
 	ck_assert_uint_eq(check.nr_corruptions, 0);
-	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_LEAKS, &err), 0);
+	ck_assert_int_eq(qcow2_check(&check, fd, "a", QCOW2_CHECK_FIX_LEAKS, NULL, &err), 0);
 	ck_assert_uint_eq(check.nr_leaks, 0);
 	ck_assert_uint_eq(check.nr_fixed, 2);
 	close(fd);
@@ -581,6 +625,8 @@ int main(void)
 	tcase_add_loop_test(tc, reserved_bits_are_damage, 0, ARRAY_LEN(reserved));
 	tcase_add_loop_test(tc, image_that_cannot_be_repaired_as_a_whole_is_left_alone, 0,
 			    ARRAY_LEN(hopeless));
+	tcase_add_test(tc, progress_never_falls_and_ends_with_all_tables);
+	tcase_add_test(tc, progress_never_falls_until_a_snapshot_is_taken);
 	tcase_add_test(tc, leak_is_found_and_given_back);
 	tcase_add_test(tc, data_that_are_where_a_table_is_are_not_written);
 	tcase_add_test(tc, table_that_is_counted_as_free_is_not_allocated);

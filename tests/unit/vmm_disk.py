@@ -17,6 +17,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 VMM = sys.argv[1]
@@ -256,13 +257,38 @@ class Convert(InFolder):
         subprocess.run([VMM, 'disk', 'convert', '--compress', 'zlib', self.path('big.raw'),
                         self.path('b.qcow2')], check=True, stderr=slave)
         os.close(slave)
+        self.assert_progress('converting', master)
+
+    def assert_progress(self, what, master):
         shown = b''
         try:
             while piece := os.read(master, 4096):
                 shown += piece
         except OSError:
             os.close(master)
-        self.assertRegex(shown, rb'\A(\rconverting +\d+ % \[#*\.*\][^\r\n]*\x1b\[K)+\r\x1b\[K\Z')
+        self.assertRegex(shown.decode(), rf'\A(\r{what} +\d+ % \[#*\.*\][^\r\n]*\x1b\[K)+'
+                         r'\r\x1b\[K\Z')
+
+    def test_progress_of_what_only_reads_tables_is_shown(self):
+        image = self.path('a.qcow2')
+        qemu_img('create', '-f', 'qcow2', image, '5T')
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
+        for what, *command in (('checking', 'check', image), ('mapping', 'map', image),
+                               ('changing', 'snapshot', 'create', image, 'first'),
+                               ('resizing', 'resize', '--shrink', '-s', '4T', image)):
+            with self.subTest(what):
+                master, slave = pty.openpty()
+                with open(image, 'r+b') as held:
+                    # Who opens it now waits until it is let go.
+                    fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+                    process = subprocess.Popen([VMM, 'disk', *command], stderr=slave,
+                                               stdout=subprocess.DEVNULL)
+                    os.close(slave)
+                    signal.sigwait([signal.SIGIO])
+                    time.sleep(0.3)     # what is over sooner is not shown
+                self.assert_progress(what, master)
+                self.assertEqual(process.wait(), 0)
+
 
 
 class Compare(InFolder):
