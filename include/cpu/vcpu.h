@@ -17,6 +17,7 @@
 #ifndef CPU_VCPU_H
 #define CPU_VCPU_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -117,6 +118,12 @@ void vcpu_await_pause(struct vcpu *vcpu);
 void vcpu_resume(struct vcpu *vcpu, uint64_t ticks);
 uint64_t vcpu_ticks(void);
 uint64_t vcpu_ticks_in(const struct vcpu *vcpu, uint64_t ns);	/* 0: KVM does not tell */
+
+/*
+ * Of one that is not paused: out of the guest as soon as may be, and back.  Its clocks go
+ * on meanwhile.  It can be paused and stopped as ever, and resume() ends a rest.  Main.
+ */
+void vcpu_rest(struct vcpu *vcpu, bool rest);
 
 /* A non-maskable interrupt; takes the vCPU out of the guest for a moment.  Main. */
 int vcpu_nmi(struct vcpu *vcpu);

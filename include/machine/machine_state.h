@@ -86,6 +86,12 @@ int machine_state_log(struct machine *machine, bool on, struct err *err);
 int machine_state_log_take(struct machine *machine, uint64_t *bitmap, struct err *err);
 
 /*
+ * While it is held: of all the time that it runs, have its vCPUs rest so many percent, up
+ * to 99.  0, release and reset end that.
+ */
+void machine_state_throttle(struct machine *machine, unsigned percent);
+
+/*
  * Giving a machine away.  machine_state_hand_over() pauses it, if it runs, so that nothing
  * but these can make it run: machine_state_take_back() has it go on as it was;
  * machine_state_moved() says that it is another's for good.  -EAGAIN where what

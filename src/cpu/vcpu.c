@@ -292,6 +292,11 @@ void vcpu_resume(struct vcpu *vcpu, uint64_t ticks)
 	want(vcpu, RUN);
 }
 
+void vcpu_rest(struct vcpu *vcpu, bool rest)
+{
+	want(vcpu, rest ? PAUSE : RUN);
+}
+
 uint64_t vcpu_ticks(void)
 {
 	return arch_ticks();

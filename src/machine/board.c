@@ -358,6 +358,12 @@ void board_resume(struct board *board)
 	unpark(board, ticks);
 }
 
+void board_rest(struct board *board, bool rest)
+{
+	for (uint32_t i = 0; i < board->nr_vcpus && !board->paused; i++)
+		vcpu_rest(board->vcpus[i], rest);
+}
+
 /* Who else writes to the guest's memory, as vhost does, sees the log when it starts. */
 int board_log(struct board *board, bool on, struct err *err)
 {

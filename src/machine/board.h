@@ -151,6 +151,12 @@ void board_update_link(struct board *board, const struct board_device *device);
 /* Have the guest announce the card.  Main. */
 void board_announce(struct board *board, const struct board_device *device);
 
+/*
+ * vCPUs stand still or go on, while devices and clocks do all the time; nothing while it
+ * is paused, and resuming ends a rest.  Main.
+ */
+void board_rest(struct board *board, bool rest);
+
 /* To every vCPU.  Main. */
 void board_nmi(struct board *board);
 

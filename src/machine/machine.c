@@ -492,6 +492,7 @@ int machine_new(struct machine **ret_machine, const struct machine_config *confi
 	m->on_slots.run = machine_parts_look_at_slots;
 	m->timeout.fired = timed_out;
 	m->announce_timer.fired = machine_parts_announce;
+	m->throttle_timer.fired = machine_parts_throttle;
 	m->actions = config->vm->action;
 	if (config->incoming)
 		m->state = MACHINE_INCOMING;

@@ -58,6 +58,10 @@ struct machine {
 	struct machine_announcement announcement;	/* what is left of it */
 	struct loop_timer announce_timer;
 
+	unsigned throttle;		/* percent of the time that vCPUs rest */
+	bool rests;
+	struct loop_timer throttle_timer;
+
 	_Atomic(uint32_t) ejected, refused;	/* masks of slots, by the guest */
 	struct loop_task on_slots;
 };
@@ -126,6 +130,9 @@ void machine_parts_settle(struct machine *m);
 
 /* Once more. */
 void machine_parts_announce(struct loop_timer *timer);
+
+/* From work to rest, or back. */
+void machine_parts_throttle(struct loop_timer *timer);
 
 /* The board's word of slots, on vCPU threads, and what is made of it on the main thread. */
 void machine_parts_slot_changed(void *ctx, unsigned slot, bool refused);

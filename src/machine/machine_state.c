@@ -272,14 +272,17 @@ int machine_state_hold(struct machine *m, struct machine_holder *holder, struct 
 
 void machine_state_release(struct machine *m, struct machine_holder *holder)
 {
-	if (m->holder == holder)
-		m->holder = NULL;
+	if (m->holder != holder)
+		return;
+	machine_state_throttle(m, 0);
+	m->holder = NULL;
 }
 
 void machine_parts_let_go(struct machine *m)
 {
 	struct machine_holder *holder = m->holder;
 
+	machine_state_throttle(m, 0);
 	m->holder = NULL;
 	if (holder)
 		holder->let_go(holder);
