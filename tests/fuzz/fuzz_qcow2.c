@@ -171,7 +171,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	use(true, data[0]);
 	change(data[0] >> 5);
 	use(false, data[0]);
-	if (qcow2_check(&check, file, path, (enum qcow2_check_fix)(data[0] >> 3 & 3) % 3, NULL, &err))
+	if (qcow2_check(&check, file, path, (enum qcow2_check_fix)(data[0] >> 3 & 3) % 3, NULL,
+			&err))
 		must(err.code < 0 && err.text[0]);
 	return 0;
 }
