@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "block/disk_create.h"
+#include "block/disk_pack.h"
 #include "block/disk_snapshot.h"
 #include "block/image.h"
 #include "block/qcow2_check.h"
@@ -249,6 +250,70 @@ START_TEST(each_allocation_may_fail)
 }
 END_TEST
 
+/* Compressing. */
+
+static bool write_units(struct disk_pack *pack)
+{
+	struct disk_packer *packer = disk_packer_new(pack);
+	uint64_t unit = disk_pack_unit(pack);
+	int r = packer ? 0 : -ENOMEM;
+
+	for (uint64_t at = 0; at < SIZE && !r; at += unit)
+		r = disk_packer_write(packer, at, bytes + at);
+	disk_packer_free(packer);
+	return !failed(r, NULL);
+}
+
+static void pack_all(enum disk_compression method)
+{
+	const struct disk_create create = {
+		.size = SIZE, .cluster_size = 4 * KiB, .compression = method,
+	};
+	int fd = open(image.path, O_CREAT | O_TRUNC | O_RDWR, 0644);
+	struct disk_pack *pack = NULL;
+	const char *format;
+	struct err err = { 0 };
+
+	if (!failed(disk_create(fd, image.path, &create, &format, &err), &err) &&
+	    !failed(disk_pack_open(&pack, image.path, &err), &err) && write_units(pack))
+		failed(disk_pack_finish(pack, &err), &err);
+	disk_pack_close(pack);
+	close(fd);
+}
+
+START_TEST(each_allocation_of_a_packer_may_fail)
+{
+	static uint8_t packed[SIZE];
+	unsigned nr = 0;
+	bool has_failed = true;
+
+	image_init(&image, "packed.qcow2", 1);
+	for (; has_failed && nr < FAULTS_MAX; nr++) {
+		/* Half of it cannot become smaller. */
+		for (uint64_t i = 0; i < SIZE / 2; i++)
+			bytes[i] = (uint8_t)image_random(&image, 256);
+		memset(bytes + SIZE / 2, 3, SIZE / 2);
+		nr_failed = 0;
+		faults_arm(nr);
+		pack_all((enum disk_compression)_i);
+		has_failed = faults_disarm();
+		ck_assert_msg(!wrong, "allocation %u: %s", nr, wrong);
+		ck_assert_uint_eq(nr_failed, has_failed);
+	}
+
+	ck_assert_uint_gt(nr, 10);
+	ck_assert_uint_lt(nr, FAULTS_MAX);
+	must_be_sound(nr);
+	image.size = SIZE;
+	image_open(&image);
+	ck_assert_int_eq(image_request(&image, DISK_READ, 0, packed, SIZE), 0);
+	image_close(&image);
+	ck_assert_mem_eq(packed, bytes, SIZE);
+	printf("compression %d: %u allocations\n", _i, nr - 1);
+	image_fini(&image);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("allocations of qcow2");
@@ -263,6 +328,8 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, each_allocation_may_fail, 0,
 			    (int)(ARRAY_LEN(cases) * ARRAY_LEN(kinds)));
+	tcase_add_loop_test(tc, each_allocation_of_a_packer_may_fail, DISK_COMPRESSION_ZLIB,
+			    DISK_COMPRESSION_ZSTD + 1);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);
