@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 struct err;
+struct stat;
 
 /*
  * Make path and listen there; only its owner may connect.  A socket that nobody
@@ -16,6 +17,9 @@ struct err;
  * -EADDRINUSE (somebody listens), -EEXIST (it is no socket) ...
  */
 int unix_socket_listen(const char *what, const char *path, struct err *err);
+
+/* Remove the file at path if it is still the one that lstat(2) told of. */
+void unix_socket_remove(const char *path, const struct stat *made);
 
 /* Use one that is listening already and that somebody else made. */
 int unix_socket_adopt(const char *what, int fd, struct err *err);

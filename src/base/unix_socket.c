@@ -151,6 +151,14 @@ int unix_socket_listen(const char *what, const char *path, struct err *err)
 	return fd;
 }
 
+void unix_socket_remove(const char *path, const struct stat *made)
+{
+	struct stat st;
+
+	if (!lstat(path, &st) && st.st_ino == made->st_ino && st.st_dev == made->st_dev)
+		unlink(path);
+}
+
 static bool has_option(int fd, int option, int wanted)
 {
 	socklen_t len = sizeof(int);

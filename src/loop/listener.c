@@ -89,21 +89,12 @@ static void accept_again(struct loop_timer *timer)
 
 /* Life. */
 
-/* Only our own: somebody may have put another one there. */
-static void remove_socket(const struct listener *listener)
-{
-	struct stat st;
-
-	if (listener->path && !lstat(listener->path, &st) &&
-	    st.st_ino == listener->made.st_ino && st.st_dev == listener->made.st_dev)
-		unlink(listener->path);
-}
-
 struct listener *listener_free(struct listener *listener)
 {
 	if (!listener)
 		return NULL;
-	remove_socket(listener);
+	if (listener->path)
+		unix_socket_remove(listener->path, &listener->made);
 	loop_watch_remove(listener->config.loop, &listener->watch);
 	loop_cancel(listener->config.loop, &listener->more);
 	loop_timer_clear(listener->config.loop, &listener->retry);
