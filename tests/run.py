@@ -89,6 +89,7 @@ CONDITIONS = {
     'no-hardware': lambda: not has_hardware(),
     'no-systemd': lambda: not os.path.isdir('/run/systemd/system'),
     'no-vhost': lambda: not opens('/dev/vhost-net'),
+    'no-loop': lambda: not os.path.exists('/dev/loop-control'),
     'not-root': lambda: os.geteuid() != 0,
 }
 

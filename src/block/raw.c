@@ -8,6 +8,7 @@
 #include "base/err.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SECTOR 512
@@ -87,6 +88,11 @@ static int raw_create(int fd, const char *path, const struct disk_create *create
 
 static int raw_set_size(struct disk *disk, uint64_t size, struct err *err)
 {
+	struct stat st;
+
+	if (!fstat(disk->file.fd, &st) && S_ISBLK(st.st_mode))
+		return err_set(err, -EINVAL, "'%s' is a block device, and as large as what it is "
+			       "made of: resize that", disk->id);
 	if (ftruncate(disk->file.fd, (off_t)size) < 0 || fsync(disk->file.fd) < 0)
 		return err_sys(err, -errno, "cannot resize '%s'", disk->id);
 	disk->file.size = size;

@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #define ZEROS_UNIT	(4 * KiB)	/* what file systems have holes of */
 
@@ -46,7 +48,7 @@ static const struct option rows[] = {
 		  "from 5.1 on" },
 	DISK_TOOL_BACKING_FILES(struct convert),
 	{ .key = "force", OPTION(struct convert, force),
-	  .help = "replace TARGET if it exists" },
+	  .help = "replace TARGET if it exists, or overwrite a block device" },
 	{ .key = "json", .letter = 'j', OPTION(struct convert, json),
 	  .help = "tell the result as one JSON object" },
 	{ .key = "help", .letter = 'h', OPTION(struct convert, help),
@@ -72,6 +74,41 @@ static int open_pack(struct work *w, struct err *err)
 	return r < 0 ? r : disk_packers_start(&w->packers, w->pack, err);
 }
 
+static bool is_device(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISBLK(st.st_mode);
+}
+
+/* It cannot be replaced, so it is written itself; what the source does not store is zeros. */
+static int open_device(struct work *w, const struct convert *convert, const char *path,
+		       struct err *err)
+{
+	const struct disk_config config = { .path = path, .format = "raw" };
+	struct disk_request zero = { .op = DISK_ZERO, .unmap = true, .len = disk_size(w->from) };
+	int r;
+
+	if (!convert->force)
+		return err_set(err, -EEXIST, "'%s' is a block device: add --force to overwrite "
+			       "what it holds", path);
+	if (convert->compress || (convert->to_format && strcmp(convert->to_format, "raw")))
+		return err_set(err, -EINVAL, "'%s' is a block device, and can only be raw", path);
+	r = disk_open(&w->to, &config, w->tool.loop, err);
+	if (r < 0)
+		return r;
+	if (disk_size(w->to) < zero.len)
+		return err_set(err, -ENOSPC, "'%s' has %llu bytes: too few for a disk of %llu",
+			       path, (unsigned long long)disk_size(w->to),
+			       (unsigned long long)zero.len);
+	if (zero.len % disk_block_size(w->to))
+		return err_set(err, -EINVAL, "'%s' has blocks of %u bytes, of which %llu are no "
+			       "multiple", path, disk_block_size(w->to),
+			       (unsigned long long)zero.len);
+	r = disk_tool_do(&w->tool, w->to, &zero);
+	return r < 0 ? err_sys(err, r, "cannot write '%s'", path) : 0;
+}
+
 static int open_both(struct work *w, const struct convert *convert, const char *from,
 		     const char *to, struct err *err)
 {
@@ -92,6 +129,8 @@ static int open_both(struct work *w, const struct convert *convert, const char *
 	r = disk_open(&w->from, &source, w->tool.loop, err);
 	if (r < 0)
 		return r;
+	if (is_device(to))
+		return open_device(w, convert, to, err);
 	image.size = disk_size(w->from);
 	r = disk_target_create(&w->target, to, convert->force, &image, err);
 	if (r < 0)
@@ -138,7 +177,7 @@ static int copy(struct work *w, const char *from, const char *to, struct err *er
 		r = finish(w, err);
 	if (!r)
 		r = disk_tool_check(&w->tool, err);
-	return r < 0 ? r : disk_target_publish(&w->target, err);
+	return r < 0 || is_device(to) ? r : disk_target_publish(&w->target, err);
 }
 
 static int convert_image(struct work *w, const struct convert *convert, const char *from,
