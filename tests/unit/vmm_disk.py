@@ -102,6 +102,10 @@ class InFolder(unittest.TestCase):
         changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
         self.assertEqual(changed, [])
 
+    def assert_good(self, image):
+        self.assert_done('check', image)
+        qemu_img('check', image)
+
     def files(self):
         return {name: stored(self.path(name)) for name in os.listdir(self.folder)}
 
@@ -449,10 +453,6 @@ class CreateAndResize(InFolder):
 
 
 class Qcow2(InFolder):
-    def assert_good(self, image):
-        self.assert_done('check', image)
-        qemu_img('check', image)
-
     def convert(self, name='a.qcow2', *options):
         self.assert_done('convert', *options, self.raw, self.path(name))
         return self.path(name)
@@ -728,6 +728,36 @@ class Qcow2(InFolder):
     def test_what_has_nothing_to_check_is_an_error(self):
         self.assert_refused('is a raw image', 'check', self.raw)
         self.assert_refused('No such file', 'check', self.path('none'))
+
+
+class Large(InFolder):
+    place = '/dev/shm'
+
+    def test_old_version_outgrows_both_tables_at_once(self):
+        """Its refcount table, full, counts 4 GiB; its first-level table has one cluster."""
+        image = self.path('a.qcow2')
+
+        def sizes():
+            """Clusters of the refcount table, entries of the other."""
+            with open(image, 'rb') as file:
+                head = file.read(72)
+            return struct.unpack_from('>I', head, 56) + struct.unpack_from('>I', head, 36)
+
+        def qemu_io(*commands):
+            return subprocess.run(['qemu-io', *(f'-c{command}' for command in commands), image],
+                                  check=True, capture_output=True, text=True).stdout
+
+        qemu_img('create', '-f', 'qcow2', '-o',
+                 'compat=0.10,cluster_size=4k,preallocation=metadata', image, '4080M')
+        qemu_io('write -P 7 4000M 64k')
+        self.assertEqual(sizes(), (1, 2040))
+        self.assert_done('resize', '--size', '5T', image)
+        self.assertEqual(sizes(), (2, 5 * MIB // 2))
+        self.assert_good(image)
+
+        self.assertNotIn('failed', qemu_io('write -P 9 5242879M 1M', 'read -P 7 4000M 64k'))
+        self.assert_good(image)
+        self.assert_refused('cannot become that large', 'resize', '--size', '9T', image)
 
 
 OVERLAYS = ('compat=1.1', 'compat=0.10', 'cluster_size=512', 'cluster_size=2M',
