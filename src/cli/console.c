@@ -15,6 +15,7 @@
 #include "runtime.h"
 #include "terminal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -84,8 +85,10 @@ static void pressed(void *ctx, uint8_t key)
 static void read_input(struct console *console)
 {
 	uint8_t *at = console->input + console->input_len;
-	ssize_t len = read(STDIN_FILENO, at, sizeof(console->input) - console->input_len);
+	ssize_t len;
 
+	assert(console->input_len < sizeof(console->input));
+	len = read(STDIN_FILENO, at, sizeof(console->input) - console->input_len);
 	if (len < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (len <= 0) {
