@@ -91,8 +91,7 @@ fetch()
 		die "cannot download $* (are the package lists fresh? apt-get update)"
 	for deb in "$to"/deb/*.deb; do
 		dpkg-deb --fsys-tarfile "$deb" |
-			tar -C "$to/root" --no-same-owner -x "${useless[@]/#/--exclude=}" \
-				--wildcards './boot/*' '*/modules/*'
+			tar -C "$to/root" --no-same-owner -x "${useless[@]/#/--exclude=}"
 	done
 }
 
