@@ -26,6 +26,7 @@ static void make_region(int i)
 	assume(region->len && region->len < BIT64(48));
 	assume(region->len - 1 <= UINT64_MAX - region->at);
 	region->host = malloc(region->len);
+	assume(region->host);
 	mem.nr_regions = i + 1;
 }
 
