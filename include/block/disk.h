@@ -12,6 +12,13 @@
  * name, never from its content: the guest writes that.
  *
  * A disk belongs to one loop for its life.  "Owner" means that loop.
+ *
+ * A disk on storage that others can reach, too, goes from one process to another while
+ * there is a struct disk of it in both:
+ *
+ *	open --> awake --disk_sleep()--> asleep --disk_wake()--> awake
+ *
+ * Asleep it has no file open and holds no lock, but knows what its device shows.
  */
 #ifndef BLOCK_DISK_H
 #define BLOCK_DISK_H
@@ -94,6 +101,7 @@ struct disk_config {
 	enum disk_backing backing;
 	enum disk_behind behind;
 	uint64_t cache_len;	/* bytes for tables of qcow2; 0: a default */
+	bool asleep;		/* only look at it, while another may write it, and let it sleep */
 	const struct disk_config *overlay;	/* whose backing file it is, or NULL */
 	const struct disk_progress *progress;	/* outlives the disk; NULL: none is wanted */
 	enum disk_on_error read_error, write_error;
@@ -187,6 +195,20 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 struct disk *disk_close(struct disk *disk, struct err *err);
 
 /*
+ * Write back all that is in memory, let go of the files and forget what they hold.
+ * Nothing is in flight.  On failure it is awake, unless it could not be opened again
+ * either; what is asleep already stays so.  Owner.
+ */
+int disk_sleep(struct disk *disk, struct err *err);
+
+/*
+ * Open the disk as it was opened, locks included, and find in it what others have made
+ * of it.  On failure it is asleep: somebody holds a lock (-EBUSY), or it has another size
+ * than before.  What is awake already stays so.  Owner.
+ */
+int disk_wake(struct disk *disk, struct err *err);
+
+/*
  * What the next device makes of the disk, instead of what the one before it or
  * disk_open() did.  -EINVAL, and nothing has changed, where it cannot have such blocks
  * or is not open for such writes.  While it has no user; main.
@@ -196,7 +218,8 @@ int disk_set_use(struct disk *disk, const struct disk_use *use, struct err *err)
 /*
  * Start request; done() is called later, never from within.  Requests in flight
  * are not ordered.  Refused, without touching the file, are a range beyond the
- * end or not in whole blocks (-EINVAL), and what changes a read-only disk (-EROFS).
+ * end or not in whole blocks (-EINVAL), what changes a read-only disk (-EROFS), and
+ * any of a disk that is asleep (-EBUSY).
  * A discard never fails for want of support: it then does nothing.  Owner.
  */
 void disk_submit(struct disk *disk, struct disk_request *request);

@@ -16,8 +16,9 @@ struct loop;
 
 /*
  * As disk_open(), but read config's image only, and write to the file overlay.  It is
- * made if it does not exist; if it does, it has to be an overlay of this image.
- * DISK_OVERLAY_TEMPORARY: a file without a name, which is gone with the disk.  Main.
+ * made if it does not exist, unless the disk is to be asleep; if it does, it has to be
+ * an overlay of this image.  DISK_OVERLAY_TEMPORARY: a file without a name, which is gone
+ * with the disk, and which disk_sleep() refuses.  Main.
  */
 int disk_overlay_open(struct disk **ret_disk, const struct disk_config *config,
 		      const char *overlay, struct loop *loop, struct err *err);

@@ -17,6 +17,8 @@
 /* 0, or why the request cannot be. */
 static int check(const struct disk *disk, const struct disk_request *request)
 {
+	if (disk->how.asleep)
+		return -EBUSY;
 	if (!range_within(request->at, request->len, disk->size) ||
 	    (request->at | request->len) & (disk->block_size - 1))
 		return -EINVAL;
@@ -80,6 +82,7 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 	request->disk = disk;
 	request->started = clock_ns();
 	request->durable = is_durable(disk, request);
+	disk->written |= request->op != DISK_READ && request->op != DISK_FLUSH;
 	if (r < 0 || is_void(disk, request)) {
 		request->io.done = refused;
 		file_refuse(disk->loop, &request->io, r);
@@ -155,7 +158,9 @@ int disk_resize(struct disk *disk, uint64_t size, struct err *err)
 	int r;
 
 	assert(loop_here(disk->loop));
-	if (disk->read_only)
+	if (disk->how.asleep)
+		r = err_set(err, -EBUSY, "it is in the hands of another VM or process");
+	else if (disk->read_only)
 		r = err_set(err, -EROFS, "it is read-only");
 	else if (!disk->format->resize)
 		r = err_set(err, -ENOTSUP, "a %s image cannot be resized while it is in use",

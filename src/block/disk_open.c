@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * disk_open.c - opens and closes a disk, and what its device makes of it.
+ * disk_open.c - opens and closes a disk, hands it over, and what its device makes of it.
  */
 #include "block/disk.h"
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "block/disk_chain.h"
 #include "block/format.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,12 +40,6 @@ static int choose_block_size(struct disk *disk, uint32_t block_size, const char 
 	return 0;
 }
 
-static void close_format(struct disk *disk, struct err *err)
-{
-	if (disk->format->close)
-		disk->format->close(disk, err);
-}
-
 static void start(struct throttle_member *throttle, struct disk_request *request)
 {
 	struct disk *disk = container_of(throttle, struct disk, throttle);
@@ -51,24 +47,66 @@ static void start(struct throttle_member *throttle, struct disk_request *request
 	disk->format->submit(disk, request);
 }
 
-static int open_image(struct disk *disk, const struct disk_config *config, struct err *err)
+/* The image and its file. */
+
+static int open_format(struct disk *disk, struct err *err)
 {
-	int r = disk_format_choose(&disk->format, config, &disk->file, err);
+	const struct disk_config *how = &disk->how;
+	int r = disk_format_choose(&disk->format, how, &disk->file, err);
 
 	if (r < 0)
 		return r;
-	if (config->cache == DISK_DIRECT) {
-		r = file_set_direct(&disk->file, config->path, err);
+	if (how->cache == DISK_DIRECT) {
+		r = file_set_direct(&disk->file, how->path, err);
 		if (r < 0)
 			return r;
 	}
-	r = disk->format->open(disk, config, err);
+	return disk->format->open(disk, how, err);
+}
+
+static void close_image(struct disk *disk, struct err *err)
+{
+	if (!disk->how.asleep && disk->format->close)
+		disk->format->close(disk, err);
+	disk->state = NULL;
+	file_close(&disk->file);
+}
+
+static int open_image(struct disk *disk, struct err *err)
+{
+	const struct disk_config *how = &disk->how;
+	int r = how->asleep ? file_look(&disk->file, how->path, how->read_only, err) :
+			      file_open(&disk->file, how->path, how->read_only, err);
+
 	if (r < 0)
 		return r;
-	r = choose_block_size(disk, config->block_size, config->path, err);
-	if (r < 0)
-		close_format(disk, NULL);
+	if (disk->format)	/* it was open before */
+		file_forget(&disk->file);
+	r = open_format(disk, err);
+	if (r < 0) {
+		file_close(&disk->file);
+		return r;
+	}
+	r = choose_block_size(disk, how->block_size, how->path, err);
+	if (r < 0 || how->asleep)
+		close_image(disk, NULL);
 	return r;
+}
+
+/* The disk. */
+
+static void free_disk(struct disk *disk)
+{
+	free((char *)disk->how.path);
+	free(disk->id);
+	free(disk);
+}
+
+/* What the guest of a raw disk has written since must not be taken for another format. */
+static void remember(struct disk *disk)
+{
+	disk->how.format = disk->format->name;
+	disk->how.overlay = NULL;
 }
 
 int disk_open(struct disk **ret_disk, const struct disk_config *config,
@@ -80,10 +118,8 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 	if (!disk)
 		return err_sys(err, -ENOMEM, "cannot open '%s'", config->path);
 	disk->id = strdup(config->id ? config->id : config->path);
-	if (!disk->id) {
-		r = err_sys(err, -ENOMEM, "cannot open '%s'", config->path);
-		goto no_id;
-	}
+	disk->how = *config;
+	disk->how.path = strdup(config->path);
 	disk->loop = loop;
 	disk->read_only = config->read_only;
 	disk->cache = config->cache;
@@ -93,22 +129,18 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 	disk->ctx = config->ctx;
 	disk->progress = config->progress;
 	disk->throttle.start = start;
-	r = file_open(&disk->file, config->path, config->read_only, err);
-	if (r < 0)
-		goto no_file;
-	r = open_image(disk, config, err);
-	if (r < 0)
-		goto no_image;
+	if (disk->id && disk->how.path)
+		r = open_image(disk, err);
+	else
+		r = err_sys(err, -ENOMEM, "cannot open '%s'", config->path);
+	if (r < 0) {
+		free_disk(disk);
+		return config->overlay || !config->id ? r :
+		       err_at(err, r, "disk '%s'", config->id);
+	}
+	remember(disk);
 	*ret_disk = disk;
 	return 0;
-
-no_image:
-	file_close(&disk->file);
-no_file:
-	free(disk->id);
-no_id:
-	free(disk);
-	return config->overlay || !config->id ? r : err_at(err, r, "disk '%s'", config->id);
 }
 
 static void leave_throttle(void *ctx)
@@ -125,13 +157,117 @@ struct disk *disk_close(struct disk *disk, struct err *err)
 	/* A disk that was unplugged goes while its loop serves others. */
 	if (disk->throttle.group)
 		loop_call(disk->loop, leave_throttle, disk);
-	close_format(disk, &why);
+	if (!disk->how.asleep)
+		close_image(disk, &why);
 	if (why.code)
 		err_set(err, why.code, "disk '%s': %s", disk->id, why.text);
-	file_close(&disk->file);
-	free(disk->id);
-	free(disk);
+	free_disk(disk);
 	return NULL;
+}
+
+/* Handing over. */
+
+struct flush {
+	struct disk_request request;
+	bool done;
+	int result;
+};
+
+static void flushed(struct disk_request *request, int result)
+{
+	struct flush *flush = container_of(request, struct flush, request);
+
+	flush->done = true;
+	flush->result = result;
+}
+
+static bool is_flushed(void *ctx)
+{
+	const struct flush *flush = ctx;
+
+	return flush->done;
+}
+
+/* Whatever the cache is: what is unsafe here would be wrong elsewhere. */
+static int flush(struct disk *disk, struct err *err)
+{
+	struct flush flush = {
+		.request = { .op = DISK_FLUSH, .disk = disk, .done = flushed },
+	};
+
+	if (!disk->written)
+		return 0;
+	disk->format->submit(disk, &flush.request);
+	loop_wait(disk->loop, is_flushed, &flush);
+	return flush.result < 0 ? err_sys(err, flush.result, "cannot flush it") : 0;
+}
+
+/* A file that was renamed or deleted cannot be had again. */
+static int check_paths(const struct disk *disk, struct err *err)
+{
+	for (; disk; disk = disk_chain_backing(disk))
+		if (!file_is_at(&disk->file, disk->how.path))
+			return err_set(err, -ENOENT, "'%s' is not the file that is in use: it "
+				       "could not be opened again", disk->how.path);
+	return 0;
+}
+
+int disk_sleep(struct disk *disk, struct err *err)
+{
+	struct err why = { 0 };
+	int r;
+
+	assert(loop_here(disk->loop));
+	if (disk->how.asleep)
+		return 0;
+	r = check_paths(disk, err);
+	if (!r)
+		r = flush(disk, err);
+	if (r < 0)
+		return err_at(err, r, "disk '%s'", disk->id);
+	close_image(disk, &why);
+	disk->how.asleep = true;
+	if (!why.code)
+		return 0;
+	(void)disk_wake(disk, NULL);
+	return err_set(err, why.code, "disk '%s': %s", disk->id, why.text);
+}
+
+static int check_size(const struct disk *disk, uint64_t size, struct err *err)
+{
+	if (disk->size == size)
+		return 0;
+	return err_set(err, -EINVAL, "'%s' has %llu bytes now, and had %llu before",
+		       disk->how.path, (unsigned long long)disk->size,
+		       (unsigned long long)size);
+}
+
+int disk_wake(struct disk *disk, struct err *err)
+{
+	const struct file file = disk->file;
+	uint32_t discard_unit = disk->discard_unit;
+	uint64_t size = disk->size;
+	int r;
+
+	assert(loop_here(disk->loop));
+	if (!disk->how.asleep)
+		return 0;
+	disk->how.asleep = false;
+	disk->how.block_size = disk->block_size;
+	disk->written = false;
+	r = open_image(disk, err);
+	if (!r) {
+		r = check_size(disk, size, err);
+		if (r < 0)
+			close_image(disk, NULL);
+	}
+	if (!r)
+		return 0;
+	disk->how.asleep = true;
+	disk->file = file;
+	disk->discard_unit = discard_unit;
+	disk->size = size;
+	return err_at(err, r, "disk '%s'", disk->id);
 }
 
 /* Use. */

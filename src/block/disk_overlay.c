@@ -119,11 +119,11 @@ static int check_backing(const char *path, const struct qcow2_header *header,
 		       header->backing);
 }
 
-static int check_file(const char *path, const struct base *base, struct err *err)
+static int check_file(const char *path, const struct base *base, bool asleep, struct err *err)
 {
 	struct qcow2_header header;
 	struct file file;
-	int r = file_open(&file, path, true, err);
+	int r = asleep ? file_look(&file, path, true, err) : file_open(&file, path, true, err);
 
 	if (r < 0)
 		return r;
@@ -164,14 +164,20 @@ int disk_overlay_open(struct disk **ret_disk, const struct disk_config *config,
 {
 	struct base base;
 	struct stat st;
-	int r = look_at_base(&base, config, loop, err);
+	bool temporary = !strcmp(overlay, DISK_OVERLAY_TEMPORARY);
+	int r;
 
+	if (temporary && config->asleep)
+		return err_set(err, -ENOTSUP, "disk '%s': what is in a temporary overlay cannot "
+			       "be had from another process", config->id);
+	r = look_at_base(&base, config, loop, err);
 	if (r < 0)
 		return r;
-	if (!strcmp(overlay, DISK_OVERLAY_TEMPORARY))
+	if (temporary)
 		return open_temporary(ret_disk, config, &base, loop, err);
-	r = lstat(overlay, &st) ? make_file(overlay, &base, err) :
-				  check_file(overlay, &base, err);
+	/* Who else has the disk has made the overlay, or it is not where we look. */
+	r = !config->asleep && lstat(overlay, &st) ? make_file(overlay, &base, err) :
+	    check_file(overlay, &base, config->asleep, err);
 	if (r < 0)
 		return err_at(err, r, "disk '%s'", config->id);
 	return open_overlay(ret_disk, config, overlay, loop, err);

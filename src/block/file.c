@@ -114,13 +114,13 @@ static int measure(struct file *file, const char *path, struct err *err)
 	return 0;
 }
 
-int file_open(struct file *file, const char *path, bool read_only, struct err *err)
+/* Looked at first: to open a pipe may block, to open a device may have effects. */
+static int open_path(struct file *file, const char *path, int flags, struct err *err)
 {
-	int flags = O_CLOEXEC | (read_only ? O_RDONLY : O_RDWR);
+	bool read_only = (flags & O_ACCMODE) == O_RDONLY;
 	struct stat st;
 	int r;
 
-	/* Looked at first: to open a pipe may block, to open a device may have effects. */
 	if (stat(path, &st) < 0)
 		return err_sys(err, -errno, "cannot open '%s'", path);
 	r = check_type(path, st.st_mode, err);
@@ -129,11 +129,33 @@ int file_open(struct file *file, const char *path, bool read_only, struct err *e
 	if (S_ISBLK(st.st_mode) && !read_only)
 		flags |= O_EXCL;	/* fails for what is mounted */
 
-	*file = (struct file){ .fd = open(path, flags), .block_size = SECTOR };
-	if (file->fd < 0)
-		return open_failed(path, read_only, -errno, err);
+	*file = (struct file){ .fd = open(path, flags | O_CLOEXEC), .block_size = SECTOR };
+	return file->fd < 0 ? open_failed(path, read_only, -errno, err) : 0;
+}
+
+int file_open(struct file *file, const char *path, bool read_only, struct err *err)
+{
+	int r = open_path(file, path, read_only ? O_RDONLY : O_RDWR, err);
+
+	if (r < 0)
+		return r;
 	r = lock_whole(file->fd, path, read_only, err);
 	if (r >= 0)
+		r = measure(file, path, err);
+	if (r < 0)
+		file_close(file);
+	return r;
+}
+
+int file_look(struct file *file, const char *path, bool read_only, struct err *err)
+{
+	int r = open_path(file, path, O_RDONLY, err);
+
+	if (r < 0)
+		return r;
+	if (!read_only && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
+		r = open_failed(path, false, -errno, err);
+	else
 		r = measure(file, path, err);
 	if (r < 0)
 		file_close(file);
@@ -150,6 +172,25 @@ int file_claim(const char *path, struct err *err)
 	if (r < 0)
 		close(fd);
 	return r < 0 ? r : fd;
+}
+
+bool file_is_at(const struct file *file, const char *path)
+{
+	struct stat open, found;
+
+	if (fstat(file->fd, &open) < 0 || stat(path, &found) < 0)
+		return false;
+	if (S_ISBLK(open.st_mode))
+		return S_ISBLK(found.st_mode) && found.st_rdev == open.st_rdev;
+	return found.st_dev == open.st_dev && found.st_ino == open.st_ino;
+}
+
+void file_forget(const struct file *file)
+{
+	struct stat st;
+
+	if (!fstat(file->fd, &st) && S_ISBLK(st.st_mode))
+		(void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
 int file_grow(struct file *file, uint64_t size, struct err *err)

@@ -35,8 +35,12 @@ struct file {
 	int flush_error;
 };
 
-/* Also locks it until file_close(), against other processes and ourselves.  Main. */
+/* Also locks it until file_close(), against other processes and ourselves. */
 int file_open(struct file *file, const char *path, bool read_only, struct err *err);
+
+/* Only to read, and without a lock; but whoever may not write it fails, unless read_only. */
+int file_look(struct file *file, const char *path, bool read_only, struct err *err);
+
 void file_close(struct file *file);
 
 /*
@@ -47,6 +51,15 @@ int file_claim(const char *path, struct err *err);
 
 /* Bypass the page cache from now on.  Main. */
 int file_set_direct(struct file *file, const char *path, struct err *err);
+
+/* Is it what path leads to now? */
+bool file_is_at(const struct file *file, const char *path);
+
+/*
+ * Have what this host keeps of a block device read anew, since another host may have
+ * written it; a file system sees to that itself.
+ */
+void file_forget(const struct file *file);
 
 /* Make a file size bytes long, or see that a device is.  Any thread. */
 int file_grow(struct file *file, uint64_t size, struct err *err);

@@ -30,12 +30,14 @@ struct disk_count {
 struct disk {
 	const struct disk_format *format;
 	char *id;		/* for messages */
+	struct disk_config how;	/* it was opened, and is to be again; asleep: as it is now */
 	struct loop *loop;
 	struct file file;
 	_Atomic(uint64_t) size;	/* bytes that the guest sees; the format's open() sets it */
 	uint32_t block_size;	/* the guest's; at least the file's */
 	uint32_t discard_unit;	/* as disk_discard_unit(); set by open(), too */
 	bool read_only;
+	bool written;		/* since it was opened, by requests */
 	enum disk_cache cache;
 	enum disk_on_error read_error, write_error;
 	void (*failed)(void *ctx, const struct disk_failure *failure);
@@ -51,15 +53,17 @@ struct disk_format {
 	const char *name;
 
 	/*
-	 * The file is open; the loop does not run yet, so it is read by pread(2).  On
-	 * failure nothing is left to be undone; the file is not the format's.  Main.
+	 * The file is open; nobody else uses the disk yet, so it is read by pread(2).  On
+	 * failure, or if config says asleep, nothing is left to be undone; the file is not
+	 * the format's.  An image that is to be asleep may be changing, and is not written.
+	 * config lives as long as the disk.  Main or owner.
 	 */
 	int (*open)(struct disk *disk, const struct disk_config *config, struct err *err);
 
 	/*
 	 * NULL, or: write back what is only in memory, and free state.  No request is
-	 * in flight and the loop does not run any more.  An error is told by err, and
-	 * what open() made is gone all the same.  Main.
+	 * in flight, and nobody uses the disk any more.  An error is told by err, and
+	 * what open() made is gone all the same.  Main or owner.
 	 */
 	void (*close)(struct disk *disk, struct err *err);
 

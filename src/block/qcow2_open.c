@@ -97,7 +97,7 @@ static int open_backing(struct qcow2 *q, const struct disk_config *config, struc
 		.id = config->id, .path = path,
 		.read_only = config->behind != DISK_BEHIND_WRITE,
 		.cache = config->cache, .backing = config->backing,
-		.cache_len = config->cache_len, .overlay = config,
+		.cache_len = config->cache_len, .asleep = config->asleep, .overlay = config,
 	};
 	int r = check_name(config, name, err);
 
@@ -279,7 +279,7 @@ static void release(struct qcow2 *q)
 	free(q);
 }
 
-/* Nothing is written before all that may be refused has been looked at. */
+/* Nothing is written before all that may be refused has been looked at; asleep, nothing is. */
 static int open_image(struct qcow2 *q, const struct disk_config *config, struct err *err)
 {
 	int r = measure_end(q);
@@ -291,8 +291,9 @@ static int open_image(struct qcow2 *q, const struct disk_config *config, struct 
 		r = judge_state(q, config->path, err);
 	if (!r && q->header.has_backing && config->behind != DISK_BEHIND_LEAVE)
 		r = open_backing(q, config, err);
-	if (!r)
-		r = repair_dirty(q, config->path, err);
+	if (r < 0 || config->asleep)
+		return r;
+	r = repair_dirty(q, config->path, err);
 	if (r < 0)
 		return r;
 	take_geometry(q);
@@ -326,7 +327,9 @@ static int qcow2_open(struct disk *disk, const struct disk_config *config, struc
 	}
 	disk->state = q;
 	disk->size = q->header.size;
-	disk->discard_unit = (uint32_t)q->cluster;
+	disk->discard_unit = UINT32_C(1) << q->header.cluster_bits;
+	if (config->asleep)
+		release(q);
 	return 0;
 }
 

@@ -332,10 +332,9 @@ static int vmdk_open(struct disk *disk, const struct disk_config *config, struct
 	r = vmdk_open_extents(v, err);
 	if (!r && init_caches(v) < 0)
 		r = err_sys(err, -ENOMEM, "cannot open '%s'", config->path);
-	if (r < 0)
+	disk->state = v;
+	if (r < 0 || config->asleep)
 		free_all(v);
-	else
-		disk->state = v;
 	return r;
 }
 

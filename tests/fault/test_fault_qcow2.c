@@ -158,7 +158,28 @@ static void case_shrink(void)
 	image.disk = disk_close(image.disk, NULL);
 }
 
-static void (*const cases[])(void) = { case_requests, case_snapshots, case_shrink };
+/* What fails once sleeps on, and wakes when it is told again. */
+static void case_sleep(void)
+{
+	struct disk_config look = image.config;
+	struct err err = { 0 };
+
+	look.asleep = true;
+	if (failed(disk_open(&image.disk, &look, image.loop, &err), &err))
+		return;
+	if (failed(disk_wake(image.disk, &err), &err) && disk_wake(image.disk, NULL))
+		wrong = "it does not wake";
+	store(DISK_WRITE, 10 * KiB, 2, 3 * KiB);
+	if (!failed(disk_sleep(image.disk, &err), &err) &&
+	    failed(disk_wake(image.disk, &err), &err) && disk_wake(image.disk, NULL))
+		wrong = "it does not wake again";
+	store(DISK_WRITE, 100 * KiB + SECTOR, 3, 40 * KiB);
+	image.disk = disk_close(image.disk, NULL);
+}
+
+static void (*const cases[])(void) = {
+	case_requests, case_snapshots, case_shrink, case_sleep,
+};
 
 static const char *const kinds[] = {
 	"cluster_size=512", "cluster_size=16k,extended_l2=on", "cluster_size=4k",
