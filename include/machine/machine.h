@@ -98,6 +98,9 @@ struct machine_config {
 	 */
 	bool incoming;
 
+	/* While it is incoming another process has the disks: machine_state_wake_disks(). */
+	bool asleep;
+
 	/* On the main loop, after it has happened. */
 	void (*happened)(void *ctx, enum machine_event event, enum machine_cause cause);
 

@@ -114,4 +114,12 @@ void machine_state_set_paused(struct machine *machine, bool paused);
 /* All that the guest has written to its disks is durable when this returns. */
 int machine_state_flush(struct machine *machine, struct err *err);
 
+/*
+ * Let go of all disks, so that another process can have them, or take them back, as
+ * disk_sleep() and disk_wake() do, while the machine does not run.  All or none, as far as
+ * that goes: if one cannot wake all sleep, if one cannot sleep all are woken.
+ */
+int machine_state_sleep_disks(struct machine *machine, struct err *err);
+int machine_state_wake_disks(struct machine *machine, struct err *err);
+
 #endif

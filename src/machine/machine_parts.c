@@ -161,6 +161,7 @@ static int add_disk(struct machine *m, const char *id, const struct vm_disk_conf
 		.cache_len = config->l2_cache,
 		.cache = (enum disk_cache)config->cache,
 		.block_size = (uint32_t)config->block_size,
+		.asleep = m->config.asleep && m->state == MACHINE_INCOMING,
 		.read_error = (enum disk_on_error)config->read_error,
 		.write_error = (enum disk_on_error)config->write_error,
 		.failed = machine_parts_disk_failed,

@@ -7,13 +7,10 @@
  */
 #include "machine/machine_state.h"
 
-#include "base/bits.h"
 #include "base/err.h"
-#include "block/disk.h"
 #include "block/disk_overlay.h"
 #include "board.h"
 #include "devices/pci/pci_bus.h"
-#include "loop/loop.h"
 #include "machine/machine.h"
 #include "machine/vm_config.h"
 #include "machine_parts.h"
@@ -301,56 +298,6 @@ int machine_state_log(struct machine *m, bool on, struct err *err)
 int machine_state_log_take(struct machine *m, uint64_t *bitmap, struct err *err)
 {
 	return board_log_take(m->board, bitmap, err);
-}
-
-/* Disks. */
-
-struct flush {
-	struct disk *disk;
-	struct disk_request request;
-	bool done;
-	int result;
-};
-
-static void flushed(struct disk_request *request, int result)
-{
-	struct flush *flush = container_of(request, struct flush, request);
-
-	flush->done = true;
-	flush->result = result;
-}
-
-static bool is_flushed(void *ctx)
-{
-	const struct flush *flush = ctx;
-
-	return flush->done;
-}
-
-static void call_flush(void *ctx)
-{
-	struct flush *flush = ctx;
-
-	disk_submit(flush->disk, &flush->request);
-	loop_wait(disk_loop(flush->disk), is_flushed, flush);
-}
-
-int machine_state_flush(struct machine *m, struct err *err)
-{
-	for (const struct machine_part *part = m->parts; part; part = part->next) {
-		struct flush flush = {
-			.disk = part->device.disk,
-			.request = { .op = DISK_FLUSH, .done = flushed },
-		};
-
-		if (part->device.kind != BOARD_DISK || part->disk.readonly)
-			continue;
-		loop_call(disk_loop(flush.disk), call_flush, &flush);
-		if (flush.result < 0)
-			return err_sys(err, flush.result, "disk '%s': cannot flush it",
-				       part->id);
-	}
-	return 0;
 }
 
 /* The configuration. */
