@@ -24,12 +24,7 @@ static const struct magic {
 	{ KERNEL_FORMAT_LZ4,	   0,	  4, "\x04\x22\x4d\x18" },
 };
 
-static const char *const advice[] = {
-	[KERNEL_FORMAT_UNKNOWN]	  = "not a bzImage or an ELF kernel with a PVH note",
-	[KERNEL_FORMAT_BZIMAGE]	  = "is an x86 bzImage: this machine needs another kernel",
-	[KERNEL_FORMAT_ELF]	  = "is an ELF file: this machine needs another kernel",
-	[KERNEL_FORMAT_ARM64]	  = "is an Arm64 Image: this machine needs an x86_64 kernel",
-	[KERNEL_FORMAT_EFI_ZBOOT] = "is an EFI zboot image: unpack the kernel in it first",
+static const char *const advice[KERNEL_FORMAT_NR] = {
 	[KERNEL_FORMAT_GZIP]	  = "is gzip-compressed: decompress it first (gzip -d)",
 	[KERNEL_FORMAT_ZSTD]	  = "is zstd-compressed: decompress it first (zstd -d)",
 	[KERNEL_FORMAT_XZ]	  = "is xz-compressed: decompress it first (xz -d)",
@@ -51,5 +46,5 @@ enum kernel_format kernel_format_of(const uint8_t *head, size_t len)
 
 const char *kernel_format_advice(enum kernel_format format)
 {
-	return advice[format];
+	return kernel_format_foreign[format] ? kernel_format_foreign[format] : advice[format];
 }

@@ -25,9 +25,13 @@ enum kernel_format {
 	KERNEL_FORMAT_XZ,
 	KERNEL_FORMAT_BZIP2,
 	KERNEL_FORMAT_LZ4,
+	KERNEL_FORMAT_NR
 };
 
 enum kernel_format kernel_format_of(const uint8_t *head, size_t len);
+
+/* The architecture's part of the advice: on what it has no use for; else NULL. */
+extern const char *const kernel_format_foreign[KERNEL_FORMAT_NR];
 
 /* What such a file is and what to do about it: "is gzip-compressed: ...". */
 const char *kernel_format_advice(enum kernel_format format);

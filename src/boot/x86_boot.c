@@ -23,6 +23,13 @@
 #include <inttypes.h>
 #include <string.h>
 
+const char *const kernel_format_foreign[KERNEL_FORMAT_NR] = {
+	[KERNEL_FORMAT_UNKNOWN]	  = "not a bzImage or an ELF kernel with a PVH note",
+	[KERNEL_FORMAT_ARM64]	  = "is an arm64 Image: this machine needs an x86_64 kernel",
+	[KERNEL_FORMAT_EFI_ZBOOT] = "is an EFI zboot image, of another machine than x86_64: this "
+				    "machine needs an x86_64 kernel",
+};
+
 /* RAM from 0 on without a gap and below the PCI hole. */
 static uint64_t low_ram_end(struct guest_mem *mem)
 {

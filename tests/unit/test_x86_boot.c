@@ -301,7 +301,7 @@ START_TEST(arm64_image_is_named)
 {
 	begin_with(56, "ARM\x64", 4);
 
-	assert_refused(-ENOEXEC, "is an Arm64 Image");
+	assert_refused(-ENOEXEC, "is an arm64 Image");
 }
 END_TEST
 
