@@ -158,7 +158,7 @@ void machine_reset(struct machine *machine);
 
 /* Ask the guest, and leave the rest to it. */
 void machine_power_button(struct machine *machine);
-void machine_nmi(struct machine *machine);
+int machine_nmi(struct machine *machine, struct err *err);
 
 /* The kernel's id of the thread of the i-th vCPU, or I/O loop; 0: there is none. */
 int machine_vcpu_thread(const struct machine *machine, uint32_t i);

@@ -90,9 +90,10 @@ static void power_button(void *ctx, qmp_machine_done *done, void *arg)
 static void nmi(void *ctx, qmp_machine_done *done, void *arg)
 {
 	struct machine_qmp *mq = ctx;
+	struct err err = { 0 };
+	int r = machine_nmi(mq->machine, &err);
 
-	machine_nmi(mq->machine);
-	done(arg, 0, NULL);
+	done(arg, r, &err);
 }
 
 static void quit(void *ctx, qmp_machine_done *done, void *arg)

@@ -416,8 +416,11 @@ static int choose_slot(const struct board *board, int slot, struct err *err)
 
 int board_plug(struct board *board, struct board_device *device, struct err *err)
 {
-	int r, slot = choose_slot(board, device->slot, err);
+	int slot, r = board_arch_check_hotplug(err);
 
+	if (r < 0)
+		return r;
+	slot = choose_slot(board, device->slot, err);
 	if (slot < 0)
 		return slot;
 	r = add_function(board, device, slot, err);
@@ -426,9 +429,14 @@ int board_plug(struct board *board, struct board_device *device, struct err *err
 	return r;
 }
 
-void board_ask_to_let_go(struct board *board, const struct board_device *device)
+int board_ask_to_let_go(struct board *board, const struct board_device *device,
+			struct err *err)
 {
-	board_arch_slot_wanted(board, (unsigned)device->slot);
+	int r = board_arch_check_hotplug(err);
+
+	if (!r)
+		board_arch_slot_wanted(board, (unsigned)device->slot);
+	return r;
 }
 
 /* A vCPU may be in one of its registers until all are parked. */
@@ -454,10 +462,13 @@ void board_announce(struct board *board, const struct board_device *device)
 	virtio_net_announce(virtio_pci_device(board->functions[device->slot]));
 }
 
-void board_nmi(struct board *board)
+int board_nmi(struct board *board, struct err *err)
 {
-	for (uint32_t i = 0; i < board->nr_vcpus; i++)
-		(void)vcpu_nmi(board->vcpus[i]);
+	int r = 0;
+
+	for (uint32_t i = 0; i < board->nr_vcpus && !r; i++)
+		r = vcpu_nmi(board->vcpus[i]);
+	return r < 0 ? err_sys(err, r, "KVM sends this guest no non-maskable interrupt") : 0;
 }
 
 int board_vcpu_thread(const struct board *board, uint32_t i)

@@ -140,7 +140,8 @@ uint32_t board_hotplug_slots(const struct board *board);
 int board_plug(struct board *board, struct board_device *device, struct err *err);
 
 /* Ask the guest for the device that it sees in this slot.  Main. */
-void board_ask_to_let_go(struct board *board, const struct board_device *device);
+int board_ask_to_let_go(struct board *board, const struct board_device *device,
+			struct err *err);
 
 /* Take it away, whatever the guest says.  Main. */
 void board_unplug(struct board *board, struct board_device *device);
@@ -158,7 +159,7 @@ void board_announce(struct board *board, const struct board_device *device);
 void board_rest(struct board *board, bool rest);
 
 /* To every vCPU.  Main. */
-void board_nmi(struct board *board);
+int board_nmi(struct board *board, struct err *err);
 
 /* The kernel's id of a vCPU's thread; 0 where there is no such vCPU. */
 int board_vcpu_thread(const struct board *board, uint32_t i);

@@ -86,6 +86,9 @@ void board_arch_fall_back(struct board *board, uint64_t ns);
 
 void board_arch_power_button(struct board *board);
 
+/* -ENOTSUP where guests do not know of it. */
+int board_arch_check_hotplug(struct err *err);
+
 /* Tell the guest: a device has come, or should go.  Answers come by config.slot_changed(). */
 void board_arch_slot_filled(struct board *board, unsigned slot);
 void board_arch_slot_wanted(struct board *board, unsigned slot);

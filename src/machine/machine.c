@@ -381,10 +381,9 @@ void machine_reset(struct machine *m)
 		restart(m, MACHINE_CAUSE_HOST_RESET);
 }
 
-void machine_nmi(struct machine *m)
+int machine_nmi(struct machine *m, struct err *err)
 {
-	if (!m->ended && m->board)
-		board_nmi(m->board);
+	return !m->ended && m->board ? board_nmi(m->board, err) : 0;
 }
 
 int machine_vcpu_thread(const struct machine *m, uint32_t i)

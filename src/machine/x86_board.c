@@ -301,6 +301,12 @@ void board_arch_power_button(struct board *board)
 	acpi_power_button(board->arch->power);
 }
 
+int board_arch_check_hotplug(struct err *err)
+{
+	(void)err;
+	return 0;
+}
+
 void board_arch_slot_filled(struct board *board, unsigned slot)
 {
 	acpi_hotplug_come(board->arch->hotplug, slot);
