@@ -35,12 +35,14 @@ PREPARE = {
 
 
 class Step(NamedTuple):
-    """One build of the tree and the suites to run in it; quick: also with --quick."""
+    """One build of the tree and the suites to run in it; quick: also with --quick, arm64:
+    only with --arm64."""
     folder: str
     cc: str
     options: tuple
     suites: tuple
     quick: bool = False
+    arm64: bool = False
     environment: tuple = ()     # pairs
 
 
@@ -56,6 +58,8 @@ STEPS = (
          ('unit', 'device', 'control', 'fault', 'block', 'fuzz', 'guest'), environment=CROWD),
     Step('build-tsan', CC, ('-Db_sanitize=thread', '-Db_lundef=false'),
          ('unit', 'device', 'control'), environment=CROWD),
+    Step('build-arm64', 'aarch64-linux-gnu-gcc', ('--cross-file', 'configs/meson/arm64.ini'),
+         ('lint', 'unit', 'device', 'fault'), quick=True, arm64=True),
 )
 
 ENVIRONMENT = {
@@ -286,6 +290,8 @@ def main():
                         help='run this suite only (may be repeated)')
     parser.add_argument('--quick', action='store_true',
                         help='one build, no sanitizers, no proofs, no Linux guests')
+    parser.add_argument('--arm64', action='store_true',
+                        help='build for arm64 as well, and run its tests in an emulator')
     args = parser.parse_args()
 
     with open(os.path.join(ROOT, 'tests', 'expected_skips'), encoding='utf-8') as file:
@@ -295,7 +301,8 @@ def main():
         wanted -= {'proof', 'lab', 'boot'}
     for step in STEPS:
         step = step._replace(suites=tuple(s for s in step.suites if s in wanted))
-        if step.suites and (step.quick or not args.quick):
+        if (step.suites and (step.quick or not args.quick) and
+                (args.arm64 or not step.arm64)):
             run_step(step, totals)
     if 'fuzz' in wanted and not args.quick:
         run_fuzzers(totals)

@@ -17,14 +17,16 @@
 
 #include <stdint.h>
 
+struct arm64_boot;
 struct err;
 
-/* The default; kept short, since the user's own text replaces it. */
+/* The default; kept short, since the user's own text replaces it.  Arm ignores reboot=k. */
 #define BOOT_CMDLINE_DEFAULT "console=ttyS0 reboot=k panic=-1"
 
 enum boot_mode {
 	BOOT_LINUX64,	/* x86_64 long mode, paging on; arg in rsi (zero page) */
 	BOOT_PVH,	/* x86 32-bit protected mode, paging off; arg in ebx */
+	BOOT_ARM64,	/* EL1, paging off; arg in x0 (device tree) */
 };
 
 /* How the first vCPU starts. */
@@ -42,6 +44,7 @@ struct boot_config {
 	const char *initrd;		/* path, or NULL */
 	const char *cmdline;
 	unsigned nr_cpus;		/* at least 1; APIC ids 0 to nr_cpus-1 */
+	const struct arm64_boot *arm64;	/* NULL on x86 */
 	gpa_t pci_mmio64_at;		/* 64-bit PCI window; len 0: none */
 	uint64_t pci_mmio64_len;
 	uint32_t hotplug_slots;		/* bit n: devices may come to or leave slot n */

@@ -134,7 +134,7 @@ def archive(root):
 def run(lint, changes):
     with tempfile.TemporaryDirectory() as root:
         write(root, {**GOOD, **changes})
-        more = {'symbols': lambda: [archive(root)], 'headers': lambda: COMPILER}
+        more = {'symbols': lambda: [archive(root), 'nm'], 'headers': lambda: COMPILER}
         command = [sys.executable, '-B', os.path.join(HERE, lint + '.py'), root]
         if lint in more:
             command += more[lint]()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Usage: symbols.py ROOT ARCHIVE
+"""Usage: symbols.py ROOT ARCHIVE NM
 
 Every global symbol of src/<layer>/foo.c is declared in a header that foo.c
 includes, itself or by a private header, and is named for that header: in uart.h,
@@ -20,8 +20,8 @@ import tree
 NM_LINE = re.compile(r'[^\[]*\[(?:.*/)?(\S+)\.o\]: (\S+) \S')
 
 
-def symbols_by_object(archive):
-    output = subprocess.run(['nm', '-A', '-P', '-g', '--defined-only', archive],
+def symbols_by_object(archive, nm):
+    output = subprocess.run([nm, '-A', '-P', '-g', '--defined-only', archive],
                             check=True, capture_output=True, text=True).stdout
     found = {}
     for line in output.splitlines():
@@ -55,7 +55,7 @@ def prefixes(code, header, all_headers):
 
 def main():
     lint = tree.Lint(sys.argv[1])
-    by_object = symbols_by_object(sys.argv[2])
+    by_object = symbols_by_object(sys.argv[2], sys.argv[3])
     headers = {path: tree.code_only(tree.read(lint.root, path))
                for path in tree.files(lint.root, ('include', 'src'), '.h')}
     names = {os.path.basename(path)[:-len('.h')] for path in headers}

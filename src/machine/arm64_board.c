@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * arm64_board.c - the arm64 machine: what a device tree tells, and no firmware but KVM's.
+ *
+ * arm64_layout.h says where everything lies.  Power is not a device's: the guest calls
+ * PSCI, which KVM serves.
+ */
+#include "board_parts.h"
+
+#include "base/bits.h"
+#include "base/err.h"
+#include "boot/arm64_boot.h"
+#include "boot/arm64_layout.h"
+#include "boot/boot.h"
+#include "bus/bus.h"
+#include "cpu/arm64_host.h"
+#include "cpu/vcpu.h"
+#include "devices/gpio_button.h"
+#include "devices/pci/pci_bus.h"
+#include "devices/pci/pci_host.h"
+#include "devices/pl031.h"
+#include "kvm/arm64_vm.h"
+#include "machine/vm_config.h"
+#include "memory/guest_mem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct board_arch {
+	struct board_pin uart, gpio;
+	struct pl031 *rtc;
+	struct gpio_button *button;
+	struct pci_window mmio64;
+};
+
+/* Most of what the window for 64-bit BARs has. */
+#define MMIO64_LEN	(64 * GiB)
+
+/* The device tree names a line of the device. */
+_Static_assert(ARM64_GPIO_BUTTON == GPIO_BUTTON_LINE, "power button");
+
+int board_arch_map_ram(struct board *board, struct err *err)
+{
+	int r = guest_mem_add(board->mem, ARM64_RAM_AT, board->ram.host, board->ram.len);
+
+	return r < 0 ? err_sys(err, r, "cannot lay out the guest's memory") : 0;
+}
+
+/* 64-bit BARs go above all RAM, into what the processor can still address. */
+static int place_mmio64(struct board *board, struct err *err)
+{
+	unsigned bits = vcpu_host_address_bits(board->host_cpu);
+	uint64_t at = align_up(ARM64_RAM_AT + board->ram.len, GiB), end = BIT64(bits);
+
+	if (at >= end)
+		return err_set(err, -E2BIG, "memory: %llu MiB are more than the %u address "
+			       "bits of a VM on this host reach",
+			       (unsigned long long)(board->ram.len / MiB), bits);
+	board->arch->mmio64 = (struct pci_window){ at, min_u64(end - at, MMIO64_LEN) };
+	return 0;
+}
+
+static int add_region(struct bus *bus, struct bus_region *region, struct err *err)
+{
+	int r = bus_add(bus, region);
+
+	return r < 0 ? err_sys(err, r, "cannot place %s", region->name) : 0;
+}
+
+static int add_platform(struct board *board, struct err *err)
+{
+	struct board_arch *arch = board->arch;
+	const struct uart_config uart = {
+		.at = ARM64_UART_AT,
+		.irq = &arch->uart.irq,
+		.backend = board->config.console,
+	};
+	const struct pl031_config rtc = { .at = ARM64_RTC_AT };
+	const struct gpio_button_config button = {
+		.at = ARM64_GPIO_AT,
+		.irq = &arch->gpio.irq,
+	};
+	int r;
+
+	board->uart = uart_new(&uart);
+	arch->rtc = pl031_new(&rtc);
+	arch->button = gpio_button_new(&button);
+	if (!board->uart || !arch->rtc || !arch->button)
+		return err_sys(err, -ENOMEM, "cannot make the devices");
+	r = add_region(board->mmio, uart_region(board->uart), err);
+	if (!r)
+		r = add_region(board->mmio, pl031_region(arch->rtc), err);
+	if (!r)
+		r = add_region(board->mmio, gpio_button_region(arch->button), err);
+	return r;
+}
+
+static int add_pci(struct board *board, struct err *err)
+{
+	const struct pci_bus_config bus = {
+		.mmio = board->mmio,
+		.mem32 = { ARM64_PCI_MMIO32_AT, ARM64_PCI_MMIO32_LEN },
+		.mem64 = board->arch->mmio64,
+	};
+	const struct pci_host_config host = {
+		.mmio = board->mmio,
+		.ecam_at = ARM64_ECAM_AT,
+	};
+
+	board->pci = pci_bus_new(&bus);
+	if (!board->pci)
+		return err_sys(err, -ENOMEM, "cannot make a PCI bus");
+	board->host = pci_host_new(board->pci, &host, err);
+	return board->host ? 0 : err->code;
+}
+
+int board_arch_add_devices(struct board *board, struct err *err)
+{
+	int r;
+
+	board->arch = calloc(1, sizeof(*board->arch));
+	if (!board->arch)
+		return err_sys(err, -ENOMEM, "cannot make the devices");
+	board_pin_init(&board->arch->uart, board->vm, ARM64_SPI_UART);
+	board_pin_init(&board->arch->gpio, board->vm, ARM64_SPI_GPIO);
+	r = add_platform(board, err);
+	if (!r)
+		r = place_mmio64(board, err);
+	return r < 0 ? r : add_pci(board, err);
+}
+
+/* Nothing tells an arm64 guest that it is one of several. */
+int board_arch_fork(struct board *board, struct err *err)
+{
+	(void)board, (void)err;
+	return 0;
+}
+
+int board_arch_boot(struct board *board, struct err *err)
+{
+	const struct vm_config *vm = board->config.vm;
+	const struct arm64_boot arm64 = {
+		.gic = arm64_vm_gic(board->vm),
+		.pmu = arm64_host_has_pmu(board->host_cpu),
+	};
+	const struct boot_config config = {
+		.kernel = vm->kernel,
+		.initrd = vm->initrd,
+		.cmdline = vm->cmdline,
+		.nr_cpus = vm->cpus,
+		.arm64 = &arm64,
+		.pci_mmio64_at = board->arch->mmio64.at,
+		.pci_mmio64_len = board->arch->mmio64.len,
+	};
+	struct boot_entry entry;
+	int r = boot_load(board->mem, &config, &entry, err);
+
+	return r < 0 ? r : vcpu_set_entry(board->vcpus[0], &entry, err);
+}
+
+void board_arch_save(struct board *board, struct state_writer *writer)
+{
+	struct board_arch *arch = board->arch;
+
+	uart_save(board->uart, writer);
+	pl031_save(arch->rtc, writer);
+	gpio_button_save(arch->button, writer);
+	pci_host_save(board->host, writer);
+}
+
+int board_arch_load(struct board *board, struct state_reader *reader, struct err *err)
+{
+	struct board_arch *arch = board->arch;
+	int r = uart_load(board->uart, reader, err);
+
+	if (!r)
+		r = pl031_load(arch->rtc, reader, err);
+	if (!r)
+		r = gpio_button_load(arch->button, reader, err);
+	return r < 0 ? r : pci_host_load(board->host, reader, err);
+}
+
+void board_arch_fall_back(struct board *board, uint64_t ns)
+{
+	pl031_fall_back(board->arch->rtc, ns);
+}
+
+void board_arch_power_button(struct board *board)
+{
+	gpio_button_press(board->arch->button);
+}
+
+int board_arch_check_hotplug(struct err *err)
+{
+	return err_set(err, -ENOTSUP, "an arm64 guest learns of no device that comes or goes");
+}
+
+void board_arch_slot_filled(struct board *board, unsigned slot)
+{
+	(void)board, (void)slot;
+}
+
+void board_arch_slot_wanted(struct board *board, unsigned slot)
+{
+	(void)board, (void)slot;
+}
+
+void board_arch_fini(struct board *board)
+{
+	struct board_arch *arch = board->arch;
+
+	pci_host_free(board->host);
+	pci_bus_free(board->pci);
+	if (!arch)
+		return;
+	gpio_button_free(arch->button);
+	pl031_free(arch->rtc);
+	uart_free(board->uart);
+	free(arch);
+}
