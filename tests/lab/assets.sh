@@ -112,6 +112,7 @@ arrange()
 	# kmod of a merged-/usr system looks below usr/lib.
 	ln -s . "$to/usr"
 	mv "$root/boot/vmlinuz-$name" "$to/bzImage"
+	chmod 644 "$to/bzImage"		# Ubuntu's is for root only
 	mv "$root/boot/config-$name" "$to/config"
 	echo "$name" > "$to/release"
 	"$here/extract_vmlinux.sh" "$to/bzImage" > "$to/vmlinux"
