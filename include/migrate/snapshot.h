@@ -6,6 +6,7 @@
  *	state		all but its memory
  *	memory		its RAM, to be mapped
  *	manifest	sizes, checksums, disks, and which snapshot this one builds upon
+ *	working-set	what of its memory is used first, where that was noted (working_set.h)
  *
  * A snapshot with a parent holds only what of the memory has changed since; the parent
  * has to stay where it is.  "state" is whole in each.
@@ -63,6 +64,20 @@ int snapshot_verify(const struct snapshot *snapshot, snapshot_progress *progress
  */
 int snapshot_merge(const char *path, snapshot_progress *progress, void *ctx,
 		   struct err *err);
+
+/*
+ * Of the working set, which is -ENOENT where none was recorded and -EINVAL when damaged:
+ * count its pages; or have the host read them.
+ */
+int snapshot_count_used(const struct snapshot *snapshot, uint64_t *ret_pages, struct err *err);
+int snapshot_read_ahead(const struct snapshot *snapshot, snapshot_progress *progress, void *ctx,
+			struct err *err);
+
+/* Have the host forget what of the memory it has in its cache and no VM uses. */
+void snapshot_uncache(const struct snapshot *snapshot);
+
+/* Another descriptor of its folder, or a negative errno. */
+int snapshot_folder(const struct snapshot *snapshot);
 
 /* Remove one, as far as it is one. */
 void snapshot_remove(const char *path);

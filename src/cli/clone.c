@@ -104,6 +104,7 @@ static int make_own(struct vm_config *vm, const struct clone *options, const cha
 
 static int start(struct snapshot **snapshot, const struct clone *options, const char *name)
 {
+	const struct restore_how how = { 0 };
 	struct err err = { 0 };
 	struct vm_config vm;
 	int r = snapshot_config(*snapshot, &vm, &err);
@@ -114,7 +115,7 @@ static int start(struct snapshot **snapshot, const struct clone *options, const 
 	if (!r)
 		r = make_own(&vm, options, name, &err);
 	if (!r)
-		return restore_run(snapshot, &vm, false);
+		return restore_run(snapshot, &vm, &how);
 	option_fini(&vm_config_options, &vm);
 	return command_fail("%s", err.text);
 }

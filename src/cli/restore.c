@@ -12,12 +12,15 @@
 #include "config/cmdline.h"
 #include "machine/vm_config.h"
 #include "migrate/snapshot.h"
+#include "migrate/working_set.h"
 #include "restore.h"
 #include "run.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define RECORD_MAX	86400
 
 struct restore {
 	struct option_given given;
@@ -34,6 +37,8 @@ struct restore {
 	char *serial;
 	unsigned clock;			/* of clocks[] */
 	bool force;
+	bool prefetch;
+	uint32_t record;		/* seconds */
 	unsigned log;
 	char *log_file;
 	bool detach;
@@ -66,6 +71,10 @@ static const struct option rows[] = {
 		  "gone on meanwhile" },
 	{ .key = "force", OPTION(struct restore, force),
 	  .help = "go on with disks that were written since, whatever the guest makes of it" },
+	{ .key = "record", OPTION(struct restore, record), .metavar = "SECONDS", .max = RECORD_MAX,
+	  .help = "note in DIR what memory the guest uses in its first seconds" },
+	{ .key = "prefetch", OPTION(struct restore, prefetch),
+	  .help = "read that ahead, in the background" },
 	{ .key = "log", OPTION_CHOICE(struct restore, log, vm_config_log_levels),
 	  .preset = "warning", .help = "how much to say on standard error" },
 	{ .key = "log-file", OPTION_PATH(struct restore, log_file), .metavar = "FILE",
@@ -180,35 +189,69 @@ static int replace(struct vm_config *vm, struct restore *options, struct err *er
 	return r;
 }
 
+/* One that is under way. */
+struct going {
+	struct snapshot **snapshot;
+	const struct restore_how *how;
+	struct recorder *recorder;
+	struct prefetch *prefetch;
+};
+
 static int fill(void *ctx, struct ram *ram, struct err *err)
 {
-	struct snapshot **snapshot = ctx;
+	struct going *going = ctx;
+	int r = snapshot_map(*going->snapshot, ram, err);
 
-	return snapshot_map(*snapshot, ram, err);
+	if (!r && going->how->record)
+		r = recorder_new(&going->recorder, *going->snapshot, ram, going->how->record,
+				 err);
+	return r;
 }
 
 static void over(void *ctx)
 {
-	struct snapshot **snapshot = ctx;
+	struct going *going = ctx;
 
-	*snapshot = snapshot_close(*snapshot);
+	if (going->how->prefetch)
+		going->prefetch = prefetch_start(*going->snapshot);
+	else
+		snapshot_close(*going->snapshot);
+	*going->snapshot = NULL;
 }
 
-int restore_run(struct snapshot **snapshot, struct vm_config *vm, bool clock)
+static void started(void *ctx, struct machine *machine, struct loop *main)
 {
+	struct going *going = ctx;
+
+	if (going->recorder)
+		recorder_start(going->recorder, machine, main);
+}
+
+int restore_run(struct snapshot **snapshot, struct vm_config *vm, const struct restore_how *how)
+{
+	struct going going = { .snapshot = snapshot, .how = how };
 	const struct run_saved saved = {
 		.state = snapshot_state(*snapshot),
 		.fill = fill,
 		.over = over,
-		.ctx = snapshot,
-		.change = { .clock = clock, .fork = true },
+		.started = started,
+		.ctx = &going,
+		.change = { .clock = how->clock, .fork = true },
 	};
+	int status = run_go(vm, &saved);
 
-	return run_go(vm, &saved);
+	prefetch_stop(going.prefetch);
+	recorder_free(going.recorder);
+	return status;
 }
 
 static int go(struct snapshot **opened, struct restore *options)
 {
+	const struct restore_how how = {
+		.clock = options->clock,
+		.prefetch = options->prefetch,
+		.record = options->record,
+	};
 	struct snapshot *snapshot = *opened;
 	struct err err = { 0 };
 	struct vm_config vm;
@@ -222,7 +265,7 @@ static int go(struct snapshot **opened, struct restore *options)
 	if (!r && !options->force)
 		r = snapshot_check_disks(snapshot, &vm, &err);
 	if (!r)
-		return restore_run(opened, &vm, options->clock);
+		return restore_run(opened, &vm, &how);
 	option_fini(&vm_config_options, &vm);
 	return command_fail("%s", err.text);
 }

@@ -6,15 +6,21 @@
 #define CLI_RESTORE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct snapshot;
 struct vm_config;
 
+struct restore_how {
+	bool clock;			/* the guest's clocks have gone on meanwhile */
+	bool prefetch;			/* read the working set ahead */
+	uint32_t record;		/* seconds after which to note it; 0: do not */
+};
+
 /*
- * As run_go() (run.h) with vm, which has been checked; with clock, its guest's clocks have
- * gone on meanwhile.  *snapshot is NULL afterwards
- * where it was used up, and else still the caller's.
+ * As run_go() (run.h) with vm, which has been checked.  *snapshot is NULL afterwards where it
+ * was used up, and else still the caller's.
  */
-int restore_run(struct snapshot **snapshot, struct vm_config *vm, bool clock);
+int restore_run(struct snapshot **snapshot, struct vm_config *vm, const struct restore_how *how);
 
 #endif

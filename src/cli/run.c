@@ -389,6 +389,8 @@ static int start(struct run *run, struct err *err)
 		r = serial_start(run->serial, err);
 	if (!r)
 		r = machine_start(run->machine, err);
+	if (!r && run->saved)
+		run->saved->started(run->saved->ctx, run->machine, run->loop);
 	if (!r)
 		return tell_started(run, err);
 	if (run->log_fd >= 0)

@@ -8,6 +8,7 @@
 #include "machine/machine_state.h"
 
 struct err;
+struct loop;
 struct ram;
 struct state_reader;
 struct vm_config;
@@ -19,6 +20,9 @@ struct run_saved {
 	/* Bring its memory back; and all has been loaded, or never will be. */
 	int (*fill)(void *ctx, struct ram *ram, struct err *err);
 	void (*over)(void *ctx);
+
+	/* It has been started. */
+	void (*started)(void *ctx, struct machine *machine, struct loop *main);
 	void *ctx;
 	struct machine_change change;
 };

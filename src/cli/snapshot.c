@@ -4,6 +4,7 @@
  */
 #include "arguments.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "cli/command.h"
 #include "client.h"
 #include "config/option.h"
@@ -160,6 +161,18 @@ static json_t *describe(const struct snapshot_info *info)
 			 info->parent);
 }
 
+/* In pages; 0: there is none. */
+static uint64_t working_set(const struct snapshot *snapshot)
+{
+	struct err err = { 0 };
+	uint64_t pages;
+	int r = snapshot_count_used(snapshot, &pages, &err);
+
+	if (r < 0 && r != -ENOENT)
+		log_warn("%s: it is not used", err.text);
+	return r < 0 ? 0 : pages;
+}
+
 static void print_json(const struct snapshot *snapshot)
 {
 	struct snapshot_info info;
@@ -167,6 +180,8 @@ static void print_json(const struct snapshot *snapshot)
 
 	for (unsigned i = 0; snapshot_info(snapshot, i, &info); i++)
 		json_array_append_new(chain, describe(&info));
+	json_object_set_new(json_array_get(chain, 0), "working-set",
+			    json_integer((json_int_t)working_set(snapshot)));
 	json_dumpf(chain, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(chain);
@@ -174,6 +189,7 @@ static void print_json(const struct snapshot *snapshot)
 
 static void print_text(const struct snapshot *snapshot)
 {
+	uint64_t used = working_set(snapshot);
 	struct snapshot_info info;
 
 	for (unsigned i = 0; snapshot_info(snapshot, i, &info); i++) {
@@ -182,6 +198,8 @@ static void print_text(const struct snapshot *snapshot)
 		printf("  created  %s\n", info.created);
 		printf("  memory   %" PRIu64 " MiB, of which %" PRIu64 " KiB are here\n",
 		       info.memory >> 20, info.pages * 4);
+		if (!i && used)
+			printf("  used     %" PRIu64 " KiB of it at first\n", used * 4);
 	}
 }
 
@@ -237,6 +255,7 @@ static int verify(struct snapshot *snapshot, const struct look *options, struct 
 	progress_start(&progress, "verifying", info.memory);
 	r = snapshot_verify(snapshot, show, &progress, err);
 	progress_end(&progress);
+	(void)working_set(snapshot);
 	if (!r && options->json)
 		puts("{\"ok\": true}");
 	else if (!r)

@@ -7,6 +7,7 @@
 #include "memory/ram.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,9 @@
 #include <zlib.h>
 
 #define PIECE (4 * MiB)
+
+/* A device may do no more at once, whatever it is asked for. */
+#define READ_AHEAD (128 * KiB)
 
 /* Shorter runs are copied: a process may have 65530 mappings only. */
 #define RUN_TO_MAP (256 * KiB)
@@ -212,6 +216,24 @@ int memory_file_lay_over(int fd, const struct ram *ram, const uint64_t *bitmap, 
 		at = end;
 	}
 	return r < 0 ? err_sys(err, r, "cannot map the guest's memory") : 0;
+}
+
+int memory_file_read_ahead(int fd, uint64_t len, const uint64_t *bitmap,
+			   memory_file_progress *progress, void *ctx, struct err *err)
+{
+	const struct work work = { fd, progress, ctx };
+	uint64_t at = 0, end;
+	int r = 0;
+
+	while (!r && next_run(bitmap, len / MEMORY_PAGE, &at, &end)) {
+		uint64_t part = min_u64((end - at) * MEMORY_PAGE, READ_AHEAD);
+
+		r = tell(&work, at * MEMORY_PAGE);
+		if (!r && readahead(fd, (off_t)(at * MEMORY_PAGE), part))
+			r = -errno;
+		at += part / MEMORY_PAGE;
+	}
+	return r < 0 ? err_sys(err, r, "cannot read ahead in the guest's memory") : 0;
 }
 
 struct sum {

@@ -41,6 +41,10 @@ int memory_file_map(int fd, const struct ram *ram, struct err *err);
 int memory_file_lay_over(int fd, const struct ram *ram, const uint64_t *bitmap,
 			 struct err *err);
 
+/* Have the host read what the bitmap names into its cache. */
+int memory_file_read_ahead(int fd, uint64_t len, const uint64_t *bitmap,
+			   memory_file_progress *progress, void *ctx, struct err *err);
+
 /*
  * The CRC-32 of the pages that the bitmap names, or with NULL of all, each behind its
  * number, and how many these are; a page of zeroes counts no more than a hole.  progress

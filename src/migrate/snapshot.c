@@ -293,6 +293,66 @@ int snapshot_verify(const struct snapshot *snapshot, snapshot_progress *progress
 	return 0;
 }
 
+static int read_set(const struct snapshot *snapshot, uint64_t **ret_bitmap, struct err *err)
+{
+	const struct layer *top = snapshot->top;
+	int r = snapshot_file_read_set(top->folder, memory_file_words(top->manifest.memory),
+				       ret_bitmap, err);
+
+	return r < 0 ? err_at(err, r, "snapshot '%s'", top->path) : 0;
+}
+
+int snapshot_count_used(const struct snapshot *snapshot, uint64_t *ret_pages, struct err *err)
+{
+	uint64_t nr = 0, *bitmap;
+	int r = read_set(snapshot, &bitmap, err);
+
+	if (r < 0)
+		return r;
+	for (uint64_t i = 0; i < memory_file_words(snapshot->top->manifest.memory); i++)
+		nr += (unsigned)__builtin_popcountll(bitmap[i]);
+	free(bitmap);
+	*ret_pages = nr;
+	return 0;
+}
+
+/* What a layer has is not looked for in its parents. */
+int snapshot_read_ahead(const struct snapshot *snapshot, snapshot_progress *progress, void *ctx,
+			struct err *err)
+{
+	uint64_t len = snapshot->top->manifest.memory, words = memory_file_words(len);
+	uint64_t *wanted, *here = calloc(words, sizeof(*here));
+	int r = here ? read_set(snapshot, &wanted, err) : err_sys(err, -ENOMEM, "working set");
+
+	if (r < 0) {
+		free(here);
+		return r;
+	}
+	for (const struct layer *layer = snapshot->top; layer && !r; layer = layer->parent) {
+		for (uint64_t i = 0; i < words; i++) {
+			here[i] = layer->pages ? wanted[i] & layer->pages[i] : wanted[i];
+			wanted[i] &= ~here[i];
+		}
+		r = memory_file_read_ahead(layer->memory, len, here, progress, ctx, err);
+	}
+	free(wanted);
+	free(here);
+	return r;
+}
+
+void snapshot_uncache(const struct snapshot *snapshot)
+{
+	for (const struct layer *layer = snapshot->top; layer; layer = layer->parent)
+		(void)posix_fadvise(layer->memory, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+int snapshot_folder(const struct snapshot *snapshot)
+{
+	int fd = fcntl(snapshot->top->folder, F_DUPFD_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
 bool snapshot_info(const struct snapshot *snapshot, unsigned i, struct snapshot_info *ret_info)
 {
 	const struct layer *layer = snapshot->top;
@@ -338,6 +398,21 @@ static int write_whole(const struct snapshot *snapshot, int fd, struct manifest 
 	return r;
 }
 
+/* The memory is the same, and so is what is used of it. */
+static int keep_set(const struct snapshot *snapshot, int folder, struct err *err)
+{
+	struct err ignored = { 0 };
+	uint64_t *bitmap;
+	int r;
+
+	if (read_set(snapshot, &bitmap, &ignored) < 0)
+		return 0;
+	r = snapshot_file_write_set(folder, bitmap,
+				    memory_file_words(snapshot->top->manifest.memory), err);
+	free(bitmap);
+	return r;
+}
+
 static int write_merged(const struct snapshot *snapshot, int folder,
 			snapshot_progress *progress, void *ctx, struct err *err)
 {
@@ -356,6 +431,8 @@ static int write_merged(const struct snapshot *snapshot, int folder,
 	if (!r)
 		r = snapshot_file_write(folder, SNAPSHOT_STATE, snapshot->state,
 					snapshot->state_len, err);
+	if (!r)
+		r = keep_set(snapshot, folder, err);
 	return r < 0 ? r : manifest_write(&merged, folder, err);
 }
 

@@ -12,9 +12,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 static const char *const files[] = {
 	SNAPSHOT_CONFIG, SNAPSHOT_STATE, SNAPSHOT_MEMORY, SNAPSHOT_PAGES, SNAPSHOT_MANIFEST,
+	SNAPSHOT_SET, SNAPSHOT_NEW_SET,
 };
 
 static int read_all(int fd, char *bytes, size_t len)
@@ -80,6 +82,42 @@ int snapshot_file_write(int folder, const char *name, const void *bytes, size_t 
 	if (close(fd) && !r)
 		r = -errno;
 	return r < 0 ? err_sys(err, r, "cannot write '%s'", name) : 0;
+}
+
+static uint64_t sum(const uint64_t *bitmap, uint64_t words)
+{
+	return crc32(0, (const Bytef *)bitmap, (uInt)(words * sizeof(*bitmap)));
+}
+
+int snapshot_file_read_set(int folder, uint64_t words, uint64_t **ret_bitmap, struct err *err)
+{
+	size_t want = (words + 1) * sizeof(**ret_bitmap), len;
+	uint64_t *bitmap;
+	char *bytes;
+	int r = snapshot_file_read(folder, SNAPSHOT_SET, want, &bytes, &len, err);
+
+	if (r < 0)
+		return r;
+	bitmap = (uint64_t *)(void *)bytes;
+	if (len != want || bitmap[words] != sum(bitmap, words)) {
+		free(bytes);
+		return err_set(err, -EINVAL, "'%s' is damaged (checksum)", SNAPSHOT_SET);
+	}
+	*ret_bitmap = bitmap;
+	return 0;
+}
+
+int snapshot_file_write_set(int folder, uint64_t *bitmap, uint64_t words, struct err *err)
+{
+	int r;
+
+	bitmap[words] = sum(bitmap, words);
+	unlinkat(folder, SNAPSHOT_NEW_SET, 0);
+	r = snapshot_file_write(folder, SNAPSHOT_NEW_SET, bitmap,
+				(words + 1) * sizeof(*bitmap), err);
+	if (!r && renameat(folder, SNAPSHOT_NEW_SET, folder, SNAPSHOT_SET))
+		r = err_sys(err, -errno, "cannot write '%s'", SNAPSHOT_SET);
+	return r;
 }
 
 /* Whatever else lies in a folder of that name is not ours to replace. */

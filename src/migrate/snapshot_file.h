@@ -7,6 +7,8 @@
  *	memory		its RAM, each page where it lies in it; what is absent is zero
  *	pages		with a parent only: a bit for each page that "memory" has
  *	manifest	what the others have to be
+ *	working-set	which pages a VM that was restored from here uses first; may come
+ *			later, or never: a bit for each page, and a word with the CRC-32
  *
  * A folder is written under another name beside its place, each file with fsync, and
  * then renamed: whatever happens, there is the old one or the new one.
@@ -28,6 +30,8 @@ struct err;
 #define SNAPSHOT_MEMORY "memory"
 #define SNAPSHOT_PAGES "pages"
 #define SNAPSHOT_MANIFEST "manifest"
+#define SNAPSHOT_SET "working-set"
+#define SNAPSHOT_NEW_SET "working-set.new"
 
 /* All of a file of at most max bytes, to be freed.  -ENOENT, -EFBIG. */
 int snapshot_file_read(int folder, const char *name, size_t max, char **ret_bytes,
@@ -36,6 +40,13 @@ int snapshot_file_read(int folder, const char *name, size_t max, char **ret_byte
 /* A new file, durable. */
 int snapshot_file_write(int folder, const char *name, const void *bytes, size_t len,
 			struct err *err);
+
+/*
+ * The working set of so many words, in place of one that may be there.  bitmap has a word
+ * more.  To be freed; -ENOENT.
+ */
+int snapshot_file_read_set(int folder, uint64_t words, uint64_t **ret_bitmap, struct err *err);
+int snapshot_file_write_set(int folder, uint64_t *bitmap, uint64_t words, struct err *err);
 
 /* A folder on its way to its place. */
 struct snapshot_folder {

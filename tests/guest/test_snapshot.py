@@ -6,8 +6,10 @@ Snapshots and what is restored from them, by a guest that notices what is not as
 As root.
 """
 
+import ctypes
 import glob
 import json
+import mmap
 import os
 import re
 import shutil
@@ -15,12 +17,18 @@ import signal
 import struct
 import subprocess
 import time
+import zlib
 
 import vm
 from vm import FORCED, OK, USAGE, Vm, VmTest
 
 DISK_LEN = 64 * 512
 CYCLES = 12
+MEMORY_PAGES = 64 << 8
+WATCHED_PAGES = 512         # as steady.c has it
+FAR_PAGES = {*range(12000, 12600), 15000}       # which it has not
+
+LIBC = ctypes.CDLL(None)
 
 
 class Snapshot(VmTest):
@@ -504,6 +512,130 @@ class Snapshot(VmTest):
         self.assert_refused(['snapshot', 'verify', self.path('snap')], 'cut off')
         self.assert_refused(['restore', self.path('snap')], 'cut off')
 
+    def working_set(self, name='snap'):
+        """In pages."""
+        return json.loads(self.vmm_ok('snapshot', 'info', '--json', self.path(name)))[0][
+            'working-set']
+
+    def recorded(self, name='snap'):
+        """What a VM that ends early has used of it."""
+        one = self.restore(name, '--record', '600', '--disk',
+                           f'id=disk0,path={self.disk},overlay=temporary')
+        self.go_on(one)
+        self.end(one)
+        return self.working_set(name)
+
+    def test_working_set_is_recorded_when_the_vm_ends(self):
+        self.frozen()
+        self.assertEqual(self.working_set(), 0)
+        with open(os.path.join(self.path('snap'), 'memory'), 'rb') as file:
+            file.read()         # into the cache
+
+        used = self.recorded()
+
+        self.assertGreaterEqual(used, WATCHED_PAGES)
+        self.assertLess(used, WATCHED_PAGES + 50)
+        self.assertLess(len(cached(self.path('snap'))), WATCHED_PAGES + 50)
+        self.assertIn(f'  used     {used * 4} KiB of it at first\n',
+                      self.vmm_ok('snapshot', 'info', self.path('snap')))
+
+    def test_working_set_is_recorded_when_time_is_up_and_when_reset(self):
+        self.frozen()
+        one = self.restore('snap', '--record', '1')
+        one.wait(self.working_set, 'a working set')
+        self.freeze(one, 'next')
+        one = self.restore('next', '--record', '600')
+        self.go_on(one)
+
+        self.vmm_ok('reset', 'web')
+
+        self.assertGreaterEqual(self.working_set('next'), WATCHED_PAGES)
+        one.wait_for(b'READY')
+        self.end(one)
+
+    def use(self, name, pages):
+        """Have the snapshot say that these were used."""
+        bitmap = bytearray(MEMORY_PAGES // 8)
+        for page in pages:
+            bitmap[page // 8] |= 1 << page % 8
+        self.file(os.path.join(name, 'working-set'),
+                  bitmap + struct.pack('<Q', zlib.crc32(bitmap)))
+
+    def test_prefetch_reads_what_was_used(self):
+        self.frozen()
+        self.use('snap', FAR_PAGES)
+        forget(self.path('snap'))
+
+        one = self.restore('snap', '--prefetch', '--paused')
+
+        one.wait(lambda: FAR_PAGES <= cached(self.path('snap')), 'the working set')
+        self.vmm_ok('resume', 'web')
+        self.go_on(one)
+        self.end(one)
+
+    def test_prefetch_reads_from_all_of_a_chain(self):
+        one = self.begin()
+        self.vmm_ok('snapshot', 'web', self.path('base'), '--track')
+        self.go_on(one)
+        self.freeze(one, 'snap', '--diff')
+        self.use('snap', FAR_PAGES)
+        forget(self.path('base'))
+
+        one = self.restore('snap', '--prefetch', '--paused')
+
+        one.wait(lambda: FAR_PAGES <= cached(self.path('base')), 'the working set')
+        self.vmm_ok('kill', 'web')
+
+    def test_merged_chain_keeps_its_working_set(self):
+        one = self.begin()
+        self.vmm_ok('snapshot', 'web', self.path('base'), '--track')
+        self.freeze(one, 'snap', '--diff')
+        used = self.recorded()
+
+        self.vmm_ok('snapshot', 'merge', self.path('snap'))
+
+        self.assertEqual(self.working_set(), used)
+
+    def test_merge_leaves_a_damaged_working_set_behind(self):
+        one = self.begin()
+        self.vmm_ok('snapshot', 'web', self.path('base'), '--track')
+        self.freeze(one, 'snap', '--diff')
+        self.use('snap', FAR_PAGES)
+        self.damaged('working-set', 100, 1)
+
+        self.vmm_ok('snapshot', 'merge', self.path('snap'))
+
+        self.assertEqual(self.working_set(), 0)
+
+    def test_damaged_working_set_is_not_used(self):
+        self.frozen()
+        self.recorded()
+        for at, value in ((100, 1), (100, None), (0, None)):
+            path, whole = self.damaged('working-set', at, value)
+
+            for command in 'info', 'verify':
+                done = self.run_vmm('snapshot', command, self.path('snap'))
+                self.assertEqual(done.returncode, OK)
+                self.assertIn("'working-set' is damaged", done.stderr)
+            with open(path, 'wb') as file:
+                file.write(whole)
+        self.damaged('working-set', 100, 1)
+
+        one = self.restore('snap', '--prefetch')
+
+        self.go_on(one)
+        self.end(one)
+        self.assertIn("nothing is read ahead: snapshot", one.said())
+
+    def test_prefetch_needs_a_working_set_to_do_something(self):
+        self.frozen()
+
+        one = self.restore('snap', '--prefetch')
+
+        self.go_on(one)
+        self.end(one)
+        self.assertIn("'working-set': No such file", one.said())
+
     def test_killed_while_writing_leaves_the_old_one(self):
         last = self.frozen()
         one = self.begin('web', '--memory', '512M')
@@ -563,6 +695,22 @@ def whole_page(snapshot):
     """Where in the memory something is."""
     with open(os.path.join(snapshot, 'memory'), 'rb') as file:
         return os.lseek(file.fileno(), 0, os.SEEK_DATA)
+
+
+def forget(snapshot):
+    """Its memory is no longer in the host's cache."""
+    with open(os.path.join(snapshot, 'memory'), 'rb') as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def cached(snapshot):
+    """The pages of its memory that are in the host's cache."""
+    with open(os.path.join(snapshot, 'memory'), 'r+b') as file, \
+         mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE) as memory:
+        there = (ctypes.c_char * (len(memory) // mmap.PAGESIZE))()
+        at = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        assert not LIBC.mincore(ctypes.c_void_p(at), ctypes.c_size_t(len(memory)), there)
+        return {page for page, each in enumerate(bytes(there)) if each & 1}
 
 
 if __name__ == '__main__':
