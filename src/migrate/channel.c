@@ -6,6 +6,7 @@
 #include "base/iov.h"
 #include "base/unix_socket.h"
 #include "channel_socket.h"
+#include "channel_tls.h"
 #include "channel_uri.h"
 
 #include <errno.h>
@@ -24,6 +25,8 @@
 struct channel {
 	int fd;
 	atomic_bool broken;
+	struct channel_tls *tls;	/* NULL: plain */
+	unsigned patience_ms;
 };
 
 struct channel_listener {
@@ -31,7 +34,9 @@ struct channel_listener {
 	int given;			/* the N; -1: none, or accepted */
 	char *text;
 	struct channel_uri uri;		/* of text */
-	char *address;			/* tcp: text, with what the kernel made of it */
+	char *address;			/* of a host: text, with what the kernel made of it */
+	char *tls;			/* folder; NULL: plain */
+	unsigned patience_ms;
 	struct stat made;		/* the file of unix: */
 };
 
@@ -43,6 +48,11 @@ static int parse(struct channel_uri *ret_uri, const char *text,
 	if (!r && ret_uri->kind == CHANNEL_URI_FD && ret_uri->fd < 0 && !options->take_fd)
 		return err_set(err, -EINVAL, "'%s' is not fd:N, with the number of a descriptor",
 			       text);
+	if (!r && ret_uri->kind == CHANNEL_URI_TLS && !options->tls)
+		return err_set(err, -EINVAL, "'%s' needs a folder of certificates: --tls", text);
+	if (!r && ret_uri->kind != CHANNEL_URI_TLS && options->tls)
+		return err_set(err, -EINVAL, "'%s' would not use the certificates of '%s': use "
+			       "tls:HOST:PORT", text, options->tls);
 	return r;
 }
 
@@ -51,6 +61,14 @@ int channel_check(const char *uri, const struct channel_options *options, struct
 	struct channel_uri parsed;
 
 	return parse(&parsed, uri, options, err);
+}
+
+/* What r is to be told as. */
+static int reason(struct channel *channel, int r)
+{
+	if (atomic_load(&channel->broken))
+		return -ECANCELED;
+	return r == -EPIPE ? -ECONNRESET : r;
 }
 
 static struct channel *make(struct err *err)
@@ -66,6 +84,7 @@ static struct channel *make(struct err *err)
 static int finish(struct channel **ret_channel, struct channel *channel, int fd)
 {
 	if (fd < 0) {
+		channel_tls_free(channel->tls);
 		free(channel);
 		return fd;
 	}
@@ -74,14 +93,22 @@ static int finish(struct channel **ret_channel, struct channel *channel, int fd)
 	return 0;
 }
 
+static unsigned patience(const struct channel_options *options)
+{
+	return options->patience_ms ? options->patience_ms : PATIENCE_MS;
+}
+
+static uint64_t deadline(const struct channel_options *options)
+{
+	return clock_ns() + patience(options) * CLOCK_NS_PER_MS;
+}
+
 static int open_uri(const struct channel_uri *uri, const struct channel_options *options,
 		    struct err *err)
 {
-	unsigned ms = options->patience_ms ? options->patience_ms : PATIENCE_MS;
-
 	if (uri->kind == CHANNEL_URI_FD)
 		return channel_socket_take(uri, options, err);
-	return channel_socket_connect(uri, options, clock_ns() + ms * CLOCK_NS_PER_MS, err);
+	return channel_socket_connect(uri, options, deadline(options), err);
 }
 
 int channel_connect(struct channel **ret_channel, const char *text,
@@ -96,34 +123,52 @@ int channel_connect(struct channel **ret_channel, const char *text,
 	channel = make(err);
 	if (!channel)
 		return -ENOMEM;
-	return finish(ret_channel, channel, open_uri(&uri, options, err));
+	channel->patience_ms = patience(options);
+	if (uri.kind == CHANNEL_URI_TLS &&
+	    (r = channel_tls_new(&channel->tls, options->tls, uri.host, err)) < 0)
+		return finish(ret_channel, channel, r);
+	r = finish(&channel, channel, open_uri(&uri, options, err));
+	if (r < 0)
+		return r;
+	r = channel_handshake(channel, err);
+	if (r < 0) {
+		channel_close(channel);
+		return err_at(err, r, "'%s'", text);
+	}
+	*ret_channel = channel;
+	return 0;
+}
+
+int channel_handshake(struct channel *channel, struct err *err)
+{
+	int r;
+
+	if (!channel->tls)
+		return 0;
+	r = channel_tls_handshake(channel->tls, channel->fd, channel->patience_ms, err);
+	return r < 0 ? reason(channel, r) : 0;
 }
 
 struct channel *channel_close(struct channel *channel)
 {
 	if (channel) {
+		channel_tls_free(channel->tls);
 		close(channel->fd);
 		free(channel);
 	}
 	return NULL;
 }
 
-/* Why nothing goes any more. */
-static int reason(struct channel *channel, int r)
-{
-	if (atomic_load(&channel->broken))
-		return -ECANCELED;
-	return r == -EPIPE ? -ECONNRESET : r;
-}
-
 static int send_some(struct channel *channel, struct iov *left)
 {
+	if (channel->tls)
+		return channel_tls_send(channel->tls, left);
 	while (left->len) {
 		struct msghdr message = { .msg_iov = left->segs, .msg_iovlen = left->nr };
 		ssize_t sent = sendmsg(channel->fd, &message, MSG_NOSIGNAL);
 
 		if (sent < 0 && errno != EINTR)
-			return reason(channel, -errno);
+			return -errno;
 		if (sent > 0)
 			iov_drop_front(left, (uint64_t)sent);
 	}
@@ -144,10 +189,10 @@ int channel_send(struct channel *channel, const struct iovec *segs, unsigned nr)
 		}
 		r = send_some(channel, &left);
 	}
-	return r;
+	return r < 0 ? reason(channel, r) : 0;
 }
 
-int channel_receive(struct channel *channel, void *to, size_t len)
+static int receive_plain(struct channel *channel, void *to, size_t len)
 {
 	for (char *at = to, *end = at + len; at < end;) {
 		ssize_t got = recv(channel->fd, at, (size_t)(end - at), MSG_WAITALL);
@@ -155,13 +200,19 @@ int channel_receive(struct channel *channel, void *to, size_t len)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
-			return reason(channel, got ? -errno : -ECONNRESET);
-		/* What had come before the break is no use to anybody. */
-		if (atomic_load(&channel->broken))
-			return -ECANCELED;
+			return got ? -errno : -ECONNRESET;
 		at += got;
 	}
 	return 0;
+}
+
+int channel_receive(struct channel *channel, void *to, size_t len)
+{
+	int r = channel->tls ? channel_tls_receive(channel->tls, to, len) :
+			       receive_plain(channel, to, len);
+
+	/* What had come before a break is no use to anybody. */
+	return reason(channel, r);
 }
 
 void channel_break(struct channel *channel)
@@ -179,7 +230,8 @@ static int name_address(struct channel_listener *listener, struct err *err)
 
 	if (r < 0)
 		return r;
-	r = asprintf(&listener->address, "tcp:%s", name);
+	r = asprintf(&listener->address, "%s:%s",
+		     listener->uri.kind == CHANNEL_URI_TLS ? "tls" : "tcp", name);
 	free(name);
 	if (r < 0) {
 		listener->address = NULL;
@@ -199,6 +251,22 @@ static int open_fd(const struct channel_uri *uri, const struct channel_options *
 	return fd < 0 ? err_sys(err, -errno, "cannot listen at '%s'", uri->text) : fd;
 }
 
+/* They are read for each connection, so that they can be renewed; what is amiss is said now. */
+static int keep_tls(struct channel_listener *listener, const struct channel_options *options,
+		    struct err *err)
+{
+	struct channel_tls *tls;
+	int r = channel_tls_new(&tls, options->tls, NULL, err);
+
+	if (r < 0)
+		return r;
+	channel_tls_free(tls);
+	listener->patience_ms = patience(options);
+	listener->tls = strdup(options->tls);
+	return listener->tls ? 0 :
+	       err_sys(err, -ENOMEM, "cannot listen at '%s'", listener->text);
+}
+
 static int open_listener(struct channel_listener *listener,
 			 const struct channel_options *options, struct err *err)
 {
@@ -207,10 +275,13 @@ static int open_listener(struct channel_listener *listener,
 
 	if (r < 0)
 		return r;
+	r = uri->kind == CHANNEL_URI_TLS ? keep_tls(listener, options, err) : 0;
+	if (r < 0)
+		return r;
 	listener->fd = open_fd(uri, options, err);
 	if (listener->fd < 0)
 		return listener->fd;
-	if (uri->kind == CHANNEL_URI_TCP)
+	if (uri->kind == CHANNEL_URI_TCP || uri->kind == CHANNEL_URI_TLS)
 		return name_address(listener, err);
 	if (uri->kind == CHANNEL_URI_UNIX)
 		return lstat(uri->rest, &listener->made) ?
@@ -251,6 +322,7 @@ struct channel_listener *channel_listener_close(struct channel_listener *listene
 	if (listener->fd >= 0)
 		close(listener->fd);
 	free(listener->address);
+	free(listener->tls);
 	free(listener->text);
 	free(listener);
 	return NULL;
@@ -289,5 +361,14 @@ int channel_accept(struct channel **ret_channel, struct channel_listener *listen
 	fd = listener->uri.kind == CHANNEL_URI_FD ?
 		     accept_given(listener) :
 		     channel_socket_accept(&listener->uri, listener->fd, err);
+	if (fd >= 0 && listener->tls) {
+		int r = channel_tls_new(&channel->tls, listener->tls, NULL, err);
+
+		if (r < 0) {
+			close(fd);
+			fd = r;
+		}
+		channel->patience_ms = listener->patience_ms;
+	}
 	return finish(ret_channel, channel, fd);
 }

@@ -4,14 +4,36 @@
  *
  *	tcp:HOST:PORT	to or at an address of this machine only, unless that is waived
  *	tcp:[::1]:PORT	an IPv6 address
+ *	tls:HOST:PORT	TLS 1.3, with certificates on both sides
  *	unix:PATH	between processes of our own user, or of root
  *	fd:N		a stream socket that is connected already, whoever is there
  *
  * One side listens and accepts, the other connects.  From then on both are alike: one
  * thread may send while another receives.
  *
- * What is sent is neither kept nor copied, so that guest memory can be sent from where
- * it lies; a page that the guest writes meanwhile may arrive in part old, in part new.
+ * The folder of certificates for tls: has three files, in PEM.  Each host has one such
+ * folder, whichever side it is on; connecting, we want HOST in the certificate of the
+ * other side, and accepting, just one that was signed by the same authority.
+ *
+ *	ca-cert.pem	the authority's certificate
+ *	cert.pem	ours, signed by it
+ *	key.pem		its private key
+ *
+ * certtool, of GnuTLS, makes them; ca-key.pem stays away from the hosts:
+ *
+ *	certtool --generate-privkey --outfile ca-key.pem
+ *	printf 'cn=migration\nca\ncert_signing_key\n' > ca.cfg
+ *	certtool --generate-self-signed --load-privkey ca-key.pem --template ca.cfg \
+ *		--outfile ca-cert.pem
+ *	certtool --generate-privkey --outfile key.pem
+ *	printf 'cn=HOST\ndns_name=HOST\nsigning_key\n' > host.cfg
+ *	certtool --generate-certificate --load-privkey key.pem --template host.cfg \
+ *		--load-ca-certificate ca-cert.pem --load-ca-privkey ca-key.pem \
+ *		--outfile cert.pem
+ *
+ * What is sent over plain sockets is neither kept nor copied, so that guest memory can be
+ * sent from where it lies; a page that the guest writes meanwhile may arrive in part old,
+ * in part new.
  *
  * A TCP peer that is dead, or that takes nothing for so long, is noticed after 15 s:
  * -ETIMEDOUT.
@@ -28,8 +50,9 @@ struct channel_listener;
 struct err;
 
 struct channel_options {
+	const char *tls;		/* folder of certificates; only with tls: */
 	bool insecure;			/* tcp: may leave this machine */
-	unsigned patience_ms;		/* to connect; 0: 10 s */
+	unsigned patience_ms;		/* to connect, and for TLS; 0: 10 s each */
 
 	/* The descriptor called name, for fd:NAME, or a negative errno; NULL: numbers only. */
 	int (*take_fd)(void *ctx, const char *name, struct err *err);
@@ -46,6 +69,12 @@ int channel_check(const char *uri, const struct channel_options *options, struct
  */
 int channel_connect(struct channel **ret_channel, const char *uri,
 		    const struct channel_options *options, struct err *err);
+
+/*
+ * TLS on the side that has accepted, before anything else; does nothing for the others.
+ * Blocks as channel_connect() does.  The thread that receives.
+ */
+int channel_handshake(struct channel *channel, struct err *err);
 
 /* Others have left it by now.  What was sent still arrives.  Takes NULL. */
 struct channel *channel_close(struct channel *channel);	/* -> NULL */

@@ -85,12 +85,14 @@ static int look_up(struct addrinfo **ret_found, const struct channel_uri *uri,
 		return err_set(err, -EHOSTUNREACH, "'%s': host '%s' is not found: %s", uri->text,
 			       uri->host, gai_strerror(r));
 	for (const struct addrinfo *at = *ret_found; at; at = at->ai_next) {
-		if (options->insecure || is_loopback(at->ai_addr))
+		if (uri->kind == CHANNEL_URI_TLS || options->insecure ||
+		    is_loopback(at->ai_addr))
 			continue;
 		freeaddrinfo(*ret_found);
 		return err_set(err, -EPERM, "'%s' is not within this machine, and tcp: neither "
-			       "hides the guest's memory nor knows who is there: if all of the "
-			       "network may be trusted, allow it by --insecure", uri->text);
+			       "hides the guest's memory nor knows who is there: use tls:, or "
+			       "allow it by --insecure if all of the network may be trusted",
+			       uri->text);
 	}
 	return 0;
 }

@@ -19,6 +19,7 @@ static const struct kind {
 	enum channel_uri_kind kind;
 } kinds[] = {
 	{ "tcp:", "tcp:HOST:PORT", CHANNEL_URI_TCP },
+	{ "tls:", "tls:HOST:PORT", CHANNEL_URI_TLS },
 	{ "unix:", "unix:PATH", CHANNEL_URI_UNIX },
 	{ "fd:", "fd:N", CHANNEL_URI_FD },
 };
@@ -76,12 +77,14 @@ int channel_uri_parse(struct channel_uri *ret_uri, const char *text, struct err 
 			continue;
 		uri.kind = kind->kind;
 		uri.rest = text + len;
-		r = kind->kind == CHANNEL_URI_TCP ? parse_host(&uri, kind->form, err) :
-						    parse_name(&uri, kind->form, err);
+		if (uri.kind == CHANNEL_URI_TCP || uri.kind == CHANNEL_URI_TLS)
+			r = parse_host(&uri, kind->form, err);
+		else
+			r = parse_name(&uri, kind->form, err);
 		if (!r)
 			*ret_uri = uri;
 		return r;
 	}
-	return err_set(err, -EINVAL, "'%.128s' is none of tcp:HOST:PORT, unix:PATH and fd:N",
-		       text);
+	return err_set(err, -EINVAL, "'%.128s' is none of tcp:HOST:PORT, tls:HOST:PORT, "
+		       "unix:PATH and fd:N", text);
 }

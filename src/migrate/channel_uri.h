@@ -11,6 +11,7 @@ struct err;
 
 enum channel_uri_kind {
 	CHANNEL_URI_TCP,
+	CHANNEL_URI_TLS,
 	CHANNEL_URI_UNIX,
 	CHANNEL_URI_FD,
 };
@@ -20,7 +21,7 @@ struct channel_uri {
 	enum channel_uri_kind kind;
 	const char *rest;		/* behind the kind, in text: a path, a name */
 	int fd;				/* -1: it has a name */
-	char host[NI_MAXHOST];		/* tcp: without brackets */
+	char host[NI_MAXHOST];		/* tcp: and tls: without brackets */
 	char port[sizeof("65535")];
 };
 
