@@ -52,6 +52,7 @@ extern const struct option_object command_detach_options, command_snapshot_optio
 extern const struct option_object command_snapshot_info_options;
 extern const struct option_object command_snapshot_verify_options, command_restore_options;
 extern const struct option_object command_clone_options, command_snapshot_merge_options;
+extern const struct option_object command_migrate_options;
 
 /* Print how the subcommand is used. */
 void command_usage(const struct command *command);
@@ -69,6 +70,7 @@ int command_console(const struct command *command, int argc, char **argv);
 int command_stats(const struct command *command, int argc, char **argv);
 int command_attach(const struct command *command, int argc, char **argv);
 int command_detach(const struct command *command, int argc, char **argv);
+int command_migrate(const struct command *command, int argc, char **argv);
 int command_snapshot(const struct command *command, int argc, char **argv);
 int command_snapshot_info(const struct command *command, int argc, char **argv);
 int command_snapshot_merge(const struct command *command, int argc, char **argv);

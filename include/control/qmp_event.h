@@ -46,6 +46,9 @@ extern const struct qmp_event qmp_event_guest_panicked, qmp_event_guest_crashloa
  */
 extern const struct qmp_event qmp_event_block_io_error;
 
+/* status: of query-migrate; only with capability "events".  pass: number of the round. */
+extern const struct qmp_event qmp_event_migration, qmp_event_migration_pass;
+
 /* actual: bytes. */
 extern const struct qmp_event qmp_event_balloon_change;
 

@@ -15,6 +15,8 @@
 #ifndef CONTROL_QMP_MACHINE_H
 #define CONTROL_QMP_MACHINE_H
 
+#include "migrate/migration.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -251,6 +253,21 @@ struct qmp_machine_ops {
 
 	void (*snapshot)(void *ctx, const struct qmp_machine_snapshot *snapshot,
 			 qmp_machine_snapshot_done *done, void *arg);
+
+	/*
+	 * Moving the VM (migrate/outgoing.h, migrate/incoming.h): to, or with resume where
+	 * it is to be asked for, uri; and what is to be so from now on.
+	 */
+	int (*migrate)(void *ctx, const char *uri, bool resume, struct err *err);
+	int (*migrate_cancel)(void *ctx, struct err *err);
+	int (*migrate_postcopy)(void *ctx, struct err *err);
+	int (*migrate_take_back)(void *ctx, struct err *err);
+	int (*migrate_incoming)(void *ctx, const char *uri, struct err *err);
+	const struct migration_parameters *(*migration_parameters)(void *ctx);
+	int (*set_migration_parameters)(void *ctx, const struct migration_parameters *parameters,
+					struct err *err);
+	struct migration_info (*migration)(void *ctx);
+	const char *(*migration_address)(void *ctx);	/* that it waits at; or NULL */
 
 	/* All of them, or a negative errno and none. */
 	int (*set_actions)(void *ctx, const struct qmp_machine_actions *actions,

@@ -98,6 +98,9 @@ struct vm_config {
 	struct vm_vsock_config *vsock;	/* one at most */
 	uint32_t nr_vsock;
 	char *serial;			/* see vm_serial.h */
+	char *incoming;			/* URI to wait at for another's state, or NULL */
+	char *tls;			/* folder of certificates for that, or NULL */
+	bool insecure;			/* from other hosts without protection */
 	bool paused;			/* started so */
 	struct vm_action_config action;
 	struct vm_qmp_config *qmp;	/* besides the one that is always there */

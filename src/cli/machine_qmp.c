@@ -11,6 +11,7 @@
 #include "kvm/kvm_stats.h"
 #include "loop/loop.h"
 #include "machine/hotplug.h"
+#include "migrate_qmp.h"
 #include "machine/machine_stats.h"
 #include "machine/vm_config.h"
 #include "memory/ram_use.h"
@@ -369,6 +370,15 @@ const struct qmp_machine_ops machine_qmp_ops = {
 	.quit		= quit,
 	.set_actions	= set_actions,
 	.snapshot	= snapshot_qmp_take,
+	.migrate	= migrate_qmp_start,
+	.migrate_cancel	= migrate_qmp_cancel,
+	.migrate_postcopy = migrate_qmp_postcopy,
+	.migrate_take_back = migrate_qmp_take_back,
+	.migrate_incoming = migrate_qmp_incoming,
+	.migration_parameters = migrate_qmp_parameters,
+	.set_migration_parameters = migrate_qmp_set_parameters,
+	.migration	= migrate_qmp_info,
+	.migration_address = migrate_qmp_address,
 	.resize_disk	= resize_disk,
 	.throttle_disk	= throttle_disk,
 	.add_disk	= hotplug_qmp_add_disk,

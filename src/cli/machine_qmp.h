@@ -10,7 +10,10 @@
 #include "control/qmp_machine.h"
 #include "machine/machine.h"
 
+struct err;
+struct incoming;
 struct kvm_stats;
+struct outgoing;
 struct qmp_server;
 struct snapshotter;
 struct vm_config;
@@ -23,6 +26,11 @@ struct machine_qmp {
 	struct qmp_server *server;
 	struct kvm_stats *stats;	/* last read */
 	struct snapshotter *snapshotter;
+	struct outgoing *outgoing;
+	struct incoming *incoming;	/* NULL: the machine is none that waits */
+	struct migration_parameters migration;
+	char *tls;			/* migration's */
+	void (*arrived)(struct machine_qmp *mq, int r, const struct err *err);
 };
 
 extern const struct qmp_machine_ops machine_qmp_ops;

@@ -16,7 +16,9 @@
 #include "machine/machine.h"
 #include "machine/vm_config.h"
 #include "machine_qmp.h"
+#include "migrate/incoming.h"
 #include "migrate/snapshot_save.h"
+#include "migrate_qmp.h"
 #include "notify.h"
 #include "run.h"
 #include "runtime.h"
@@ -32,6 +34,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#define DEFER			"defer"	/* QMP says where to wait */
 #define NAME_WITHOUT_RUNTIME	"vm"
 #define STOP_SECONDS		10	/* from the guest's end to ours, and some */
 
@@ -125,6 +128,20 @@ static void disk_failed(void *ctx, uint32_t disk, const struct disk_failure *fai
 	struct run *run = ctx;
 
 	machine_qmp_disk_failed(&run->qmp, disk, failure);
+}
+
+/* What was waited for runs, or will not come any more. */
+static void arrived(struct machine_qmp *mq, int r, const struct err *err)
+{
+	struct run *run = container_of(mq, struct run, qmp);
+
+	if (!r) {
+		tell_systemd(run, "STATUS=running");
+		return;
+	}
+	log_error("the VM has not come: %s", err->text);
+	run->status = EXIT_USAGE;
+	loop_quit(run->loop);
 }
 
 static void unplugged(void *ctx, const char *id, bool gone)
@@ -252,6 +269,9 @@ static int listen_qmp(struct run *run, struct err *err)
 	run->qmp.snapshotter = snapshotter_new(run->machine, run->loop);
 	if (!run->qmp.snapshotter)
 		return err_sys(err, -ENOMEM, "cannot listen for commands");
+	r = migrate_qmp_init(&run->qmp, run->loop, run->vm.incoming ? arrived : NULL, err);
+	if (r < 0)
+		return r;
 	r = qmp_server_new(&run->qmp.server, &config, err);
 	if (!r)
 		r = listen_in_runtime(run, err);
@@ -326,13 +346,24 @@ static int tell_started(struct run *run, struct err *err)
 	return run->vm.detach ? detach_done(&run->background, run->vm.name, err) : 0;
 }
 
+static int wait_for_vm(struct run *run, struct err *err)
+{
+	struct migration_parameters parameters = migration_defaults;
+
+	parameters.insecure = run->vm.insecure;
+	parameters.tls = run->vm.tls;
+	return strcmp(run->vm.incoming, DEFER) ?
+	       incoming_listen(run->qmp.incoming, run->vm.incoming, &parameters, err) : 0;
+}
+
 /* New, or gone on with. */
 static int make_machine(struct run *run, struct machine_config *config, struct err *err)
 {
 	const struct run_saved *saved = run->saved;
 	int r;
 
-	config->incoming = saved;
+	config->incoming = saved || run->vm.incoming;
+	config->asleep = run->vm.incoming;
 	r = machine_new(&run->machine, config, err);
 	if (!saved)
 		return r;
@@ -388,7 +419,7 @@ static int start(struct run *run, struct err *err)
 	if (!r)
 		r = serial_start(run->serial, err);
 	if (!r)
-		r = machine_start(run->machine, err);
+		r = run->vm.incoming ? wait_for_vm(run, err) : machine_start(run->machine, err);
 	if (!r && run->saved)
 		run->saved->started(run->saved->ctx, run->machine, run->loop);
 	if (!r)
@@ -401,6 +432,7 @@ static int start(struct run *run, struct err *err)
 static void stop(struct run *run)
 {
 	run->qmp.snapshotter = snapshotter_free(run->qmp.snapshotter);
+	migrate_qmp_fini(&run->qmp);
 	run->qmp.server = qmp_server_free(run->qmp.server);
 	/* The console asks for its port to the last. */
 	run->machine = machine_free(run->machine);

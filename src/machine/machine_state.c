@@ -245,8 +245,13 @@ int machine_state_hand_over(struct machine *m, struct err *err)
 
 int machine_state_take_back(struct machine *m, struct err *err)
 {
-	if (m->state != MACHINE_HANDED_OVER)
+	int r;
+
+	if (m->ended || m->state != MACHINE_HANDED_OVER)
 		return 0;
+	r = machine_state_wake_disks(m, err);
+	if (r < 0)
+		return r;
 	m->state = m->before == MACHINE_RUNNING ? MACHINE_PAUSED : m->before;
 	return m->before == MACHINE_RUNNING ? machine_resume(m, err) : 0;
 }
@@ -388,6 +393,8 @@ int machine_state_describe(const struct machine *m, struct vm_config *ret_config
 	rest.serial = NULL;
 	rest.log_file = NULL;
 	rest.paused = false;
+	rest.incoming = NULL;
+	rest.tls = NULL;
 	r = option_copy(&vm_config_options, ret_config, &rest);
 	if (r < 0)
 		return err_sys(err, r, "cannot describe the VM");

@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "memory/ram.h"
+#include "pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,41 +23,6 @@
 
 /* Shorter runs are copied: a process may have 65530 mappings only. */
 #define RUN_TO_MAP (256 * KiB)
-
-uint64_t memory_file_words(uint64_t len)
-{
-	return (len / MEMORY_PAGE + 63) / 64;
-}
-
-static bool named(const uint64_t *bitmap, uint64_t page)
-{
-	return bitmap[page / 64] >> page % 64 & 1;
-}
-
-/* The next run of pages with a bit set, from *at on; false: there is none. */
-static bool next_run(const uint64_t *bitmap, uint64_t nr, uint64_t *at, uint64_t *ret_end)
-{
-	uint64_t page = *at, end;
-
-	while (page < nr && !named(bitmap, page))
-		page += bitmap[page / 64] >> page % 64 ? 1 : 64 - page % 64;
-	if (page >= nr)
-		return false;
-	for (end = page; end < nr && named(bitmap, end);)
-		end++;
-	*at = page;
-	*ret_end = end;
-	return true;
-}
-
-/* What is zero at its start and equal to itself one word further is zero throughout. */
-static bool is_zero(const char *page)
-{
-	uint64_t first;
-
-	memcpy(&first, page, sizeof(first));
-	return !first && !memcmp(page, page + sizeof(first), MEMORY_PAGE - sizeof(first));
-}
 
 static int write_all(int fd, const char *from, uint64_t len, uint64_t at)
 {
@@ -122,10 +88,10 @@ static int write_what_is_set(const struct work *work, const struct ram *ram, uin
 	while (at < end && !r) {
 		uint64_t from;
 
-		while (at < end && is_zero(host + at))
-			at += MEMORY_PAGE;
-		for (from = at; at < end && !is_zero(host + at);)
-			at += MEMORY_PAGE;
+		while (at < end && pages_zero(host + at))
+			at += PAGES_LEN;
+		for (from = at; at < end && !pages_zero(host + at);)
+			at += PAGES_LEN;
 		r = write_all(work->fd, host + from, at - from, from);
 	}
 	return r;
@@ -146,8 +112,8 @@ static int write_what_is_named(const struct work *work, const struct ram *ram,
 	uint64_t at = 0, end;
 	int r = 0;
 
-	while (!r && next_run(bitmap, ram->len / MEMORY_PAGE, &at, &end)) {
-		r = write_range(work, ram, at * MEMORY_PAGE, end * MEMORY_PAGE);
+	while (!r && pages_next_run(bitmap, ram->len / PAGES_LEN, &at, &end)) {
+		r = write_range(work, ram, at * PAGES_LEN, end * PAGES_LEN);
 		at = end;
 	}
 	return r;
@@ -208,8 +174,8 @@ int memory_file_lay_over(int fd, const struct ram *ram, const uint64_t *bitmap, 
 
 	if (r < 0)
 		return r;
-	while (!r && next_run(bitmap, ram->len / MEMORY_PAGE, &at, &end)) {
-		uint64_t from = at * MEMORY_PAGE, len = (end - at) * MEMORY_PAGE;
+	while (!r && pages_next_run(bitmap, ram->len / PAGES_LEN, &at, &end)) {
+		uint64_t from = at * PAGES_LEN, len = (end - at) * PAGES_LEN;
 
 		r = len >= RUN_TO_MAP ? map(fd, ram, from, len)
 				      : read_all(fd, (char *)ram->host + from, len, from);
@@ -225,13 +191,13 @@ int memory_file_read_ahead(int fd, uint64_t len, const uint64_t *bitmap,
 	uint64_t at = 0, end;
 	int r = 0;
 
-	while (!r && next_run(bitmap, len / MEMORY_PAGE, &at, &end)) {
-		uint64_t part = min_u64((end - at) * MEMORY_PAGE, READ_AHEAD);
+	while (!r && pages_next_run(bitmap, len / PAGES_LEN, &at, &end)) {
+		uint64_t part = min_u64((end - at) * PAGES_LEN, READ_AHEAD);
 
-		r = tell(&work, at * MEMORY_PAGE);
-		if (!r && readahead(fd, (off_t)(at * MEMORY_PAGE), part))
+		r = tell(&work, at * PAGES_LEN);
+		if (!r && readahead(fd, (off_t)(at * PAGES_LEN), part))
 			r = -errno;
-		at += part / MEMORY_PAGE;
+		at += part / PAGES_LEN;
 	}
 	return r < 0 ? err_sys(err, r, "cannot read ahead in the guest's memory") : 0;
 }
@@ -253,15 +219,15 @@ static int sum_range(struct sum *sum, uint64_t at, uint64_t end)
 			r = read_all(sum->work.fd, sum->piece, len, at);
 		if (r < 0)
 			return r;
-		for (uint64_t off = 0; off < len; off += MEMORY_PAGE) {
+		for (uint64_t off = 0; off < len; off += PAGES_LEN) {
 			const char *page = sum->piece + off;
 			uint8_t number[8];
 
-			if (is_zero(page))
+			if (pages_zero(page))
 				continue;
-			put_le64(number, (at + off) / MEMORY_PAGE);
+			put_le64(number, (at + off) / PAGES_LEN);
 			sum->crc = (uint32_t)crc32(sum->crc, number, sizeof(number));
-			sum->crc = (uint32_t)crc32(sum->crc, (const Bytef *)page, MEMORY_PAGE);
+			sum->crc = (uint32_t)crc32(sum->crc, (const Bytef *)page, PAGES_LEN);
 			sum->nr++;
 		}
 		at += len;
@@ -282,9 +248,9 @@ static int sum_data(struct sum *sum, uint64_t len)
 		end = lseek(sum->work.fd, at, SEEK_HOLE);
 		if (end < 0)
 			return -errno;
-		r = sum_range(sum, align_down((uint64_t)at, MEMORY_PAGE),
-			      min_u64(align_up((uint64_t)end, MEMORY_PAGE), len));
-		at = (off_t)align_up((uint64_t)end, MEMORY_PAGE);
+		r = sum_range(sum, align_down((uint64_t)at, PAGES_LEN),
+			      min_u64(align_up((uint64_t)end, PAGES_LEN), len));
+		at = (off_t)align_up((uint64_t)end, PAGES_LEN);
 	}
 	return r;
 }
@@ -294,8 +260,8 @@ static int sum_named(struct sum *sum, uint64_t len, const uint64_t *bitmap)
 	uint64_t at = 0, end;
 	int r = 0;
 
-	while (!r && next_run(bitmap, len / MEMORY_PAGE, &at, &end)) {
-		r = sum_range(sum, at * MEMORY_PAGE, end * MEMORY_PAGE);
+	while (!r && pages_next_run(bitmap, len / PAGES_LEN, &at, &end)) {
+		r = sum_range(sum, at * PAGES_LEN, end * PAGES_LEN);
 		at = end;
 	}
 	return r;

@@ -19,11 +19,6 @@
 struct err;
 struct ram;
 
-#define MEMORY_PAGE	UINT64_C(4096)
-
-/* Bit n % 64 of word n / 64 is for page n. */
-uint64_t memory_file_words(uint64_t len);
-
 /* How far it is; false breaks it off with -ECANCELED. */
 typedef bool memory_file_progress(void *ctx, uint64_t bytes);
 

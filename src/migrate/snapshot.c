@@ -7,6 +7,7 @@
 #include "manifest.h"
 #include "memory/ram.h"
 #include "memory_file.h"
+#include "pages.h"
 #include "snapshot_file.h"
 #include "state/state.h"
 
@@ -60,7 +61,7 @@ static int check_manifest(const struct layer *layer, struct err *err)
 {
 	const struct manifest *m = &layer->manifest;
 
-	if (!m->memory || m->memory % MEMORY_PAGE || m->pages > m->memory / MEMORY_PAGE)
+	if (!m->memory || m->memory % PAGES_LEN || m->pages > m->memory / PAGES_LEN)
 		return err_set(err, -EINVAL, "snapshot '%s': a memory of %llu bytes cannot be",
 			       layer->path, (unsigned long long)m->memory);
 	return 0;
@@ -68,7 +69,7 @@ static int check_manifest(const struct layer *layer, struct err *err)
 
 static int read_pages(struct layer *layer, struct err *err)
 {
-	size_t want = memory_file_words(layer->manifest.memory) * sizeof(uint64_t), len;
+	size_t want = pages_words(layer->manifest.memory) * sizeof(uint64_t), len;
 	char *bytes;
 	int r = snapshot_file_read(layer->folder, SNAPSHOT_PAGES, want, &bytes, &len, err);
 
@@ -296,7 +297,7 @@ int snapshot_verify(const struct snapshot *snapshot, snapshot_progress *progress
 static int read_set(const struct snapshot *snapshot, uint64_t **ret_bitmap, struct err *err)
 {
 	const struct layer *top = snapshot->top;
-	int r = snapshot_file_read_set(top->folder, memory_file_words(top->manifest.memory),
+	int r = snapshot_file_read_set(top->folder, pages_words(top->manifest.memory),
 				       ret_bitmap, err);
 
 	return r < 0 ? err_at(err, r, "snapshot '%s'", top->path) : 0;
@@ -309,7 +310,7 @@ int snapshot_count_used(const struct snapshot *snapshot, uint64_t *ret_pages, st
 
 	if (r < 0)
 		return r;
-	for (uint64_t i = 0; i < memory_file_words(snapshot->top->manifest.memory); i++)
+	for (uint64_t i = 0; i < pages_words(snapshot->top->manifest.memory); i++)
 		nr += (unsigned)__builtin_popcountll(bitmap[i]);
 	free(bitmap);
 	*ret_pages = nr;
@@ -320,7 +321,7 @@ int snapshot_count_used(const struct snapshot *snapshot, uint64_t *ret_pages, st
 int snapshot_read_ahead(const struct snapshot *snapshot, snapshot_progress *progress, void *ctx,
 			struct err *err)
 {
-	uint64_t len = snapshot->top->manifest.memory, words = memory_file_words(len);
+	uint64_t len = snapshot->top->manifest.memory, words = pages_words(len);
 	uint64_t *wanted, *here = calloc(words, sizeof(*here));
 	int r = here ? read_set(snapshot, &wanted, err) : err_sys(err, -ENOMEM, "working set");
 
@@ -408,7 +409,7 @@ static int keep_set(const struct snapshot *snapshot, int folder, struct err *err
 	if (read_set(snapshot, &bitmap, &ignored) < 0)
 		return 0;
 	r = snapshot_file_write_set(folder, bitmap,
-				    memory_file_words(snapshot->top->manifest.memory), err);
+				    pages_words(snapshot->top->manifest.memory), err);
 	free(bitmap);
 	return r;
 }

@@ -22,6 +22,8 @@
 #include "manifest.h"
 #include "memory/ram.h"
 #include "memory_file.h"
+#include "migration_plan.h"
+#include "pages.h"
 #include "snapshot_file.h"
 #include "state/state.h"
 
@@ -37,12 +39,6 @@
 #include <time.h>
 #include <unistd.h>
 #include <zlib.h>
-
-#ifdef __x86_64__
-#define ARCH "x86_64"
-#else
-#define ARCH "aarch64"
-#endif
 
 struct job {
 	struct snapshotter *owner;
@@ -204,7 +200,7 @@ static void sum_up(struct job *job)
 
 static void write_pages(struct job *job)
 {
-	size_t len = memory_file_words(job->manifest.memory) * sizeof(*job->pages);
+	size_t len = pages_words(job->manifest.memory) * sizeof(*job->pages);
 
 	if (!job->pages)
 		return;
@@ -239,7 +235,7 @@ static void *run_thread(void *arg)
 static int write_changed(struct job *job, struct err *err)
 {
 	struct machine *m = job->owner->machine;
-	uint64_t words = memory_file_words(job->manifest.memory);
+	uint64_t words = pages_words(job->manifest.memory);
 	int r;
 
 	memset(job->changed, 0, words * sizeof(*job->changed));
@@ -319,7 +315,7 @@ static int describe(struct job *job, struct err *err)
 
 static int write_state(struct job *job, struct err *err)
 {
-	struct state_writer *writer = state_writer_new(ARCH);
+	struct state_writer *writer = state_writer_new(MIGRATION_PLAN_ARCH);
 	const void *bytes;
 	size_t len;
 	int r;
@@ -419,8 +415,8 @@ static int prepare(struct job *job, struct err *err)
 	m->id = new_id();
 	m->created = now_text();
 	m->release = strdup(VMM_VERSION);
-	m->arch = strdup(ARCH);
-	words = memory_file_words(m->memory);
+	m->arch = strdup(MIGRATION_PLAN_ARCH);
+	words = pages_words(m->memory);
 	job->changed = calloc(words, sizeof(*job->changed));
 	if (job->request.diff)
 		job->pages = calloc(words, sizeof(*job->pages));

@@ -22,6 +22,7 @@
 #include "memory/ram.h"
 #include "memory_file.h"
 #include "migrate/snapshot.h"
+#include "pages.h"
 #include "snapshot_file.h"
 
 #include <errno.h>
@@ -49,8 +50,8 @@ struct recorder {
 static int look(int pagemap, const struct ram *ram, uint64_t word, uint64_t *ret_bits)
 {
 	uint64_t entries[64], bits = 0, first = word * 64;
-	uint64_t nr = min_u64(64, ram->len / MEMORY_PAGE - first);
-	uint64_t at = ((uintptr_t)ram->host / MEMORY_PAGE + first) * sizeof(entries[0]);
+	uint64_t nr = min_u64(64, ram->len / PAGES_LEN - first);
+	uint64_t at = ((uintptr_t)ram->host / PAGES_LEN + first) * sizeof(entries[0]);
 	ssize_t len = (ssize_t)(nr * sizeof(entries[0]));
 
 	if (pread(pagemap, entries, (size_t)len, (off_t)at) != len)
@@ -64,7 +65,7 @@ static int look(int pagemap, const struct ram *ram, uint64_t word, uint64_t *ret
 
 static int look_at_all(const struct ram *ram, uint64_t *bitmap)
 {
-	uint64_t words = memory_file_words(ram->len);
+	uint64_t words = pages_words(ram->len);
 	int r = 0, fd = open(PAGEMAP, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
@@ -78,7 +79,7 @@ static int look_at_all(const struct ram *ram, uint64_t *bitmap)
 static int note(const struct recorder *recorder, struct err *err)
 {
 	const struct ram *ram = machine_state_ram(recorder->machine);
-	uint64_t words = memory_file_words(ram->len);
+	uint64_t words = pages_words(ram->len);
 	uint64_t *bitmap = calloc(words + 1, sizeof(*bitmap));
 	int r = bitmap ? look_at_all(ram, bitmap) : -ENOMEM;
 

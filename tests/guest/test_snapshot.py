@@ -20,9 +20,9 @@ import time
 import zlib
 
 import vm
-from vm import FORCED, OK, USAGE, Vm, VmTest
+from steady import DISK_LEN, SteadyTest
+from vm import FORCED, OK, USAGE, Vm
 
-DISK_LEN = 64 * 512
 CYCLES = 12
 MEMORY_PAGES = 64 << 8
 WATCHED_PAGES = 512         # as steady.c has it
@@ -31,52 +31,11 @@ FAR_PAGES = {*range(12000, 12600), 15000}       # which it has not
 LIBC = ctypes.CDLL(None)
 
 
-class Snapshot(VmTest):
-    def setUp(self):
-        super().setUp()
-        self.disk = self.file('disk.img', bytes(DISK_LEN))
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def run_vmm(self, *arguments):
-        return subprocess.run([self.vmm, *arguments], capture_output=True, text=True,
-                              timeout=vm.SECONDS, check=False, stdin=subprocess.DEVNULL)
-
-    def vmm_ok(self, *arguments):
-        done = self.run_vmm(*arguments)
-        self.assertEqual((done.returncode, done.stderr), (OK, ''), arguments)
-        return done.stdout
-
-    def begin(self, name='web', *arguments):
-        one = self.start('steady', '--name', name, '--disk', self.disk, '--memory', '64M',
-                         *arguments)
-        one.wait_for(b'READY')
-        return one
-
+class Snapshot(SteadyTest):
     def restore(self, name, *arguments):
         one = Vm([self.vmm, 'restore', self.path(name), *arguments])
         self.addCleanup(one.__exit__)
         return one
-
-    def round_of(self, one):
-        """Where the guest is by now."""
-        seen = len(re.findall(rb'round \d+\n', one.out))
-        one.type(b'?')
-        one.wait(lambda: len(re.findall(rb'round \d+\n', one.out)) > seen, 'a round')
-        return int(re.findall(rb'round (\d+)\n', one.out)[-1])
-
-    def go_on(self, one, rounds=3):
-        """Some rounds further without a complaint."""
-        first = self.round_of(one)
-        last = first
-        while last < first + rounds:
-            last = self.round_of(one)
-        return last
-
-    def end(self, one):
-        one.type(b'q')
-        self.assertEqual(one.finish(), OK, one.said())
 
     def freeze(self, one, name, *arguments):
         """The guest's last words are in the snapshot; the VM ends with it."""

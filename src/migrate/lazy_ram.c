@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lazy_ram.h"
+
+#include "base/err.h"
+#include "base/thread.h"
+#include "memory/ram.h"
+#include "pages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct lazy_ram {
+	struct lazy_ram_config config;
+	int faults;			/* the userfaultfd */
+	int stop;			/* eventfd: the thread is to end */
+	pthread_t thread;
+	bool started;
+	uint64_t *missing;		/* bitmap, its words changed atomically */
+	atomic_uint_least64_t nr_missing;
+};
+
+/* By the device where that is allowed: the system call is for the privileged mostly. */
+static int open_faults(void)
+{
+	int device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+	int fd = device < 0 ? -1 : ioctl(device, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
+
+	if (device >= 0)
+		close(device);
+	return fd >= 0 ? fd : (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+}
+
+int lazy_ram_new(struct lazy_ram **ret_lazy, const struct lazy_ram_config *config,
+		 struct err *err)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct lazy_ram *lazy = calloc(1, sizeof(*lazy));
+	int r;
+
+	if (!lazy)
+		return err_sys(err, -ENOMEM, "cannot run a guest before its memory is there");
+	lazy->config = *config;
+	lazy->stop = eventfd(0, EFD_CLOEXEC);
+	lazy->missing = calloc(pages_words(config->ram->len), sizeof(*lazy->missing));
+	lazy->faults = open_faults();
+	if (lazy->stop < 0 || !lazy->missing)
+		r = -ENOMEM;
+	else
+		r = lazy->faults < 0 || ioctl(lazy->faults, UFFDIO_API, &api) ? -errno : 0;
+	if (!r) {
+		*ret_lazy = lazy;
+		return 0;
+	}
+	lazy_ram_free(lazy);
+	return err_sys(err, r, "post-copy needs userfaultfd: be root, or let this user open "
+		       "/dev/userfaultfd; or move the VM without --postcopy");
+}
+
+static char *host_of(const struct lazy_ram *lazy, uint64_t page)
+{
+	return (char *)lazy->config.ram->host + page * PAGES_LEN;
+}
+
+/* Is it now what it was not? */
+static bool set_missing(struct lazy_ram *lazy, uint64_t page, bool missing)
+{
+	uint64_t bit = UINT64_C(1) << page % 64, *word = &lazy->missing[page / 64];
+	uint64_t before = missing ? __atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST) :
+				    __atomic_fetch_and(word, ~bit, __ATOMIC_SEQ_CST);
+
+	return !!(before & bit) != missing;
+}
+
+static bool is_missing(const struct lazy_ram *lazy, uint64_t page)
+{
+	return __atomic_load_n(&lazy->missing[page / 64], __ATOMIC_SEQ_CST) >> page % 64 & 1;
+}
+
+void lazy_ram_miss(struct lazy_ram *lazy, uint64_t page, uint64_t nr)
+{
+	(void)madvise(host_of(lazy, page), nr * PAGES_LEN, MADV_DONTNEED);
+	for (uint64_t i = 0; i < nr; i++)
+		if (set_missing(lazy, page + i, true))
+			atomic_fetch_add(&lazy->nr_missing, 1);
+}
+
+uint64_t lazy_ram_nr_missing(const struct lazy_ram *lazy)
+{
+	return atomic_load(&lazy->nr_missing);
+}
+
+bool lazy_ram_next(const struct lazy_ram *lazy, uint64_t *at, uint64_t *ret_end)
+{
+	uint64_t nr = lazy->config.ram->len / PAGES_LEN, page = *at;
+
+	while (page < nr && !is_missing(lazy, page))
+		page++;
+	*at = page;
+	while (page < nr && is_missing(lazy, page))
+		page++;
+	*ret_end = page;
+	return *at < nr;
+}
+
+/* A page that is there needs no filling; whoever sleeps for it is woken in any case. */
+static int put_page(const struct lazy_ram *lazy, uint64_t page, const void *bytes)
+{
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)host_of(lazy, page),
+		.src = (uintptr_t)bytes,
+		.len = PAGES_LEN,
+	};
+	struct uffdio_zeropage zero = { .range = { copy.dst, PAGES_LEN } };
+	int r;
+
+	do
+		r = bytes ? ioctl(lazy->faults, UFFDIO_COPY, &copy) :
+			    ioctl(lazy->faults, UFFDIO_ZEROPAGE, &zero);
+	while (r && errno == EAGAIN);
+	if (!r || errno != EEXIST)
+		return r ? -errno : 0;
+	return ioctl(lazy->faults, UFFDIO_WAKE, &zero.range) ? -errno : 0;
+}
+
+/* First the page, then the word that it is there. */
+int lazy_ram_fill(struct lazy_ram *lazy, uint64_t page, uint64_t nr, const void *bytes)
+{
+	for (uint64_t i = 0; i < nr; i++) {
+		const char *from = bytes ? (const char *)bytes + i * PAGES_LEN : NULL;
+		int r = is_missing(lazy, page + i) ? put_page(lazy, page + i, from) : 0;
+
+		if (r < 0)
+			return r;
+		if (set_missing(lazy, page + i, false))
+			atomic_fetch_sub(&lazy->nr_missing, 1);
+	}
+	return 0;
+}
+
+/* What was never sent is zero. */
+static void resolve(struct lazy_ram *lazy, uint64_t address)
+{
+	uint64_t page = (address - (uintptr_t)lazy->config.ram->host) / PAGES_LEN;
+
+	if (is_missing(lazy, page))
+		lazy->config.ask(lazy->config.ctx, page);
+	else
+		(void)put_page(lazy, page, NULL);
+}
+
+static void *watch_faults(void *arg)
+{
+	struct lazy_ram *lazy = arg;
+	struct pollfd fds[] = { { lazy->faults, POLLIN, 0 }, { lazy->stop, POLLIN, 0 } };
+
+	for (;;) {
+		struct uffd_msg fault;
+
+		poll(fds, 2, -1);
+		if (fds[1].revents)
+			return NULL;
+		while (read(lazy->faults, &fault, sizeof(fault)) == sizeof(fault))
+			if (fault.event == UFFD_EVENT_PAGEFAULT)
+				resolve(lazy, fault.arg.pagefault.address);
+	}
+}
+
+int lazy_ram_start(struct lazy_ram *lazy, struct err *err)
+{
+	const struct ram *ram = lazy->config.ram;
+	struct uffdio_register whole = {
+		.range = { (uintptr_t)ram->host, ram->len },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int r = ioctl(lazy->faults, UFFDIO_REGISTER, &whole) ? -errno : 0;
+
+	if (!r) {
+		r = thread_start(&lazy->thread, "faults", watch_faults, lazy);
+		lazy->started = !r;
+	}
+	return r < 0 ? err_sys(err, r, "cannot watch for pages that are missing") : 0;
+}
+
+/* Closing the descriptor ends the watch, and wakes whoever sleeps. */
+struct lazy_ram *lazy_ram_free(struct lazy_ram *lazy)
+{
+	if (!lazy)
+		return NULL;
+	if (lazy->started) {
+		(void)eventfd_write(lazy->stop, 1);
+		pthread_join(lazy->thread, NULL);
+	}
+	if (lazy->faults >= 0)
+		close(lazy->faults);
+	if (lazy->stop >= 0)
+		close(lazy->stop);
+	free(lazy->missing);
+	free(lazy);
+	return NULL;
+}

@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * outgoing.c - an outgoing VM's turns on the main thread, and its life.
+ */
+#include "migrate/outgoing.h"
+
+#include "base/bits.h"
+#include "base/clock.h"
+#include "base/thread.h"
+#include "memory/ram.h"
+#include "migration_plan.h"
+#include "outgoing_parts.h"
+#include "pages.h"
+#include "state/state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* A target that says nothing for so long while the guest stands still is given up. */
+#define ANSWER_NS	(30 * CLOCK_NS_PER_S)
+
+/* What is told. */
+
+static void tell(struct loop_task *task)
+{
+	struct outgoing *o = container_of(task, struct outgoing, tell);
+	enum migration_status untold[ARRAY_LEN(o->untold)];
+	uint64_t from, to;
+	unsigned nr;
+
+	pthread_mutex_lock(&o->lock);
+	nr = o->nr_untold;
+	memcpy(untold, o->untold, sizeof(untold));
+	o->nr_untold = 0;
+	from = o->told_rounds;
+	to = o->told_rounds = o->info.rounds;
+	pthread_mutex_unlock(&o->lock);
+	/* Rounds belong to the time that it is active. */
+	for (unsigned i = 0; i < nr && untold[i] <= MIGRATION_ACTIVE; i++)
+		o->config.changed(o->config.ctx, untold[i]);
+	while (from < to)
+		o->config.round(o->config.ctx, ++from);
+	for (unsigned i = 0; i < nr; i++)
+		if (untold[i] > MIGRATION_ACTIVE)
+			o->config.changed(o->config.ctx, untold[i]);
+}
+
+void outgoing_parts_set_status(struct outgoing *o, enum migration_status status)
+{
+	pthread_mutex_lock(&o->lock);
+	o->info.status = status;
+	if (o->nr_untold < ARRAY_LEN(o->untold))
+		o->untold[o->nr_untold++] = status;
+	pthread_mutex_unlock(&o->lock);
+	loop_post(o->config.main, &o->tell);
+}
+
+static void slow_down(struct loop_task *task)
+{
+	struct outgoing *o = container_of(task, struct outgoing, slow_down);
+
+	if (o->held)
+		machine_state_throttle(o->config.machine, outgoing_info(o).throttle);
+}
+
+/* Breaking off. */
+
+void outgoing_parts_break(struct outgoing *o)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(o->channels); i++)
+		if (o->channels[i])
+			channel_break(o->channels[i]);
+}
+
+static void break_off(struct outgoing *o)
+{
+	pthread_mutex_lock(&o->lock);
+	o->broken_off = true;
+	outgoing_parts_break(o);
+	pthread_cond_broadcast(&o->wake);
+	pthread_mutex_unlock(&o->lock);
+	sem_post(&o->turn);
+}
+
+static void gave_no_answer(struct loop_timer *timer)
+{
+	struct outgoing *o = container_of(timer, struct outgoing, watchdog);
+
+	pthread_mutex_lock(&o->lock);
+	if (o->at == OUTGOING_HANDS_OVER)
+		outgoing_parts_break(o);
+	pthread_mutex_unlock(&o->lock);
+}
+
+/* The machine. */
+
+static void release(struct outgoing *o)
+{
+	struct err ignored = { 0 };
+
+	if (!o->held)
+		return;
+	(void)machine_state_log(o->config.machine, false, &ignored);
+	machine_state_release(o->config.machine, &o->holder);
+	o->held = false;
+}
+
+static int save_plan(struct outgoing *o, struct state_writer *writer)
+{
+	struct migration_plan plan = {
+		.streams = o->parameters.streams, .postcopy = o->parameters.postcopy,
+	};
+
+	memcpy(plan.session, o->session, sizeof(plan.session));
+	migration_plan_save(writer, &plan);
+	return machine_state_save_plan(o->config.machine, writer, &o->err);
+}
+
+static int save_state(struct outgoing *o, struct state_writer *writer)
+{
+	return machine_state_save(o->config.machine, writer, &o->err);
+}
+
+static int save(struct outgoing *o, int (*fill)(struct outgoing *o, struct state_writer *writer),
+		void **ret_bytes, size_t *ret_len)
+{
+	struct state_writer *writer = state_writer_new(MIGRATION_PLAN_ARCH);
+	const void *bytes;
+	int r;
+
+	if (!writer)
+		return err_sys(&o->err, -ENOMEM, "cannot save the state");
+	r = fill(o, writer);
+	if (!r) {
+		r = state_writer_end(writer, &bytes, ret_len);
+		*ret_bytes = r < 0 ? NULL : malloc(*ret_len);
+		if (*ret_bytes)
+			memcpy(*ret_bytes, bytes, *ret_len);
+		else
+			r = err_sys(&o->err, r < 0 ? r : -ENOMEM, "cannot save the state");
+	}
+	state_writer_free(writer);
+	return r;
+}
+
+/* The guest goes on while most of what its disks owe is written. */
+static void hand_over(struct loop_task *task)
+{
+	struct outgoing *o = container_of(task, struct outgoing, hand_over);
+	struct machine *m = o->config.machine;
+
+	o->r = machine_state_flush(m, &o->err);
+	o->stopped = clock_ns();
+	o->sent_running = atomic_load(&o->sent.bytes);
+	if (!o->r)
+		o->r = machine_state_hand_over(m, &o->err);
+	if (!o->r)
+		o->r = machine_state_log_take(m, o->bitmap, &o->err);
+	if (!o->r)
+		o->r = machine_state_sleep_disks(m, &o->err);
+	if (!o->r)
+		o->r = save(o, save_state, &o->state, &o->state_len);
+	loop_timer_set(o->config.main, &o->watchdog, clock_ns() + ANSWER_NS);
+	sem_post(&o->turn);
+}
+
+/* The end; the thread has ended or was never there. */
+
+static void close_channels(struct outgoing *o)
+{
+	pthread_mutex_lock(&o->lock);
+	for (unsigned i = 0; i < ARRAY_LEN(o->channels); i++)
+		o->channels[i] = channel_close(o->channels[i]);
+	pthread_mutex_unlock(&o->lock);
+}
+
+static void forget(struct outgoing *o)
+{
+	close_channels(o);
+	free(o->plan);
+	free(o->state);
+	free(o->bitmap);
+	free(o->tls);
+	o->plan = o->state = NULL;
+	o->bitmap = NULL;
+	o->tls = NULL;
+}
+
+/* The guest goes on here, if it can: its disks may be in use by somebody else. */
+static enum migration_status come_back(struct outgoing *o)
+{
+	struct err why = o->err, err = { 0 };
+	bool cancelled = o->r == -ECANCELED;
+
+	if (machine_state_take_back(o->config.machine, &err) < 0) {
+		o->r = err_set(&o->err, err.code, "%s; and the VM cannot go on here: %s",
+			       why.text, err.text);
+		cancelled = false;
+	}
+	return cancelled ? MIGRATION_CANCELLED : MIGRATION_FAILED;
+}
+
+static void end(struct outgoing *o)
+{
+	enum migration_status status = MIGRATION_COMPLETED;
+
+	if (o->started)
+		pthread_join(o->thread, NULL);
+	o->started = false;
+	loop_timer_clear(o->config.main, &o->watchdog);
+	if (o->at == OUTGOING_GONE)
+		machine_state_moved(o->config.machine);
+	else
+		status = come_back(o);
+	release(o);
+	forget(o);
+	pthread_mutex_lock(&o->lock);
+	o->info.total_ns = clock_ns() - o->began;
+	o->info.throttle = 0;
+	if (status == MIGRATION_FAILED) {
+		memcpy(o->error, o->err.text, sizeof(o->error));
+		o->info.error = o->error;
+	}
+	if (o->at != OUTGOING_GONE)
+		o->at = OUTGOING_STAYS;
+	pthread_mutex_unlock(&o->lock);
+	outgoing_parts_set_status(o, status);
+}
+
+static void finish(struct loop_task *task)
+{
+	end(container_of(task, struct outgoing, finish));
+}
+
+/* Whatever the thread is at, it comes to its end without us from here on. */
+static void let_go(struct machine_holder *holder)
+{
+	struct outgoing *o = container_of(holder, struct outgoing, holder);
+
+	o->held = false;
+	break_off(o);
+	if (!o->started)
+		return;
+	pthread_join(o->thread, NULL);
+	o->started = false;
+	loop_cancel(o->config.main, &o->hand_over);
+	loop_cancel(o->config.main, &o->finish);
+	if (o->at != OUTGOING_GONE)
+		o->r = err_set(&o->err, -ESHUTDOWN, "the VM was reset or has ended meanwhile");
+	end(o);
+}
+
+/* Beginning. */
+
+static int prepare(struct outgoing *o, const char *uri, struct err *err)
+{
+	struct machine *m = o->config.machine;
+	int r = channel_check(uri, &o->options, err);
+
+	if (r < 0)
+		return r;
+	if (strlen(uri) >= sizeof(o->uri))
+		return err_sys(err, -ENAMETOOLONG, "'%s'", uri);
+	snprintf(o->uri, sizeof(o->uri), "%s", uri);
+	if (getrandom(o->session, sizeof(o->session), 0) != sizeof(o->session))
+		return err_sys(err, -errno, "cannot name the migration");
+	r = machine_state_hold(m, &o->holder, err);
+	if (r < 0)
+		return r;
+	o->held = true;
+	o->info.memory = machine_state_ram(m)->len;
+	o->words = pages_words(o->info.memory);
+	o->bitmap = malloc(o->words * sizeof(*o->bitmap));
+	if (!o->bitmap)
+		return err_sys(err, -ENOMEM, "cannot move the VM");
+	memset(o->bitmap, 0xff, o->words * sizeof(*o->bitmap));
+	r = save(o, save_plan, &o->plan, &o->plan_len);
+	if (r < 0) {
+		*err = o->err;
+		return r;
+	}
+	return machine_state_log(m, true, err);
+}
+
+static void reset_info(struct outgoing *o, const struct migration_parameters *parameters)
+{
+	o->info = (struct migration_info){ 0 };
+	o->parameters = *parameters;
+	if (!parameters->multifd)
+		o->parameters.streams = 1;
+	o->r = 0;
+	o->err = (struct err){ 0 };
+	o->broken_off = o->taken_back = o->postcopy = o->stop = o->uri_is_new = false;
+	o->at = OUTGOING_COPIES;
+	o->nr_untold = 0;
+	o->told_rounds = 0;
+	o->sent.bytes = o->sent.pages = o->sent.zeroes = 0;
+	o->began = clock_ns();
+	o->stopped = o->sent_running = 0;
+	outgoing_limit(o, parameters->bandwidth, parameters->downtime_ms);
+}
+
+int outgoing_start(struct outgoing *o, const char *uri,
+		   const struct migration_parameters *parameters, struct err *err)
+{
+	int r;
+
+	if (o->started)
+		return err_set(err, -EBUSY, "the VM is being moved already");
+	sem_destroy(&o->turn);
+	sem_init(&o->turn, 0, 0);
+	reset_info(o, parameters);
+	o->tls = parameters->tls ? strdup(parameters->tls) : NULL;
+	o->options = (struct channel_options){
+		.tls = o->tls,
+		.insecure = parameters->insecure,
+		.take_fd = o->config.take_fd,
+		.ctx = o->config.ctx,
+	};
+	r = prepare(o, uri, err);
+	if (!r) {
+		r = thread_start(&o->thread, "migration", outgoing_parts_run, o);
+		if (r < 0)
+			err_sys(err, r, "cannot move the VM");
+	}
+	if (r < 0) {
+		release(o);
+		forget(o);
+		o->at = OUTGOING_STAYS;
+		return r;
+	}
+	o->started = true;
+	outgoing_parts_set_status(o, MIGRATION_SETUP);
+	return 0;
+}
+
+/* From outside. */
+
+int outgoing_cancel(struct outgoing *o, struct err *err)
+{
+	int r = 0;
+
+	if (!o->started)
+		return 0;
+	pthread_mutex_lock(&o->lock);
+	if (o->at > OUTGOING_HANDS_OVER) {
+		r = err_set(err, -EPERM, "the VM has been handed over: it is too late to cancel");
+	} else {
+		o->broken_off = true;
+		pthread_cond_broadcast(&o->wake);
+		outgoing_parts_break(o);
+	}
+	pthread_mutex_unlock(&o->lock);
+	if (!r)
+		outgoing_parts_set_status(o, MIGRATION_CANCELLING);
+	return r;
+}
+
+void outgoing_limit(struct outgoing *o, uint64_t bandwidth, uint64_t downtime_ms)
+{
+	uint32_t streams = o->parameters.streams ? o->parameters.streams : 1;
+
+	atomic_store(&o->rate, bandwidth ? (bandwidth + streams - 1) / streams : 0);
+	atomic_store(&o->downtime_ms, downtime_ms);
+}
+
+int outgoing_postcopy(struct outgoing *o, struct err *err)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&o->lock);
+	if (!o->started || o->at != OUTGOING_COPIES)
+		r = err_set(err, -EPERM, "there is no migration under way that copies memory");
+	else if (!o->parameters.postcopy)
+		r = err_set(err, -EPERM, "the migration was not begun with postcopy");
+	else
+		o->postcopy = o->stop = true;
+	pthread_mutex_unlock(&o->lock);
+	return r;
+}
+
+int outgoing_resume(struct outgoing *o, const char *uri, struct err *err)
+{
+	int r = channel_check(uri, &o->options, err);
+
+	if (r < 0)
+		return r;
+	if (strlen(uri) >= sizeof(o->uri))
+		return err_sys(err, -ENAMETOOLONG, "'%s'", uri);
+	pthread_mutex_lock(&o->lock);
+	if (o->info.status != MIGRATION_LOST)
+		r = err_set(err, -EPERM, "there is no migration that has lost its connection");
+	if (!r) {
+		snprintf(o->uri, sizeof(o->uri), "%s", uri);
+		o->uri_is_new = true;
+		pthread_cond_broadcast(&o->wake);
+	}
+	pthread_mutex_unlock(&o->lock);
+	return r;
+}
+
+static int may_take_back(struct outgoing *o, struct err *err)
+{
+	if (o->at == OUTGOING_TAIL || o->at == OUTGOING_GONE)
+		return err_set(err, -EPERM, "the VM has run elsewhere: what is here is its memory "
+			       "of before");
+	if (o->at != OUTGOING_SENT_GO || o->info.status != MIGRATION_LOST)
+		return err_set(err, -EPERM, "there is no migration that has lost its connection");
+	return 0;
+}
+
+/*
+ * While we try, the thread changes nothing; where the guest cannot go on here, the target
+ * is looked for again.
+ */
+int outgoing_take_back(struct outgoing *o, struct err *err)
+{
+	int r;
+
+	if (!o->started)
+		return machine_state_take_back(o->config.machine, err);
+	pthread_mutex_lock(&o->lock);
+	r = may_take_back(o, err);
+	o->taken_back = !r;
+	if (!r)
+		outgoing_parts_break(o);
+	pthread_mutex_unlock(&o->lock);
+	if (!r)
+		r = machine_state_take_back(o->config.machine, err);
+	if (r < 0) {
+		pthread_mutex_lock(&o->lock);
+		o->taken_back = false;
+		pthread_mutex_unlock(&o->lock);
+		return r;
+	}
+	break_off(o);
+	pthread_join(o->thread, NULL);
+	o->started = false;
+	loop_cancel(o->config.main, &o->finish);
+	o->r = err_set(&o->err, -ECANCELED, "taken back");
+	end(o);
+	return 0;
+}
+
+struct migration_info outgoing_info(const struct outgoing *const_o)
+{
+	struct outgoing *o = (struct outgoing *)const_o;
+	struct migration_info info;
+
+	pthread_mutex_lock(&o->lock);
+	info = o->info;
+	pthread_mutex_unlock(&o->lock);
+	info.sent = atomic_load(&o->sent.bytes);
+	info.pages = atomic_load(&o->sent.pages);
+	info.zeroes = atomic_load(&o->sent.zeroes);
+	if (o->at >= OUTGOING_TAIL) {
+		info.postcopy_bytes = info.sent - o->sent_running - info.downtime_bytes;
+		info.remaining -= min_u64(info.remaining, info.postcopy_bytes);
+	}
+	if (o->started)
+		info.total_ns = clock_ns() - o->began;
+	return info;
+}
+
+/* Life. */
+
+struct outgoing *outgoing_new(const struct outgoing_config *config)
+{
+	struct outgoing *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return NULL;
+	o->config = *config;
+	o->holder.let_go = let_go;
+	o->hand_over.run = hand_over;
+	o->finish.run = finish;
+	o->slow_down.run = slow_down;
+	o->tell.run = tell;
+	o->watchdog.fired = gave_no_answer;
+	pthread_mutex_init(&o->lock, NULL);
+	pthread_mutex_init(&o->say, NULL);
+	pthread_cond_init(&o->wake, NULL);
+	sem_init(&o->turn, 0, 0);
+	return o;
+}
+
+struct outgoing *outgoing_free(struct outgoing *o)
+{
+	if (!o)
+		return NULL;
+	break_off(o);
+	if (o->started)
+		pthread_join(o->thread, NULL);
+	loop_timer_clear(o->config.main, &o->watchdog);
+	loop_cancel(o->config.main, &o->hand_over);
+	loop_cancel(o->config.main, &o->finish);
+	loop_cancel(o->config.main, &o->slow_down);
+	loop_cancel(o->config.main, &o->tell);
+	release(o);
+	forget(o);
+	sem_destroy(&o->turn);
+	pthread_cond_destroy(&o->wake);
+	pthread_mutex_destroy(&o->say);
+	pthread_mutex_destroy(&o->lock);
+	free(o);
+	return NULL;
+}

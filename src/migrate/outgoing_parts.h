@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * outgoing_parts.h - an outgoing VM from the inside, for the files that it is made of.
+ *
+ * The thread and the main thread take turns, so what they share needs no lock but for what
+ * comes from aside.
+ */
+#ifndef MIGRATE_OUTGOING_PARTS_H
+#define MIGRATE_OUTGOING_PARTS_H
+
+#include "base/err.h"
+#include "channel.h"
+#include "loop/loop.h"
+#include "machine/machine_state.h"
+#include "message.h"
+#include "migrate/outgoing.h"
+#include "ram_send.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+
+/* Of ARCHITECTURE.md, "Hand-over". */
+enum outgoing_state {
+	OUTGOING_STAYS,
+	OUTGOING_COPIES,
+	OUTGOING_HANDS_OVER,
+	OUTGOING_SENT_GO,
+	OUTGOING_TAIL,
+	OUTGOING_RETURNS,
+	OUTGOING_GONE,
+};
+
+/* A channel for memory, and the thread that fills it. */
+struct outgoing_stream {
+	struct outgoing *owner;
+	struct ram_sender sender;
+	pthread_t thread;
+	bool open, started;
+	sem_t go, done;
+	int (*send)(struct ram_sender *sender, uint64_t *bitmap);
+	uint64_t *bitmap;		/* NULL: end */
+	int r;
+};
+
+struct outgoing {
+	struct outgoing_config config;
+	struct machine_holder holder;
+	bool held;
+
+	/* Of the one that is under way, or was the last. */
+	struct migration_parameters parameters;
+	struct channel_options options;
+	uint8_t session[MESSAGE_SESSION_LEN];
+	char *tls;
+	void *plan, *state;		/* what is sent */
+	size_t plan_len, state_len;
+	uint64_t *bitmap;		/* pages that are to be sent */
+	uint64_t words;			/* of it */
+	uint64_t began, stopped;	/* by clock_ns(); stopped: the guest */
+	uint64_t sent_running;		/* bytes, until then */
+
+	/* Of whoever's turn it is. */
+	int r;
+	struct err err;
+
+	pthread_t thread;
+	bool started;
+	struct loop_task hand_over, finish;	/* turns of the main thread */
+	sem_t turn;				/* the next one of the thread */
+	struct loop_timer watchdog;		/* while the guest stands still */
+	struct outgoing_stream streams[MESSAGE_STREAMS_MAX];
+	unsigned nr_streams;			/* that are open */
+	struct ram_sender urgent;		/* for pages that are asked for */
+	pthread_mutex_t say;			/* whoever sends over the first channel */
+	bool pushes;				/* the streams send what is missing */
+	struct ram_sent sent;
+	atomic_uint_least64_t rate;		/* of each stream */
+	atomic_uint_least64_t downtime_ms;
+	atomic_bool stop;			/* the round, for the guest is to be handed over */
+
+	pthread_mutex_t lock;			/* of all below */
+	pthread_cond_t wake;			/* broken_off, uri */
+	enum outgoing_state at;
+	struct channel *channels[MESSAGE_STREAMS_MAX];	/* the first for all but memory */
+	char uri[PATH_MAX];
+	bool uri_is_new;
+	bool broken_off;			/* the thread is to end */
+	bool taken_back;			/* ... or is about to; it changes no state */
+	bool postcopy;				/* the guest is to be handed over */
+	struct migration_info info;
+	char error[ERR_TEXT_MAX];		/* info's */
+
+	struct loop_task slow_down;		/* to what info says */
+	struct loop_task tell;			/* statuses and rounds that were not told yet */
+	enum migration_status untold[8];
+	unsigned nr_untold;
+	uint64_t told_rounds;
+};
+
+/* The thread. */
+void *outgoing_parts_run(void *arg);
+
+/* The status is another one from here on; any turn. */
+void outgoing_parts_set_status(struct outgoing *o, enum migration_status status);
+
+/* All channels are of no use any more; any thread.  Under lock. */
+void outgoing_parts_break(struct outgoing *o);
+
+#endif

@@ -1,0 +1,611 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * outgoing_run.c - the thread of an outgoing VM: what it tells the target, and when.
+ */
+#include "base/bits.h"
+#include "base/clock.h"
+#include "base/thread.h"
+#include "memory/ram.h"
+#include "outgoing_parts.h"
+#include "pages.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define AGAIN_MS	500	/* from one attempt to find a lost target to the next */
+#define PATIENCE_MS	5000	/* with one attempt */
+
+/* Channels. */
+
+/* From here on it can be broken; NULL: it was, before. */
+static int keep_channel(struct outgoing *o, unsigned i, struct channel *channel)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&o->lock);
+	if (o->broken_off)
+		r = -ECANCELED;
+	else
+		o->channels[i] = channel;
+	pthread_mutex_unlock(&o->lock);
+	if (r < 0)
+		channel_close(channel);
+	return r;
+}
+
+static void drop_channels(struct outgoing *o)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(o->channels); i++) {
+		struct channel *channel = o->channels[i];
+
+		pthread_mutex_lock(&o->lock);
+		o->channels[i] = NULL;
+		pthread_mutex_unlock(&o->lock);
+		channel_close(channel);
+	}
+}
+
+static int connect_to(struct outgoing *o, unsigned i)
+{
+	struct channel *channel;
+	char uri[PATH_MAX];
+	int r;
+
+	pthread_mutex_lock(&o->lock);
+	memcpy(uri, o->uri, sizeof(uri));
+	pthread_mutex_unlock(&o->lock);
+	r = channel_connect(&channel, uri, &o->options, &o->err);
+	return r < 0 ? r : keep_channel(o, i, channel);
+}
+
+static int say(struct outgoing *o, unsigned i, enum message_type type, uint64_t at,
+	       uint32_t nr, const void *bytes, uint64_t len)
+{
+	const struct message message = { type, nr, at, len };
+	int r;
+
+	pthread_mutex_lock(&o->say);
+	r = message_send(o->channels[i], &message, bytes);
+	pthread_mutex_unlock(&o->say);
+	return r < 0 ? message_lost(&o->err, r) : 0;
+}
+
+/* The next message, and that it is one of this type. */
+static int hear(struct outgoing *o, enum message_type type)
+{
+	struct message message;
+	int r = message_receive(o->channels[0], &message, &o->err);
+
+	if (r < 0)
+		return r;
+	if (message.type == MESSAGE_FAILED)
+		return message_receive_failure(o->channels[0], &message, &o->err);
+	if (message.type != type)
+		return err_set(&o->err, -EPROTO, "the other side says %u, when it should %u",
+			       message.type, type);
+	return 0;
+}
+
+/* Streams of memory. */
+
+static void *fill_stream(void *arg)
+{
+	struct outgoing_stream *stream = arg;
+
+	for (;;) {
+		while (sem_wait(&stream->go))
+			;
+		if (!stream->bitmap)
+			return NULL;
+		stream->r = stream->send(&stream->sender, stream->bitmap);
+		sem_post(&stream->done);
+	}
+}
+
+static int open_sender(struct outgoing *o, struct ram_sender *sender, unsigned i)
+{
+	*sender = (struct ram_sender){
+		.channel = o->channels[i],
+		.turn = i ? NULL : &o->say,
+		.ram = machine_state_ram(o->config.machine),
+		.share = i,
+		.nr_shares = o->nr_streams,
+		.fresh = o->at == OUTGOING_COPIES,
+		.pack = o->parameters.compress,
+		.rate = &o->rate,
+		.stop = &o->stop,
+		.sent = &o->sent,
+	};
+	return ram_sender_init(sender);
+}
+
+static int open_stream(struct outgoing *o, unsigned i)
+{
+	struct outgoing_stream *stream = &o->streams[i];
+	int r = open_sender(o, &stream->sender, i);
+
+	sem_init(&stream->go, 0, 0);
+	sem_init(&stream->done, 0, 0);
+	stream->open = true;
+	if (!r) {
+		r = thread_start(&stream->thread, "migration", fill_stream, stream);
+		stream->started = !r;
+	}
+	return r < 0 ? err_sys(&o->err, r, "cannot send memory") : 0;
+}
+
+/* Channels but the first are still to be connected. */
+static int open_streams(struct outgoing *o, unsigned nr)
+{
+	int r = 0;
+
+	o->nr_streams = nr;
+	for (unsigned i = 0; i < nr && !r; i++) {
+		if (i)
+			r = connect_to(o, i);
+		if (i && !r)
+			r = say(o, i, MESSAGE_STREAM, i, 0, o->session, sizeof(o->session));
+		if (!r)
+			r = open_stream(o, i);
+	}
+	if (!r) {
+		r = open_sender(o, &o->urgent, 0);
+		if (r < 0)
+			err_sys(&o->err, r, "cannot send memory");
+	}
+	return r;
+}
+
+static void close_streams(struct outgoing *o)
+{
+	ram_sender_fini(&o->urgent);
+	for (unsigned i = 0; i < ARRAY_LEN(o->streams); i++) {
+		struct outgoing_stream *stream = &o->streams[i];
+
+		if (stream->started) {
+			stream->bitmap = NULL;
+			sem_post(&stream->go);
+			pthread_join(stream->thread, NULL);
+		}
+		if (stream->open) {
+			ram_sender_fini(&stream->sender);
+			sem_destroy(&stream->go);
+			sem_destroy(&stream->done);
+		}
+		stream->started = stream->open = false;
+	}
+	o->pushes = false;
+}
+
+static void begin_sending(struct outgoing *o,
+			  int (*send)(struct ram_sender *sender, uint64_t *bitmap))
+{
+	for (unsigned i = 0; i < o->nr_streams; i++) {
+		o->streams[i].send = send;
+		o->streams[i].bitmap = o->bitmap;
+		sem_post(&o->streams[i].go);
+	}
+}
+
+/* When one has failed, the others would wait for ever for a target that has gone away. */
+static int await_sending(struct outgoing *o)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < o->nr_streams; i++) {
+		while (sem_wait(&o->streams[i].done))
+			;
+		if (r || o->streams[i].r >= 0)
+			continue;
+		r = o->streams[i].r;
+		pthread_mutex_lock(&o->lock);
+		outgoing_parts_break(o);
+		pthread_mutex_unlock(&o->lock);
+	}
+	return r < 0 ? message_lost(&o->err, r) : 0;
+}
+
+/* All streams at once; returns when each has sent its share. */
+static int send_bitmap(struct outgoing *o,
+		       int (*send)(struct ram_sender *sender, uint64_t *bitmap))
+{
+	begin_sending(o, send);
+	return await_sending(o);
+}
+
+/* Finding each other. */
+
+static int set_up(struct outgoing *o)
+{
+	int r = connect_to(o, 0);
+
+	if (!r)
+		r = say(o, 0, MESSAGE_PLAN, 0, 0, o->plan, o->plan_len);
+	if (!r)
+		r = hear(o, MESSAGE_READY);
+	if (!r)
+		r = open_streams(o, o->parameters.streams);
+	pthread_mutex_lock(&o->lock);
+	o->info.setup_ns = clock_ns() - o->began;
+	pthread_mutex_unlock(&o->lock);
+	return r;
+}
+
+/* Copying. */
+
+static bool wanted(struct outgoing *o)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&o->lock);
+	wanted = o->postcopy;
+	pthread_mutex_unlock(&o->lock);
+	return wanted;
+}
+
+/* Half of the time is for what is not memory, and for what is written until then. */
+static bool fits(const struct outgoing *o, uint64_t bytes)
+{
+	uint64_t ns = atomic_load(&o->downtime_ms) * CLOCK_NS_PER_MS / 2;
+
+	return (double)bytes <= (double)o->info.rate * (double)ns / CLOCK_NS_PER_S;
+}
+
+/* A guest that writes more than half as fast as we send is slowed down more and more. */
+static void throttle(struct outgoing *o, uint64_t sent, uint64_t dirty)
+{
+	const struct migration_parameters *p = &o->parameters;
+	uint32_t percent;
+
+	if (!p->throttle || o->info.rounds < 2 || dirty < sent / 2)
+		return;
+	pthread_mutex_lock(&o->lock);
+	percent = o->info.throttle ? o->info.throttle + p->throttle_step : p->throttle_first;
+	if (percent > p->throttle_max)
+		percent = p->throttle_max;
+	o->info.throttle = percent;
+	pthread_mutex_unlock(&o->lock);
+	loop_post(o->config.main, &o->slow_down);
+}
+
+/* What this round has cost, and what it has left behind. */
+static void judge_round(struct outgoing *o, uint64_t sent, uint64_t ns)
+{
+	uint64_t dirty = pages_count(o->bitmap, o->words);
+
+	pthread_mutex_lock(&o->lock);
+	/* What is over in a moment tells nothing of the speed. */
+	if (ns > CLOCK_NS_PER_MS || !o->info.rate)
+		o->info.rate = (uint64_t)((double)sent / (double)(ns + 1) * CLOCK_NS_PER_S);
+	o->info.dirty_rate = (uint64_t)((double)dirty / (double)(ns + 1) * CLOCK_NS_PER_S);
+	o->info.remaining = dirty * PAGES_LEN;
+	o->info.downtime_ns = o->info.rate ?
+		(uint64_t)((double)o->info.remaining / (double)o->info.rate * CLOCK_NS_PER_S) : 0;
+	pthread_mutex_unlock(&o->lock);
+	throttle(o, sent, dirty * PAGES_LEN);
+}
+
+static void begin_round(struct outgoing *o)
+{
+	pthread_mutex_lock(&o->lock);
+	o->info.rounds++;
+	if (o->info.rounds == 1)
+		o->info.remaining = o->info.memory;
+	pthread_mutex_unlock(&o->lock);
+	loop_post(o->config.main, &o->tell);
+}
+
+/* When it returns the bitmap names what the target does not have as it is by now. */
+static int copy(struct outgoing *o)
+{
+	int r;
+
+	do {
+		uint64_t began = clock_ns(), before = atomic_load(&o->sent.bytes);
+
+		begin_round(o);
+		r = send_bitmap(o, ram_sender_send);
+		if (!r)
+			r = machine_state_log_take(o->config.machine, o->bitmap, &o->err);
+		if (r < 0)
+			return r;
+		judge_round(o, atomic_load(&o->sent.bytes) - before, clock_ns() - began);
+		for (unsigned i = 0; i < o->nr_streams; i++)
+			o->streams[i].sender.fresh = false;
+	} while (!wanted(o) && !fits(o, o->info.remaining));
+	return 0;
+}
+
+/* Handing over. */
+
+/* The main thread's turn. */
+static int stop_guest(struct outgoing *o)
+{
+	pthread_mutex_lock(&o->lock);
+	if (!o->broken_off)
+		o->at = OUTGOING_HANDS_OVER;
+	pthread_mutex_unlock(&o->lock);
+	if (o->at != OUTGOING_HANDS_OVER)
+		return -ECANCELED;
+	outgoing_parts_set_status(o, MIGRATION_DEVICE);
+	loop_post(o->config.main, &o->hand_over);
+	while (sem_wait(&o->turn))
+		;
+	return o->broken_off ? -ECANCELED : o->r;
+}
+
+/* All but GO. */
+static int send_all(struct outgoing *o)
+{
+	int r;
+
+	atomic_store(&o->rate, 0);
+	atomic_store(&o->stop, false);
+	r = send_bitmap(o, wanted(o) ? ram_sender_disown : ram_sender_send);
+	for (unsigned i = 0; i < o->nr_streams && !r; i++)
+		r = say(o, i, MESSAGE_END, 0, 0, NULL, 0);
+	if (!r)
+		r = say(o, 0, MESSAGE_STATE, clock_ns() - o->stopped, 0, o->state, o->state_len);
+	return r;
+}
+
+/* False: somebody is breaking it off, or taking the guest back, or that cannot come now. */
+static bool go_to(struct outgoing *o, enum outgoing_state from, enum outgoing_state to)
+{
+	bool goes;
+
+	pthread_mutex_lock(&o->lock);
+	goes = !o->broken_off && !o->taken_back && o->at >= from && o->at <= to;
+	if (goes)
+		o->at = to;
+	pthread_mutex_unlock(&o->lock);
+	return goes;
+}
+
+static int not_now(struct outgoing *o, const char *what)
+{
+	return err_set(&o->err, -EPROTO, "the other side says %s, which cannot be", what);
+}
+
+/*
+ * First the state, then the word, which may be received also where it seems that it could
+ * not be sent: from here on it is the target's to run the guest.
+ */
+static int send_go(struct outgoing *o)
+{
+	uint32_t paused = machine_state_runs(o->config.machine) ? 0 : MESSAGE_GO_PAUSED;
+
+	if (!go_to(o, OUTGOING_HANDS_OVER, OUTGOING_SENT_GO))
+		return not_now(o, "LOADED");
+	return say(o, 0, MESSAGE_GO, clock_ns() - o->stopped, paused, NULL, 0);
+}
+
+/* What is missing there follows, while we listen for what is asked for. */
+static int push(struct ram_sender *sender, uint64_t *bitmap)
+{
+	const struct message end = { .type = MESSAGE_END };
+	int r = ram_sender_send(sender, bitmap);
+
+	if (!r) {
+		if (sender->turn)
+			pthread_mutex_lock(sender->turn);
+		r = message_send(sender->channel, &end, NULL);
+		if (sender->turn)
+			pthread_mutex_unlock(sender->turn);
+	}
+	/* Then the target is not heard any more either, which is seen to elsewhere. */
+	if (r < 0)
+		channel_break(sender->channel);
+	return r;
+}
+
+static int runs_there(struct outgoing *o, const char *word)
+{
+	bool news = o->at == OUTGOING_SENT_GO;
+
+	if (!go_to(o, OUTGOING_SENT_GO, OUTGOING_TAIL))
+		return not_now(o, word);
+	pthread_mutex_lock(&o->lock);
+	if (news) {
+		o->info.downtime_ns = clock_ns() - o->stopped;
+		o->info.downtime_bytes = atomic_load(&o->sent.bytes) - o->sent_running;
+	}
+	pthread_mutex_unlock(&o->lock);
+	return 0;
+}
+
+static int send_asked(struct outgoing *o, uint64_t page)
+{
+	int r;
+
+	if (page >= o->info.memory / PAGES_LEN)
+		return err_set(&o->err, -EPROTO, "the other side asks for page %llu, which there "
+			       "is not", (unsigned long long)page);
+	pthread_mutex_lock(&o->lock);
+	o->info.asked++;
+	pthread_mutex_unlock(&o->lock);
+	r = ram_sender_send_range(&o->urgent, page, 1);
+	return r < 0 ? message_lost(&o->err, r) : 0;
+}
+
+/* What it has said before of what it misses, it says anew after each RESUME. */
+static int note_missing(struct outgoing *o, const struct message *message)
+{
+	uint64_t nr = o->info.memory / PAGES_LEN;
+
+	if (!range_within(message->at, message->nr, nr))
+		return err_set(&o->err, -EPROTO, "the other side misses pages that there are not");
+	/* Said twice, since it has begun to run just then. */
+	if (o->pushes)
+		return 0;
+	for (uint64_t i = message->at; i < message->at + message->nr; i++)
+		o->bitmap[i / 64] |= UINT64_C(1) << i % 64;
+	return 0;
+}
+
+static void push_rest(struct outgoing *o)
+{
+	if (!o->postcopy || o->pushes)
+		return;
+	o->pushes = true;
+	begin_sending(o, push);
+	outgoing_parts_set_status(o, MIGRATION_POSTCOPY);
+}
+
+/* 1: the target has all that it needs. */
+static int answer(struct outgoing *o, const struct message *message)
+{
+	int r;
+
+	switch (message->type) {
+	case MESSAGE_LOADED:
+		return send_go(o);
+	case MESSAGE_RUNS:
+		r = runs_there(o, "RUNS");
+		if (!r)
+			push_rest(o);
+		return r;
+	case MESSAGE_ASK:
+		return send_asked(o, message->at);
+	case MESSAGE_MISSING:
+		return note_missing(o, message);
+	case MESSAGE_DONE:
+		r = runs_there(o, "DONE");
+		return r < 0 ? r : 1;
+	case MESSAGE_FAILED:
+		if (o->at == OUTGOING_TAIL)
+			return not_now(o, "FAILED");
+		return message_receive_failure(o->channels[0], message, &o->err);
+	default:
+		return err_set(&o->err, -EPROTO, "the other side says %u", message->type);
+	}
+}
+
+/* Until the target says that it is done, has failed, or is not heard any more. */
+static int listen_to_target(struct outgoing *o)
+{
+	struct message message;
+	int r;
+
+	do {
+		r = message_receive(o->channels[0], &message, &o->err);
+		if (!r)
+			r = answer(o, &message);
+	} while (!r);
+	return r < 0 ? r : 0;
+}
+
+/* False: there is no time, the thread is to end. */
+static bool wait_a_little(struct outgoing *o)
+{
+	struct timespec until;
+	bool goes_on;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += AGAIN_MS * (long)CLOCK_NS_PER_MS;
+	until.tv_sec += until.tv_nsec / (long)CLOCK_NS_PER_S;
+	until.tv_nsec %= (long)CLOCK_NS_PER_S;
+	pthread_mutex_lock(&o->lock);
+	while (!o->broken_off && !o->uri_is_new &&
+	       !pthread_cond_timedwait(&o->wake, &o->lock, &until))
+		;
+	o->uri_is_new = false;
+	goes_on = !o->broken_off;
+	pthread_mutex_unlock(&o->lock);
+	return goes_on;
+}
+
+static void say_lost(struct outgoing *o)
+{
+	pthread_mutex_lock(&o->lock);
+	memcpy(o->error, o->err.text, sizeof(o->error));
+	o->info.error = o->error;
+	pthread_mutex_unlock(&o->lock);
+	if (o->info.status != MIGRATION_LOST)
+		outgoing_parts_set_status(o, MIGRATION_LOST);
+}
+
+static int find_again(struct outgoing *o)
+{
+	int r = -ECANCELED;
+
+	close_streams(o);
+	drop_channels(o);
+	say_lost(o);
+	o->options.patience_ms = PATIENCE_MS;
+	while (wait_a_little(o)) {
+		r = connect_to(o, 0);
+		if (!r)
+			r = say(o, 0, MESSAGE_RESUME, 0, 0, o->session, sizeof(o->session));
+		if (!r && o->postcopy) {
+			memset(o->bitmap, 0, o->words * sizeof(*o->bitmap));
+			r = open_streams(o, 1);
+		}
+		if (!r)
+			return 0;
+		close_streams(o);
+		drop_channels(o);
+		say_lost(o);
+	}
+	return -ECANCELED;
+}
+
+/*
+ * Until GO is said, a loss leaves the guest here; from then on nothing but the target's own
+ * word tells what has become of it.
+ */
+static int conclude(struct outgoing *o)
+{
+	int r;
+
+	do
+		r = listen_to_target(o);
+	while (r < 0 && r != -EREMOTEIO && o->at >= OUTGOING_SENT_GO && !find_again(o));
+	return r;
+}
+
+static int hand_over(struct outgoing *o)
+{
+	int r = stop_guest(o);
+
+	if (!r)
+		r = send_all(o);
+	if (!r)
+		r = conclude(o);
+	pthread_mutex_lock(&o->lock);
+	if (!r)
+		o->at = OUTGOING_GONE;
+	else if (r == -EREMOTEIO && o->at > OUTGOING_HANDS_OVER)
+		o->at = OUTGOING_RETURNS;
+	pthread_mutex_unlock(&o->lock);
+	return r;
+}
+
+void *outgoing_parts_run(void *arg)
+{
+	struct outgoing *o = arg;
+	int r = set_up(o);
+
+	if (!r) {
+		outgoing_parts_set_status(o, MIGRATION_ACTIVE);
+		r = copy(o);
+	}
+	if (!r)
+		r = hand_over(o);
+	if (o->broken_off && o->at != OUTGOING_GONE)
+		r = err_set(&o->err, -ECANCELED, "cancelled");
+	o->r = r;
+	/* Whether it is heard does not matter: a target that hears nothing ends by itself. */
+	if (o->channels[0] && o->at != OUTGOING_SENT_GO && o->at != OUTGOING_TAIL) {
+		struct err ignored = o->err;
+
+		(void)say(o, 0, MESSAGE_BYE, 0, 0, NULL, 0);
+		o->err = ignored;
+	}
+	close_streams(o);
+	drop_channels(o);
+	loop_post(o->config.main, &o->finish);
+	return NULL;
+}

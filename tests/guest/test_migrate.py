@@ -1,0 +1,506 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Usage: test_migrate.py VMM PAYLOADS [TEST]...
+
+VMs that move from one monitor to another, by a guest that notices what is not as it was,
+and what becomes of it when the move does not succeed.  As root.
+"""
+
+import json
+import os
+import random
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import vm
+from steady import SteadyTest
+from vm import OK, USAGE, Vm
+
+HEADER = 24
+(PLAN, STREAM, RESUME, PAGES, ZEROES, PACKED, MISSING, END, STATE, GO, BYE, READY, LOADED, RUNS,
+ ASK, DONE, FAILED) = range(1, 18)
+
+SLOW = '256K'       # so that a copy takes a while
+
+
+class Between:
+    """Stands between source and target, and cuts them off from each other.
+
+    cut(from_source, type) is asked of each message: None lets it pass, 'before' and
+    'after' it is where the line is cut.
+    """
+
+    def __init__(self, listen, target, cut):
+        self.target, self.cut = target, cut
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(listen)
+        self.socket.listen(16)
+        self.closed = False
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                source, _ = self.socket.accept()
+            except OSError:
+                return
+            target = socket.socket(socket.AF_UNIX)
+            try:
+                target.connect(self.target)
+            except OSError:
+                source.close()
+                continue
+            both = (source, target)
+            threading.Thread(target=self.carry, args=(*both, True, both), daemon=True).start()
+            threading.Thread(target=self.carry, args=(target, source, False, both),
+                             daemon=True).start()
+
+    @staticmethod
+    def take(from_, nr):
+        data = b''
+        while len(data) < nr:
+            more = from_.recv(nr - len(data))
+            if not more:
+                raise OSError('closed')
+            data += more
+        return data
+
+    def carry(self, from_, to, from_source, both):
+        try:
+            while True:
+                header = self.take(from_, HEADER)
+                kind, _, _, len_ = struct.unpack('<IIQQ', header)
+                where = self.cut(from_source, kind)
+                message = header + self.take(from_, len_)
+                if where != 'before':
+                    to.sendall(message)
+                if where:
+                    break
+        except OSError:
+            pass
+        for end in both:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.socket.close()
+
+
+class Migrate(SteadyTest):
+    def setUp(self):
+        super().setUp()
+        self.uri = f'unix:{self.path("door")}'
+
+    def target(self, name='there', uri=None, *arguments):
+        one = self.start('steady', '--name', name, '--disk', self.disk, '--memory', '64M',
+                         '--incoming', uri or self.uri, *arguments)
+        one.wait(lambda: self.state_of(name) == 'inmigrate', 'it waits')
+        return one
+
+    def state_of(self, name):
+        for each in json.loads(self.run_vmm('list', '--json').stdout or '[]'):
+            if each['name'] == name:
+                return each['state']
+        return None
+
+    def query(self, name, command='query-migrate'):
+        return json.loads(self.vmm_ok('qmp', name, command))
+
+    def wait_status(self, name, one, *wanted):
+        one.wait(lambda: self.query(name).get('status') in wanted, wanted)
+
+    def go(self, name='web', *arguments, uri=None):
+        return json.loads(self.vmm_ok('migrate', name, uri or self.uri, '--json', *arguments))
+
+    def moved(self, here, there, last):
+        """It runs there from where it was, and here nothing is left."""
+        self.assertEqual(here.finish(), OK, here.said())
+        self.assertGreaterEqual(self.round_of(there), last)
+        self.go_on(there)
+
+    def move(self, *arguments, cpus='1'):
+        here = self.begin('web', '--cpus', cpus)
+        there = self.target('there', None, '--cpus', cpus)
+        last = self.go_on(here)
+        info = self.go('web', *arguments)
+        self.moved(here, there, last)
+        self.end(there)
+        return info
+
+    def stays(self, here, *arguments, why, uri=None):
+        """The move fails, for this reason, and the guest goes on here."""
+        last = self.round_of(here)
+        done = self.run_vmm('migrate', 'web', uri or self.uri, *arguments)
+        self.assertRegex(done.stderr, why)
+        self.assertEqual(done.returncode, USAGE)
+        self.assertGreaterEqual(self.round_of(here), last)
+        self.go_on(here)
+
+    # What is moved.
+
+    def test_guest_goes_on_there(self):
+        info = self.move()
+
+        self.assertEqual(info['status'], 'completed')
+        self.assertEqual(info['ram']['total'], 64 << 20)
+        self.assertGreater(info['ram']['normal'], 512)
+        self.assertGreater(info['ram']['duplicate'], 512)
+
+    def test_several_streams(self):
+        self.move('--streams', '4', cpus='2')
+
+    def test_compressed(self):
+        info = self.move('--compress', 'zstd')
+
+        self.assertLess(info['ram']['transferred'], info['ram']['normal-bytes'])
+
+    def test_back_and_forth(self):
+        here = self.begin('web0', '--cpus', '2')
+        for i in range(10):
+            there = self.target(f'web{i + 1}', None, '--cpus', '2')
+            last = self.go_on(here, 2)
+            self.go(f'web{i}', *(['--streams', '2'] if i % 2 else []))
+            self.moved(here, there, last)
+            here = there
+        self.end(here)
+
+    def test_by_tcp(self):
+        here = self.begin()
+        there = self.target('there', 'tcp:127.0.0.1:0')
+        address = self.query('there')['x-vmm-address']
+        last = self.go_on(here)
+
+        self.go('web', uri=address)
+
+        self.moved(here, there, last)
+        self.end(there)
+
+    def test_by_descriptor(self):
+        ours, theirs = socket.socketpair()
+        here = self.begin()
+        there = self.start('steady', '--name', 'there', '--disk', self.disk, '--memory', '64M',
+                           '--incoming', f'fd:{theirs.fileno()}', pass_fds=[theirs.fileno()])
+        theirs.close()
+        last = self.go_on(here)
+
+        done = subprocess.run([self.vmm, 'migrate', 'web', f'fd:{ours.fileno()}'],
+                              pass_fds=[ours.fileno()], capture_output=True, text=True,
+                              timeout=vm.SECONDS, check=False)
+        ours.close()
+
+        self.assertEqual((done.returncode, done.stderr), (OK, ''))
+        self.moved(here, there, last)
+        self.end(there)
+
+    def test_paused_vm_comes_paused(self):
+        here = self.begin()
+        there = self.target()
+        last = self.go_on(here)
+        self.vmm_ok('pause', 'web')
+
+        self.go()
+
+        self.assertEqual(here.finish(), OK)
+        self.assertEqual(self.state_of('there'), 'paused')
+        self.vmm_ok('resume', 'there')
+        self.assertGreaterEqual(self.round_of(there), last)
+        self.go_on(there)
+        self.end(there)
+
+    def test_attached_disk_moves_too(self):
+        more = self.file('more.img', bytes(512))
+        here = self.begin()
+        self.vmm_ok('attach', 'web', '--disk', f'{more},id=more')
+        there = self.target('there', None, '--disk', f'{more},id=more')
+        last = self.go_on(here)
+
+        self.go()
+
+        self.moved(here, there, last)
+        self.end(there)
+
+    def test_moved_vm_can_be_reset_and_frozen(self):
+        here = self.begin()
+        there = self.target()
+        self.go()
+        self.assertEqual(here.finish(), OK)
+
+        self.vmm_ok('snapshot', 'there', self.path('snap'))
+        self.go_on(there)
+        self.vmm_ok('reset', 'there')
+
+        there.wait_for(b'READY')
+        self.go_on(there)
+        self.end(there)
+
+    def test_memory_follows(self):
+        for streams in ('1', '3'):
+            with self.subTest(streams=streams):
+                here = self.begin()
+                there = self.target()
+                last = self.go_on(here)
+                mover = threading.Thread(target=self.go, args=(
+                    'web', '--postcopy', '--bandwidth', SLOW, '--streams', streams))
+                mover.start()
+                self.wait_status('web', here, 'active')
+
+                self.vmm_ok('qmp', 'web', 'migrate-start-postcopy')
+
+                mover.join()
+                self.moved(here, there, last)
+                self.end(there)
+
+    def test_guest_that_is_reset_needs_no_more_memory(self):
+        here = self.begin()
+        there = self.target()
+        gone = []
+
+        def hold_up(_, kind):
+            if kind == GO:
+                gone.append(kind)
+            if kind == PAGES and gone:
+                time.sleep(0.5)
+
+        Between(self.path('line'), self.path('door'), hold_up)
+        mover = threading.Thread(target=self.run_vmm, args=(
+            'migrate', 'web', f'unix:{self.path("line")}', '--postcopy', '--bandwidth', SLOW))
+        mover.start()
+        self.wait_status('web', here, 'active')
+        self.vmm_ok('qmp', 'web', 'migrate-start-postcopy')
+        there.wait(lambda: self.state_of('there') == 'running', 'it runs')
+        self.assertEqual(self.query('there')['status'], 'postcopy-active')
+
+        self.vmm_ok('reset', 'there')
+
+        mover.join()
+        self.assertEqual(here.finish(), OK)
+        there.wait_for(b'READY')
+        self.go_on(there)
+        self.end(there)
+
+    # What is told.
+
+    def test_clients_are_told(self):
+        here = self.begin()
+        there = self.target()
+        events = subprocess.Popen([self.vmm, 'events', '--json', 'web'], text=True,
+                                  stdout=subprocess.PIPE)
+        self.vmm_ok('qmp', 'web', 'migrate-set-capabilities', json.dumps(
+            {'capabilities': [{'capability': 'events', 'state': True}]}))
+        time.sleep(0.3)
+
+        self.vmm_ok('qmp', 'web', 'migrate', json.dumps({'uri': self.uri}))
+        self.wait_status('web', here, 'completed')
+        self.assertEqual(self.state_of('web'), 'postmigrate')
+        self.assertRegex(self.run_vmm('resume', 'web').stderr, 'has moved, and runs elsewhere')
+        self.vmm_ok('qmp', 'web', 'quit')
+
+        self.assertEqual(here.finish(), OK)
+        told = [json.loads(line) for line in events.communicate(timeout=vm.SECONDS)[0].split('\n')
+                if line]
+        self.assertEqual([each['data']['status'] for each in told if each['event'] == 'MIGRATION'],
+                         ['setup', 'active', 'device', 'completed'])
+        self.assertIn(1, [each['data']['pass'] for each in told
+                          if each['event'] == 'MIGRATION_PASS'])
+        self.go_on(there)
+        self.end(there)
+
+    def test_later_word_of_where_to_wait(self):
+        here = self.begin()
+        there = self.target('there', 'defer')
+
+        self.vmm_ok('qmp', 'there', 'migrate-incoming', json.dumps({'uri': self.uri}))
+
+        self.go()
+        self.assertEqual(here.finish(), OK)
+        self.go_on(there)
+        self.assertRegex(self.run_vmm('qmp', 'there', 'migrate-incoming',
+                                      json.dumps({'uri': self.uri})).stderr, 'already')
+        self.end(there)
+
+    # What does not go.
+
+    def test_cancelled_in_the_middle(self):
+        here = self.begin()
+        there = self.target()
+        last = self.go_on(here)
+        mover = threading.Thread(target=self.run_vmm, args=(
+            'migrate', 'web', self.uri, '--bandwidth', SLOW))
+        mover.start()
+        self.wait_status('web', here, 'active')
+
+        self.vmm_ok('qmp', 'web', 'migrate_cancel')
+
+        mover.join()
+        self.assertEqual(self.query('web')['status'], 'cancelled')
+        self.assertGreaterEqual(self.round_of(here), last)
+        self.assertEqual(there.finish(), USAGE)
+        there = self.target()
+        self.go()
+        self.moved(here, there, last)
+        self.end(there)
+
+    def test_another_vm_is_refused(self):
+        here = self.begin()
+        for arguments, why in ((['--memory', '32M'], 'memory'), (['--cpus', '2'], 'vCPU'),
+                               (['--net', 'none'], "net 'net0'")):
+            with self.subTest(arguments=arguments):
+                there = self.target('there', None, *arguments)
+                self.stays(here, why=f'the other side: .*{why}')
+                self.assertEqual(there.finish(), USAGE)
+                self.assertRegex(there.said(), f'has not come: .*{why}')
+        self.end(here)
+
+    def test_nobody_there(self):
+        here = self.begin()
+        for uri, why in ((self.uri, 'No such file'), ('tcp:127.0.0.1:1', 'refused'),
+                         ('tcp:192.0.2.1:1', 'insecure'), ('ftp:there', 'tcp:HOST:PORT')):
+            self.stays(here, why=why, uri=uri)
+        self.end(here)
+
+    def test_target_that_dies(self):
+        for at in (READY, PAGES, STATE, LOADED):
+            with self.subTest(at=at):
+                here = self.begin()
+                there = self.target()
+                door = Between(self.path('line'), self.path('door'),
+                               lambda _, kind, at=at: 'before' if kind == at else None)
+                self.stays(here, why='closed the connection', uri=f'unix:{self.path("line")}')
+                door.close()
+                os.unlink(self.path('line'))
+                there.process.kill()
+                there.finish()
+                self.end(here)
+
+    def test_source_that_dies(self):
+        here = self.begin()
+        there = self.target()
+        mover = threading.Thread(target=self.run_vmm, args=(
+            'migrate', 'web', self.uri, '--bandwidth', SLOW))
+        mover.start()
+        self.wait_status('web', here, 'active')
+
+        here.process.kill()
+
+        mover.join()
+        self.assertEqual(there.finish(), USAGE)
+
+    # Nobody can tell who runs it.
+
+    def lose(self, when, *arguments):
+        """The line is cut once, at that; what becomes of it after that is up to others."""
+        cuts = [when]
+
+        def cut(from_source, kind):
+            if cuts and cuts[0][0] == kind:
+                return cuts.pop()[1]
+            return None
+
+        here = self.begin()
+        there = self.target()
+        Between(self.path('line'), self.path('door'), cut)
+        last = self.go_on(here)
+        done = self.run_vmm('migrate', 'web', f'unix:{self.path("line")}', *arguments)
+        self.assertEqual((done.returncode, cuts), (OK, []), done.stderr)
+        self.moved(here, there, last)
+        self.end(there)
+
+    def test_go_is_lost(self):
+        self.lose((GO, 'before'))
+
+    def test_go_is_heard_and_the_answer_lost(self):
+        self.lose((RUNS, 'before'))
+
+    def test_the_last_word_is_lost(self):
+        self.lose((DONE, 'before'))
+
+    def test_target_that_is_gone_is_taken_back_from(self):
+        here = self.begin()
+        there = self.target()
+        door = Between(self.path('line'), self.path('door'),
+                       lambda _, kind: 'before' if kind == GO else None)
+        last = self.go_on(here)
+        self.vmm_ok('qmp', 'web', 'migrate', json.dumps({'uri': f'unix:{self.path("line")}'}))
+        self.wait_status('web', here, 'postcopy-paused')
+        door.close()
+        self.assertRegex(self.run_vmm('resume', 'web').stderr, 'may run elsewhere')
+        self.assertRegex(self.run_vmm('qmp', 'web', 'migrate_cancel').stderr, 'too late')
+        there.process.kill()
+        there.finish()
+
+        self.vmm_ok('migrate', 'web', '--take-back')
+
+        self.assertGreaterEqual(self.round_of(here), last)
+        self.go_on(here)
+        self.end(here)
+
+    def test_guest_that_runs_there_is_not_taken_back(self):
+        here = self.begin()
+        there = self.target()
+        door = Between(self.path('line'), self.path('door'),
+                       lambda _, kind: 'before' if kind in (RUNS, DONE, RESUME) else None)
+        self.vmm_ok('qmp', 'web', 'migrate', json.dumps({'uri': f'unix:{self.path("line")}'}))
+        self.wait_status('web', here, 'postcopy-paused')
+
+        self.assertRegex(self.run_vmm('migrate', 'web', '--take-back').stderr, 'in use')
+
+        self.assertEqual(self.query('web')['status'], 'postcopy-paused')
+        door.close()
+        self.vmm_ok('migrate', 'web', self.uri, '--resume')
+        self.assertEqual(here.finish(), OK)
+        self.go_on(there)
+        self.end(there)
+
+    def test_killed_at_any_moment(self):
+        """Whoever is left has the guest, or says that it may be elsewhere."""
+        seed = random.randrange(1 << 32)
+        chance = random.Random(seed)
+        for i in range(8):
+            with self.subTest(seed=seed, i=i):
+                here = self.begin()
+                there = self.target()
+                last = self.round_of(here)
+                self.vmm_ok('qmp', 'web', 'migrate', json.dumps({'uri': self.uri}))
+                time.sleep(chance.random() * 0.06)
+                victim, other = (here, there) if i % 2 else (there, here)
+                victim.process.kill()
+                victim.finish()
+                if i % 2:
+                    self.end_or_go_on(other, last)
+                else:
+                    self.stays_or_is_taken_back(here, last)
+
+    def end_or_go_on(self, there, last):
+        there.wait(lambda: self.state_of('there') == 'running' or
+                   there.process.poll() is not None, 'one or the other')
+        if there.process.poll() is None:
+            self.assertGreaterEqual(self.round_of(there), last)
+            self.go_on(there)
+            self.end(there)
+        else:
+            self.assertEqual(there.finish(), USAGE)
+
+    def stays_or_is_taken_back(self, here, last):
+        here.wait(lambda: self.query('web')['status'] in ('failed', 'postcopy-paused',
+                                                          'completed'), 'an end')
+        if self.query('web')['status'] == 'postcopy-paused':
+            self.run_vmm('migrate', 'web', '--take-back')
+        if self.state_of('web') == 'running':
+            self.assertGreaterEqual(self.round_of(here), last)
+            self.go_on(here)
+            self.end(here)
+        else:
+            # The guest has run there, and died with its monitor.
+            self.assertIn(self.state_of('web'), ('postmigrate', 'finish-migrate'))
+            here.process.kill()
+            here.finish()
+
+
+if __name__ == '__main__':
+    vm.need_kvm()
+    vm.main()
