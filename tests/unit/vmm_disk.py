@@ -102,9 +102,10 @@ class InFolder(unittest.TestCase):
         changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
         self.assertEqual(changed, [])
 
-    def assert_good(self, image):
-        self.assert_done('check', image)
-        qemu_img('check', image)
+    def assert_good(self, *images):
+        for image in images:
+            self.assert_done('check', image)
+            qemu_img('check', image)
 
     def files(self):
         return {name: stored(self.path(name)) for name in os.listdir(self.folder)}
@@ -781,11 +782,6 @@ class Chain(InFolder):
         qemu_img('convert', '-f', 'raw', '-O', 'qcow2', '-o', options, self.raw,
                  self.path(name))
         return name
-
-    def assert_good(self, *images):
-        for image in images:
-            self.assert_done('check', image)
-            qemu_img('check', image)
 
     def read(self, image):
         target = self.path('read.raw')
