@@ -58,6 +58,22 @@ START_TEST(written_bytes_are_in_the_file)
 }
 END_TEST
 
+/* To keep it would cost each read something, and nobody asks. */
+START_TEST(reads_leave_the_time_of_access_as_it_is)
+{
+	const struct timespec long_ago[2] = { { .tv_sec = 1000 }, { .tv_sec = 2000 } };
+	struct stat st;
+	char in[512];
+
+	ck_assert_int_eq(utimensat(AT_FDCWD, in_folder("a.img"), long_ago, 0), 0);
+	ck_assert_int_eq(open_disk(config("a.img")), 0);
+	ck_assert_int_eq(transfer(DISK_READ, 0, in, sizeof(in), false), 0);
+
+	ck_assert_int_eq(stat(in_folder("a.img"), &st), 0);
+	ck_assert_int_eq(st.st_atime, 1000);
+}
+END_TEST
+
 START_TEST(durable_write_is_in_the_file)
 {
 	char out[512], in[512];
@@ -383,6 +399,7 @@ static TCase *request_tests(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, written_bytes_are_in_the_file);
+	tcase_add_test(tc, reads_leave_the_time_of_access_as_it_is);
 	tcase_add_test(tc, durable_write_is_in_the_file);
 	tcase_add_test(tc, discarded_space_is_the_host_s_again);
 	tcase_add_test(tc, zeroed_space_goes_only_if_it_may);
