@@ -172,7 +172,7 @@ struct disk_request {
 	struct file_io io;		/* the disk's */
 	struct disk *disk;		/* the disk's */
 	struct disk_request *next;	/* the disk's, while it cannot start yet */
-	uint64_t started;		/* the disk's: when, by clock_ns() */
+	uint64_t started;		/* the disk's: when, by loop_now() */
 };
 
 /* Of one kind of request, since the disk was opened. */

@@ -65,6 +65,9 @@ int loop_thread_id(const struct loop *loop);
 /* Does the caller own the loop?  For assertions. */
 bool loop_here(const struct loop *loop);
 
+/* By clock_ns(): when it found what it is just serving; else, now.  Owner. */
+uint64_t loop_now(const struct loop *loop);
+
 /*
  * Work.  A task is queued at most once; queueing it again before it ran does
  * nothing.

@@ -5,7 +5,6 @@
 #include "block/disk.h"
 
 #include "base/bits.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "block/format.h"
 
@@ -64,7 +63,7 @@ void disk_format_done(struct disk_request *request, int res)
 	} else {
 		add(&count->nr, 1);
 		add(&count->bytes, request->len);
-		add(&count->ns, clock_ns() - request->started);
+		add(&count->ns, loop_now(request->disk->loop) - request->started);
 	}
 	request->done(request, res);
 }
@@ -80,7 +79,7 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 
 	assert(loop_here(disk->loop));
 	request->disk = disk;
-	request->started = clock_ns();
+	request->started = loop_now(disk->loop);
 	request->durable = is_durable(disk, request);
 	disk->written |= request->op != DISK_READ && request->op != DISK_FLUSH;
 	if (r < 0 || is_void(disk, request)) {

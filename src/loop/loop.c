@@ -45,6 +45,7 @@ struct loop {
 	struct loop_poll *polls;
 	struct spin spin;
 	bool has_submitted;		/* since the last wait */
+	uint64_t now;			/* of what is being served; 0: of nothing */
 
 	pthread_mutex_t lock;
 	struct task_queue posted;	/* under lock */
@@ -118,6 +119,11 @@ bool loop_here(const struct loop *loop)
 	return !loop->running || pthread_equal(loop->thread, pthread_self());
 }
 
+uint64_t loop_now(const struct loop *loop)
+{
+	return loop->now ? loop->now : clock_ns();
+}
+
 /* Watches. */
 
 int loop_watch_add(struct loop *loop, struct loop_watch *watch, int fd, unsigned events)
@@ -188,7 +194,7 @@ void loop_timer_clear(struct loop *loop, struct loop_timer *timer)
 
 static void run_timers(struct loop *loop)
 {
-	uint64_t now = loop->timers ? clock_ns() : 0;
+	uint64_t now = loop->now;
 
 	while (loop->timers && loop->timers->at <= now) {
 		struct loop_timer *timer = loop->timers;
@@ -383,14 +389,17 @@ static bool may_sleep(struct loop *loop)
 /* Has anything come within a moment? */
 static bool spin(struct loop *loop)
 {
-	uint64_t end = clock_ns() + SPIN_NS;
+	uint64_t end;
 
+	loop->now = clock_ns();
+	end = loop->now + SPIN_NS;
 	do {
 		if (serve_polls(loop)) {
 			spin_found(&loop->spin);
 			return true;
 		}
-	} while (clock_ns() < end);
+		loop->now = clock_ns();
+	} while (loop->now < end);
 	spin_missed(&loop->spin);
 	return false;
 }
@@ -430,10 +439,12 @@ static int turn(struct loop *loop)
 
 	if (r < 0)
 		return r;
+	loop->now = clock_ns();
 	loop->engine->ops->complete(loop->engine);
 	run_timers(loop);
 	run_posted(loop);
 	run_deferred(loop);
+	loop->now = 0;
 	return 0;
 }
 
