@@ -224,6 +224,7 @@ static void complete(struct engine *engine)
 
 static int wait_turn(struct engine *engine, const uint64_t *timeout)
 {
+	struct io_uring *ring = &uring_of(engine)->ring;
 	struct __kernel_timespec ts = { 0 };
 	struct io_uring_cqe *cqe;
 	int r;
@@ -232,8 +233,10 @@ static int wait_turn(struct engine *engine, const uint64_t *timeout)
 		ts.tv_sec = (int64_t)(*timeout / CLOCK_NS_PER_S);
 		ts.tv_nsec = (int64_t)(*timeout % CLOCK_NS_PER_S);
 	}
-	r = io_uring_submit_and_wait_timeout(&uring_of(engine)->ring, &cqe, 1,
-					     timeout ? &ts : NULL, NULL);
+	if (timeout && !*timeout)
+		r = io_uring_submit_and_get_events(ring);
+	else
+		r = io_uring_submit_and_wait_timeout(ring, &cqe, 1, timeout ? &ts : NULL, NULL);
 	if (r == -ETIME || r == -EINTR || r == -EAGAIN || r == -EBUSY)
 		return 0;
 	return r < 0 ? r : 0;
