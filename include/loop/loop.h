@@ -159,6 +159,9 @@ enum loop_op { LOOP_READV, LOOP_WRITEV, LOOP_FDATASYNC, LOOP_FALLOCATE };
 struct loop_io {
 	void (*done)(struct loop_io *io, int res);
 
+	/* A device has to do it, and should begin before the turn ends. */
+	bool device;
+
 	/* The loop's. */
 	enum loop_op op;
 	int fd, flags;

@@ -259,6 +259,7 @@ void file_submit(struct file *file, struct loop *loop, struct file_io *io)
 	io->file = file;
 	io->loop = loop;
 	io->loop_io.done = part_done;
+	io->loop_io.device = file->direct;
 	io->moved = 0;
 	io->bounce = NULL;
 	io->space_mode = 0;

@@ -3,8 +3,10 @@
  * engine_uring.c - readiness and I/O by io_uring.
  *
  * What callbacks submit stays in the ring until the loop waits: one system call
- * hands it all over, and sleeps.  A completion's user_data is a pointer whose low
- * bits say what it points to.
+ * hands it all over, and sleeps.  For devices there are more: of what one call brings
+ * the kernel lets none begin before it has prepared all, and the device stands idle.
+ *
+ * A completion's user_data is a pointer whose low bits say what it points to.
  */
 #include "engine.h"
 
@@ -21,6 +23,9 @@
 
 #define SQ_ENTRIES	512
 #define CQ_ENTRIES	2048
+
+/* So many requests for a device are handed over at once. */
+#define DEVICE_BATCH	4
 
 /* What takes longer to copy than to hand to another thread. */
 #define BULK_MIN	(64 * KiB)
@@ -53,6 +58,7 @@ struct uring {
 	struct engine engine;
 	struct io_uring ring;
 	struct loop_slot *slots;
+	unsigned nr_held;		/* requests for a device that the kernel has not got */
 };
 
 static struct uring *uring_of(struct engine *engine)
@@ -177,7 +183,8 @@ static bool is_bulk(const struct engine *engine, const struct loop_io *io)
 
 static void submit(struct engine *engine, struct loop_io *io)
 {
-	struct io_uring_sqe *sqe = get_sqe(uring_of(engine));
+	struct uring *uring = uring_of(engine);
+	struct io_uring_sqe *sqe = get_sqe(uring);
 
 	engine->nr_in_flight++;
 	switch (io->op) {
@@ -195,6 +202,10 @@ static void submit(struct engine *engine, struct loop_io *io)
 		break;
 	}
 	set_data(sqe, io, TAG_IO);
+	if (io->device && ++uring->nr_held >= DEVICE_BATCH && !is_disabled(uring)) {
+		uring->nr_held = 0;
+		io_uring_submit(&uring->ring);
+	}
 }
 
 /* The turn. */
@@ -224,7 +235,8 @@ static void complete(struct engine *engine)
 
 static int wait_turn(struct engine *engine, const uint64_t *timeout)
 {
-	struct io_uring *ring = &uring_of(engine)->ring;
+	struct uring *uring = uring_of(engine);
+	struct io_uring *ring = &uring->ring;
 	struct __kernel_timespec ts = { 0 };
 	struct io_uring_cqe *cqe;
 	int r;
@@ -233,6 +245,7 @@ static int wait_turn(struct engine *engine, const uint64_t *timeout)
 		ts.tv_sec = (int64_t)(*timeout / CLOCK_NS_PER_S);
 		ts.tv_nsec = (int64_t)(*timeout % CLOCK_NS_PER_S);
 	}
+	uring->nr_held = 0;
 	if (timeout && !*timeout)
 		r = io_uring_submit_and_get_events(ring);
 	else

@@ -102,6 +102,42 @@ START_TEST(large_pieces_are_moved_several_at_a_time)
 }
 END_TEST
 
+enum { NR_BEGUN = 4 };
+
+static struct transfer begun[NR_BEGUN];
+static int begun_fds[2];
+
+static void begin_for_device(struct loop_task *task)
+{
+	static char byte[1];
+	static const struct iovec seg = { byte, 1 };
+	struct pollfd other_end = { .fd = begun_fds[0], .events = POLLIN };
+
+	(void)task;
+	for (int i = 0; i < NR_BEGUN; i++) {
+		begun[i] = begin(NR_BEGUN);
+		begun[i].io.device = true;
+		loop_writev(loop, &begun[i].io, begun_fds[1], &seg, 1, -1, 0);
+	}
+	ck_assert_int_eq(poll(&other_end, 1, 10000), 1);
+}
+
+START_TEST(what_a_device_has_to_do_begins_before_the_turn_ends)
+{
+	struct loop_task task = { .run = begin_for_device };
+
+	ck_assert_int_eq(pipe(begun_fds), 0);
+	loop_post(loop, &task);
+
+	run();
+
+	for (int i = 0; i < NR_BEGUN; i++)
+		ck_assert_int_eq(begun[i].res, 1);
+	close(begun_fds[0]);
+	close(begun_fds[1]);
+}
+END_TEST
+
 START_TEST(read_at_the_end_is_short)
 {
 	char buf[16];
@@ -269,6 +305,7 @@ static TCase *io_tests(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, write_and_read_move_scattered_bytes);
 	tcase_add_test(tc, large_pieces_are_moved_several_at_a_time);
+	tcase_add_test(tc, what_a_device_has_to_do_begins_before_the_turn_ends);
 	tcase_add_test(tc, read_at_the_end_is_short);
 	tcase_add_test(tc, segment_of_4_gib_takes_what_the_file_has);
 	tcase_add_test(tc, io_on_a_bad_descriptor_fails);
