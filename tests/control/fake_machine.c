@@ -392,6 +392,73 @@ static void get_stat(void *ctx, unsigned i, struct qmp_machine_stat *ret_stat)
 	*ret_stat = fake->stats[i];
 }
 
+/* Nothing moves, but how that would be said. */
+
+static int migrate(void *ctx, const char *uri, bool resume, struct err *err)
+{
+	struct fake_machine *fake = ctx;
+
+	if (resume || fake->migration.status == MIGRATION_ACTIVE)
+		return err_set(err, -EBUSY, "'%s' is not the place", uri);
+	fake->migration = (struct migration_info){
+		.status = MIGRATION_ACTIVE, .memory = 1 * GiB, .remaining = 1 * GiB,
+	};
+	return 0;
+}
+
+static int migrate_cancel(void *ctx, struct err *err)
+{
+	struct fake_machine *fake = ctx;
+
+	(void)err;
+	if (fake->migration.status == MIGRATION_ACTIVE)
+		fake->migration.status = MIGRATION_CANCELLED;
+	return 0;
+}
+
+static int no_migration(void *ctx, struct err *err)
+{
+	(void)ctx;
+	return err_set(err, -EPERM, "there is no migration");
+}
+
+static int migrate_incoming(void *ctx, const char *uri, struct err *err)
+{
+	(void)uri;
+	return no_migration(ctx, err);
+}
+
+static const struct migration_parameters *migration_parameters(void *ctx)
+{
+	const struct fake_machine *fake = ctx;
+
+	return &fake->parameters;
+}
+
+static int set_migration_parameters(void *ctx, const struct migration_parameters *parameters,
+				    struct err *err)
+{
+	struct fake_machine *fake = ctx;
+
+	if (parameters->tls)
+		return err_set(err, -ENOENT, "there are no certificates");
+	fake->parameters = *parameters;
+	return 0;
+}
+
+static struct migration_info migration(void *ctx)
+{
+	const struct fake_machine *fake = ctx;
+
+	return fake->migration;
+}
+
+static const char *migration_address(void *ctx)
+{
+	(void)ctx;
+	return NULL;
+}
+
 static const struct qmp_machine_ops ops = {
 	.name = get_name,
 	.uuid = get_uuid,
@@ -402,6 +469,15 @@ static const struct qmp_machine_ops ops = {
 	.power_button = do_power_button,
 	.nmi = do_nmi,
 	.quit = do_quit,
+	.migrate = migrate,
+	.migrate_cancel = migrate_cancel,
+	.migrate_postcopy = no_migration,
+	.migrate_take_back = no_migration,
+	.migrate_incoming = migrate_incoming,
+	.migration_parameters = migration_parameters,
+	.set_migration_parameters = set_migration_parameters,
+	.migration = migration,
+	.migration_address = migration_address,
 	.set_actions = set_actions,
 	.resize_disk = resize_disk,
 	.throttle_disk = throttle_disk,
@@ -431,6 +507,7 @@ void fake_machine_init(struct fake_machine *fake)
 	*fake = (struct fake_machine){
 		.machine = { .ops = &ops, .ctx = fake },
 		.reboot = -1,
+		.parameters = migration_defaults,
 		.disk_sizes = { 1 * GiB, 1 * GiB },
 		.timer.fired = drained,
 	};
@@ -555,6 +632,6 @@ static const struct qmp_table table = { QMP_COMMANDS(commands) };
 const struct qmp_table *const fake_machine_tables[] = {
 	&qmp_tables_basic, &qmp_tables_fds, &qmp_tables_status, &qmp_tables_power,
 	&qmp_tables_cpus, &qmp_tables_parts, &qmp_tables_block, &qmp_tables_block_change,
-	&qmp_tables_blockdev, &qmp_tables_netdev, &qmp_tables_device,
+	&qmp_tables_blockdev, &qmp_tables_netdev, &qmp_tables_device, &qmp_tables_migrate,
 	&qmp_tables_pci, &qmp_tables_stats, &qmp_tables_use, &qmp_tables_events, &table, NULL,
 };

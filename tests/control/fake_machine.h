@@ -38,6 +38,8 @@ struct fake_machine {
 	struct throttle_limits limits;	/* of the first disk */
 	char group[32];			/* empty: it has none */
 	bool has_quit;
+	struct migration_parameters parameters;
+	struct migration_info migration;
 	int reboot;			/* what set-action said last, or -1 */
 
 	/* Takes data. */

@@ -39,6 +39,8 @@ SHAPES = [
     b'{"execute": "query-blockstats"}',
     b'{"execute": "query-blockstats", "arguments": {"query-nodes": true}}',
     b'{"execute": "query-pci"}',
+    b'{"execute": "query-migrate"}',
+    b'{"execute": "query-migrate-capabilities"}',
     b'{"execute": "query-commands"}',
     b'{"execute": "query-qmp-schema"}',
 ]
@@ -52,6 +54,11 @@ GOOD = [
     b'{"execute": "set-action", "arguments": {"reboot": "shutdown"}}',
     b'{"execute": "set-action", "arguments": {"reboot": "reset", "panic": "none"}}',
     b'{"execute": "query-kvm", "id": null}',
+    b'{"execute": "migrate_cancel"}',
+    b'{"execute": "migrate-set-parameters", "arguments": {"downtime-limit": 200}}',
+    b'{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 1000000}}',
+    b'{"execute": "migrate-set-capabilities", "arguments": {"capabilities": '
+    b'[{"capability": "events", "state": true}, {"capability": "events", "state": false}]}}',
     b'{"execute": "query-kvm", "id": {"a": [1, 2.5, "\\u00e9\xc3\xa9\\"\\\\\\/\\b\\f\\n\\r\\t"]}}',
     b"{'execute': 'query-kvm', 'id': 'it\\'s \"quoted\"'}",
     b'{"execute": "query-kvm", "id": "it\\\'s"}',
@@ -82,6 +89,17 @@ BAD = [
     b'{"execute": "getfd", "arguments": {"fdname": "a"}}',
     b'{"execute": "closefd", "arguments": {"fdname": "absent"}}',
     b'{"execute": "set-action", "arguments": {"reboot": "x"}}',
+    b'{"execute": "migrate"}',
+    b'{"execute": "migrate", "arguments": {"uri": 1}}',
+    b'{"execute": "migrate", "arguments": {"uri": "unix:/x", "foo": 1}}',
+    b'{"execute": "migrate-incoming"}',
+    b'{"execute": "migrate-set-parameters", "arguments": {"foo": 1}}',
+    b'{"execute": "migrate-set-capabilities"}',
+    b'{"execute": "migrate-set-capabilities", "arguments": {"capabilities": 1}}',
+    b'{"execute": "migrate-set-capabilities", "arguments": {"capabilities": '
+    b'[{"capability": "nope", "state": true}]}}',
+    b'{"execute": "migrate-set-capabilities", "arguments": {"capabilities": '
+    b'[{"capability": "events"}]}}',
     b'{"execute": "set-action", "arguments": {"reboot": 3}}',
     b'{"execute": "set-action", "arguments": {"reboot": null, "foo": 1}}',
     b'{"execute": "query-blockstats", "arguments": {"query-nodes": "on"}}',
