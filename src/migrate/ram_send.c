@@ -170,7 +170,7 @@ static int forget_run(struct ram_sender *sender, uint64_t page, uint64_t end)
 static int for_each_run(struct ram_sender *sender, uint64_t *bitmap, bool take,
 			int (*fn)(struct ram_sender *sender, uint64_t page, uint64_t end))
 {
-	uint64_t nr = sender->ram->len / PAGES_LEN;
+	uint64_t nr = sender->ram->len / PAGES_LEN, words = pages_words(sender->ram->len);
 	uint64_t at = sender->share * PAGES_A_PIECE;
 	int r = 0;
 
@@ -181,8 +181,10 @@ static int for_each_run(struct ram_sender *sender, uint64_t *bitmap, bool take,
 			r = fn(sender, page, over);
 			page = over;
 		}
+		/* The last piece need not be whole. */
 		if (take)
-			memset(bitmap + at / 64, 0, PAGES_A_PIECE / 8);
+			memset(bitmap + at / 64, 0,
+			       min_u64(PAGES_A_PIECE / 64, words - at / 64) * sizeof(*bitmap));
 		at += sender->nr_shares * PAGES_A_PIECE;
 	}
 	return r < 0 ? r : flush(sender);
