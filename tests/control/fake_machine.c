@@ -535,6 +535,8 @@ static void run_events(struct qmp_call *call)
 	     json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "device", "disk0", "qom-path",
 		       "/machine/disk0", "operation", "write", "action", "report", "nospace",
 		       true, "reason", "No space left on device"));
+	tell(fake, &qmp_event_migration, json_pack("{s:s}", "status", "setup"));
+	tell(fake, &qmp_event_migration_pass, json_pack("{s:i}", "pass", 1));
 	tell(fake, &qmp_event_balloon_change, json_pack("{s:i}", "actual", 1));
 	tell(fake, &qmp_event_balloon_change, json_pack("{s:i}", "actual", 2));
 	tell(fake, &qmp_event_balloon_change, json_pack("{s:i}", "actual", 3));

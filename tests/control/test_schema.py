@@ -17,6 +17,8 @@ SERVER = sys.argv.pop(1)
 # Commands with arguments that they cannot do without, or that end things.
 ARGUMENTS = {
     'announce-self': {'initial': 50, 'max': 550, 'rounds': 5, 'step': 100},
+    'migrate': {'uri': 'unix:/x'}, 'migrate-incoming': {'uri': 'unix:/x'},
+    'migrate-set-capabilities': {'capabilities': [{'capability': 'events', 'state': True}]},
     'block_resize': {'device': 'disk0', 'size': 2 << 30},
     'block_set_io_throttle': {
         'device': 'disk0', 'bps': 0, 'bps_rd': 0, 'bps_wr': 0, 'iops': 9, 'iops_rd': 0,
@@ -38,7 +40,8 @@ ARGUMENTS = {
 FAIL = {
     'blockdev-del': 'Failed to find', 'device_add': "can't find", 'device_del': 'not found',
     'netdev_del': 'not found', 'set_link': 'not found',
-    'x-vmm-net-set-limits': 'not found',
+    'x-vmm-net-set-limits': 'not found', 'migrate-incoming': 'no migration',
+    'migrate-start-postcopy': 'no migration', 'x-vmm-migrate-take-back': 'no migration',
     'closefd': 'not found', 'getfd': 'SCM_RIGHTS', 'qmp_capabilities': 'already complete',
 }
 JSON_TYPES = {'str': str, 'int': int, 'bool': bool, 'number': (int, float), 'any': object}
