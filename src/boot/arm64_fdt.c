@@ -281,8 +281,8 @@ static void add_primecells(struct tree *tree)
 
 	begin(tree, "gpio-keys");
 	string(tree, "compatible", "gpio-keys");
-	begin(tree, "power");
 	string(tree, "label", "Power Button");
+	begin(tree, "power");
 	cell(tree, "linux,code", KEY_POWER);
 	CELLS(tree, "gpios", GPIO, ARM64_GPIO_BUTTON, 0);
 	end(tree);
