@@ -25,8 +25,6 @@ const struct kvm_feature vm_arch_features[] = {
 	{ KVM_CAP_DEVICE_CTRL, "KVM_CAP_DEVICE_CTRL", NULL },
 	{ KVM_CAP_ONE_REG, "KVM_CAP_ONE_REG", NULL },
 	{ KVM_CAP_ARM_PSCI_0_2, "KVM_CAP_ARM_PSCI_0_2", NULL },
-	{ KVM_CAP_MSI_DEVID, "KVM_CAP_MSI_DEVID",
-	  "devices have as many interrupts as they want (GICv3 with an ITS)" },
 	{ KVM_CAP_ARM_PMU_V3, "KVM_CAP_ARM_PMU_V3", "guests can count events (perf)" },
 	{ KVM_CAP_STEAL_TIME, "KVM_CAP_STEAL_TIME",
 	  "guests know what time was taken from them" },

@@ -9,6 +9,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "boot/arm64_boot.h"
 #include "boot/arm64_layout.h"
 #include "boot/boot.h"
@@ -136,6 +137,14 @@ int board_arch_fork(struct board *board, struct err *err)
 	return 0;
 }
 
+/* Whoever misses vCPUs is to know why. */
+static void tell_limits(const struct board *board)
+{
+	if (arm64_vm_gic(board->vm) == ARM64_BOOT_GICV2)
+		log_info("this host can virtualise a GICv2 only, no GICv3 with an ITS: VMs have 8 "
+			 "vCPUs at most, and share the interrupts of their devices");
+}
+
 int board_arch_boot(struct board *board, struct err *err)
 {
 	const struct vm_config *vm = board->config.vm;
@@ -153,7 +162,10 @@ int board_arch_boot(struct board *board, struct err *err)
 		.pci_mmio64_len = board->arch->mmio64.len,
 	};
 	struct boot_entry entry;
-	int r = boot_load(board->mem, &config, &entry, err);
+	int r;
+
+	tell_limits(board);
+	r = boot_load(board->mem, &config, &entry, err);
 
 	return r < 0 ? r : vcpu_set_entry(board->vcpus[0], &entry, err);
 }
