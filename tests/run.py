@@ -59,7 +59,7 @@ STEPS = (
     Step('build-tsan', CC, ('-Db_sanitize=thread', '-Db_lundef=false'),
          ('unit', 'device', 'control'), environment=CROWD),
     Step('build-arm64', 'aarch64-linux-gnu-gcc', ('--cross-file', 'configs/meson/arm64.ini'),
-         ('lint', 'unit', 'device', 'fault'), quick=True, arm64=True),
+         ('lint', 'unit', 'device', 'fault', 'boot'), quick=True, arm64=True),
 )
 
 ENVIRONMENT = {
@@ -232,7 +232,8 @@ def run_tests(step, suites, totals):
     log = os.path.join(ROOT, step.folder, 'meson-logs', 'testlog.json')
     if os.path.exists(log):
         os.unlink(log)
-    for command in {tuple(PREPARE[suite]) for suite in suites if suite in PREPARE}:
+    more = ('arm64',) if step.arm64 else ()
+    for command in {(*PREPARE[suite], *more) for suite in suites if suite in PREPARE}:
         status, output = run(command, PREPARE_SECONDS)
         if status != 0:
             totals.fail(step.folder, f'{" ".join(command)} ended with {status}', output)

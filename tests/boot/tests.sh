@@ -16,6 +16,9 @@ all=(
 	next_bzimage next_vmlinux bzimage vmlinux sigterm panic two_cpus rng disk_readonly
 )
 
+# Of a vmm of arm64, in the lab for that: what needs no programs but those of its machine.
+arm64=(everything cpus reboot sigterm image_gz)
+
 # These mostly wait, so a lab runs one of them beside another test.
 sleepers=(long_pause)
 
@@ -31,6 +34,7 @@ programs_of()
 
 kernel_of()
 {
+	[ -z "$on_arm64" ] || { echo arm64; return; }
 	case $1 in
 	next_*)	echo guest-next ;;
 	generation) echo host ;;	# cloud kernels lack the driver
@@ -71,7 +75,7 @@ pass()
 	local name=$1 append=$2
 
 	shift 2
-	boot vmlinux "vmm.test=$name $append" "$@" && passed "$name"
+	boot "$plain" "vmm.test=$name $append" "$@" && passed "$name"
 }
 
 passed()
@@ -132,6 +136,12 @@ skip()
 test_vmlinux() { pass hello ""; }
 test_bzimage() { boot bzImage vmm.test=hello && passed hello; }
 test_next_vmlinux() { pass hello ""; }
+test_image_gz()
+{
+	gzip -c "$kernel/Image" > "$work/Image.gz"
+	kernel=$work
+	boot Image.gz vmm.test=hello && passed hello
+}
 test_next_bzimage() { boot bzImage vmm.test=hello && passed hello; }
 test_cpus() { pass cpus vmm.cpus=4 --cpus 4; }
 test_two_cpus() { pass cpus vmm.cpus=2 --cpus 2; }
@@ -508,7 +518,7 @@ test_sigterm()
 {
 	local pid
 
-	become_vm vmlinux vmm.test=wait_power &
+	become_vm "$plain" vmm.test=wait_power &
 	pid=$!
 	await_said $pid "wait_power: waiting" || return
 	kill -TERM $pid

@@ -5,16 +5,21 @@
 #
 # Fetches stock distribution kernels with the package manager and unpacks them,
 # without installing anything, into $VMM_ASSETS (default: .cache/assets of the
-# checkout).  KIND is host, guest or guest-next; all of them by default.
+# checkout).  KIND is host, guest, guest-next or arm64; all but the last by default.
 #
 #	host		kernel that runs as the nested lab's KVM host
 #	guest		kernel of the guests in boot tests
 #	guest-next	a second, newer one of those
+#	arm64		kernel of arm64, both of a KVM host and of guests, and programs
+#			for that host (Debian; after scripts/setup --arm64)
 #
 # host is a folder; guest and guest-next are links to folders named for their
 # version (guest-6.1, guest-6.12).  Each holds
 #
 #	bzImage  vmlinux  config  release  lib/modules/RELEASE/  modules -> it
+#
+# arm64 has Image in place of the first two, and programs/, to be laid over the files
+# of a machine with another processor: bash, ip, and busybox for all else.
 #
 # Nothing is done, and nothing said, for a kernel that is already there in the
 # version that the package lists name now.
@@ -33,6 +38,12 @@ useless=(
 	'*/kernel/drivers/infiniband' '*/kernel/drivers/staging'
 )
 
+# What goes to arm64/programs: PACKAGE:FILE, or PACKAGE for a library's.
+arm64_programs=(
+	bash:bin/bash busybox-static:bin/busybox util-linux:usr/bin/unshare iproute2:bin/ip
+	libtinfo6 libbpf1 libelf1 libmnl0 libbsd0 libmd0 libcap2
+)
+
 die() { echo "assets: $*" >&2; exit 1; }
 say() { echo "assets: $*" >&2; }
 
@@ -43,12 +54,13 @@ meta_package()
 	debian:host)		echo linux-image-amd64 ;;
 	debian:guest)		echo linux-image-cloud-amd64 ;;
 	debian:guest-next)	echo linux-image-6.12-cloud-amd64 ;;
+	debian:arm64)		echo linux-image-arm64:arm64 ;;
 	ubuntu:host)		echo linux-image-generic ;;
 	ubuntu:guest)		echo linux-image-virtual ;;
 	ubuntu:guest-next)	echo "linux-image-virtual-hwe-$release" ;;
-	*:host | *:guest | *:guest-next)
+	*:host | *:guest | *:guest-next | *:arm64)
 		die "no kernel packages are known for '$distribution': see meta_package()" ;;
-	*)			die "unknown kind '$1': host, guest or guest-next" ;;
+	*)			die "unknown kind '$1': host, guest, guest-next or arm64" ;;
 	esac
 }
 
@@ -61,13 +73,17 @@ packages_of()
 	esac
 }
 
-# describe META: its version and the image package that it stands for today, which
+# describe META: its version and the image package of its machine that it stands for today, which
 # has a version in its name; nothing where there is no such package
 describe()
 {
 	apt-cache --no-all-versions show "$1" 2>/dev/null | sed -nE '
 		s/^Version: (.*)/\1/p
-		s/^Depends: (.*, )?(linux-image-[0-9][^ ,]*).*/\2/p' | xargs
+		s/^Depends: (.*, )?(linux-image-[0-9][^ ,]*).*/\2/p' | xargs |
+		case $1 in
+		*:*)	sed "s/ .*/&:${1#*:}/" ;;
+		*)	cat ;;
+		esac
 }
 
 # Whether KIND was looked at after the package lists were last fetched.
@@ -95,6 +111,31 @@ fetch()
 	done
 }
 
+# fetch_programs FOLDER: what arm64_programs lists, to FOLDER/programs.  Some packages
+# still say /bin or /lib, which have become one with those below /usr.
+fetch_programs()
+{
+	local to=$1/programs package files name packages
+
+	mkdir -p "$1/deb" "$to"/usr/{bin,sbin}
+	mapfile -t packages < <(printf '%s\n' "${arm64_programs[@]}" | sed 's/:.*//; s/$/:arm64/')
+	(cd "$1/deb" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download "${packages[@]}") ||
+		die "cannot download ${packages[*]}"
+	for package in "${arm64_programs[@]}"; do
+		files=${package#*:}
+		[ "$files" != "$package" ] || files="*lib/aarch64-linux-gnu/*"
+		dpkg-deb --fsys-tarfile "$1/deb/${package%:*}"_*.deb |
+			tar -C "$to" --no-same-owner --wildcards \
+				--transform 's,^\./\(s\?bin\|lib\)/,./usr/\1/,' -x "./$files"
+	done
+	for name in $(busybox --list); do
+		[ ! -e "$to/usr/bin/$name" ] || continue
+		ln -s /usr/bin/busybox "$to/usr/bin/$name"
+		ln -s /usr/bin/busybox "$to/usr/sbin/$name"
+	done
+	rm -rf "$1/deb"
+}
+
 # arrange FOLDER: make the layout above out of FOLDER/root
 arrange()
 {
@@ -111,11 +152,16 @@ arrange()
 	ln -s "lib/modules/$name" "$to/modules"
 	# kmod of a merged-/usr system looks below usr/lib.
 	ln -s . "$to/usr"
-	mv "$root/boot/vmlinuz-$name" "$to/bzImage"
-	chmod 644 "$to/bzImage"		# Ubuntu's is for root only
 	mv "$root/boot/config-$name" "$to/config"
 	echo "$name" > "$to/release"
-	"$here/extract_vmlinux.sh" "$to/bzImage" > "$to/vmlinux"
+	case $name in
+	*-arm64)
+		mv "$root/boot/vmlinuz-$name" "$to/Image" ;;
+	*)
+		mv "$root/boot/vmlinuz-$name" "$to/bzImage"
+		chmod 644 "$to/bzImage"		# Ubuntu's is for root only
+		"$here/extract_vmlinux.sh" "$to/bzImage" > "$to/vmlinux" ;;
+	esac
 
 	# Plain modules load with any insmod, and faster.
 	find "$to/lib/modules" -name '*.ko.xz' -print0 | xargs -0r xz -dq
@@ -147,7 +193,7 @@ provide()
 	stamp="layout $layout $meta $version ${packages[*]}"
 
 	folder=$kind
-	[ "$kind" = host ] ||
+	[[ $kind =~ ^(host|arm64)$ ]] ||
 		folder=guest-$(sed -E 's/^linux-image-([0-9]+\.[0-9]+).*/\1/' <<< "$image")
 	if [ "$(cat "$assets/$folder/stamp" 2>/dev/null)" != "$stamp" ]; then
 		say "fetching ${packages[*]}"
@@ -155,6 +201,7 @@ provide()
 		chmod 755 "$to"
 		fetch "$to" "${packages[@]}"
 		arrange "$to"
+		[ "$kind" != arm64 ] || fetch_programs "$to"
 		echo "$stamp" > "$to/stamp"
 		rm -rf "${assets:?}/$folder"
 		mv "$to" "$assets/$folder"

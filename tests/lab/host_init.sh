@@ -8,10 +8,13 @@
 # read-only by 9p, and switch to it.  Then, as "init in-root", from there: run
 # the job, tell its status, end the machine.
 #
+# Where this processor is not the outer machine's, programs for it arrive by 9p, too, and
+# are laid over first.
+#
 # What passes between the two machines is the writable 9p share at /run/lab:
 #
 #	kernel		folder of this kernel (from outside, like the next three)
-#	modules		names of modules to load besides kvm_amd
+#	modules		names of modules to load besides KVM's
 #	terminal	there if the job is to have a terminal
 #	job		bash script to run
 #	started		appears when the job starts
@@ -50,7 +53,14 @@ build_root()
 		fault "cannot mount the outer machine's /"
 	mount -t tmpfs -o size=90% upper /upper
 	mkdir /upper/data /upper/work
-	mount -t overlay -o lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work root /root ||
+	lower=/lower
+	if grep -qx programs /sys/bus/virtio/drivers/9pnet_virtio/*/mount_tag; then
+		mkdir /programs
+		mount -t 9p -o "$share_9p,cache=loose,ro" programs /programs ||
+			fault "cannot mount the programs"
+		lower=/programs:/lower
+	fi
+	mount -t overlay -o "lowerdir=$lower,upperdir=/upper/data,workdir=/upper/work" root /root ||
 		fault "cannot lay a tmpfs over the outer machine's /"
 
 	mount -t tmpfs -o mode=755 run /root/run
@@ -91,6 +101,7 @@ finish_root()
 # another frequency: their timers come seconds late or never.
 await_tsc()
 {
+	[ "$(uname -m)" = x86_64 ] || return 0
 	! grep -q tsc_early_khz= /proc/cmdline || return 0
 	for _ in $(seq 200); do
 		! grep -qx tsc /sys/devices/system/clocksource/clocksource0/current_clocksource ||
@@ -106,8 +117,9 @@ load_modules()
 	mkdir -p "$in_root"
 	mount --bind "$(cat $share/kernel)/modules" "$in_root"
 	await_tsc
-	# shellcheck disable=SC2046
-	/sbin/modprobe -a kvm_amd $(cat $share/modules) || fault "a kernel module does not load"
+	[ -e /dev/kvm ] || kvm=kvm_amd
+	# shellcheck disable=SC2046,SC2086
+	/sbin/modprobe -a $kvm $(cat $share/modules) || fault "a kernel module does not load"
 	chmod 666 /dev/kvm
 }
 

@@ -24,7 +24,9 @@ PATH=$PATH:/usr/sbin:/sbin
 [ -r "$kernel/release" ] || die "'$kernel' holds no kernel (run tests/lab/assets.sh)"
 [ -r "$init" ] || die "cannot read the init script '$init'"
 release=$(< "$kernel/release")
-busybox=$(command -v busybox) || die "busybox is missing (package busybox-static)"
+busybox=$kernel/programs/usr/bin/busybox	# of another machine
+[ -e "$busybox" ] || busybox=$(command -v busybox) ||
+	die "busybox is missing (package busybox-static)"
 
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT

@@ -17,6 +17,7 @@ drop_caches()
 }
 
 find_disk
+load crc32c_generic ext4
 mib=$(arg mib 4)
 half=$(($(cat "/sys/block/${disk##*/}/size") / 4096))	# MiB
 [ "$half" -ge $((mib + 4)) ] || fail "$disk is too small: $((half * 2)) MiB"

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154
 #
-# wait_power: the guest sees the ACPI power button.  The caller presses it when
+# wait_power: the guest sees the power button, of ACPI or a device tree.  The caller presses it when
 # it reads "waiting".
 
 # One kernel event of 24 bytes: time, type EV_KEY, code KEY_POWER, value pressed.
 pressed='0001 0074 0001 0000'
 
 modprobe -a -q evdev button
+modprobe -q gpio_keys || true	# Arm's
 for dir in /sys/class/input/event*; do
 	if [ "$(cat "$dir/device/name" 2>/dev/null)" = "Power Button" ]; then
 		button=/dev/input/${dir##*/}
