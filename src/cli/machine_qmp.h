@@ -7,10 +7,10 @@
 #ifndef CLI_MACHINE_QMP_H
 #define CLI_MACHINE_QMP_H
 
+#include "base/err.h"
 #include "control/qmp_machine.h"
 #include "machine/machine.h"
 
-struct err;
 struct incoming;
 struct kvm_stats;
 struct outgoing;
@@ -29,6 +29,8 @@ struct machine_qmp {
 	struct outgoing *outgoing;
 	struct incoming *incoming;	/* NULL: the machine is none that waits */
 	struct migration_parameters migration;
+	struct migration_info to_file;	/* of the last that was no move but a snapshot */
+	char file_error[ERR_TEXT_MAX];	/* to_file's */
 	char *tls;			/* migration's */
 	void (*arrived)(struct machine_qmp *mq, int r, const struct err *err);
 };

@@ -154,6 +154,13 @@ static int give_fd(struct client *client, char *uri, size_t len, struct err *err
 	return r;
 }
 
+/* Likewise, of the folder of certificates; to be freed. */
+static int find_tls(char **ret_path, const char *tls, struct err *err)
+{
+	*ret_path = tls ? realpath(tls, NULL) : NULL;
+	return tls && !*ret_path ? err_sys(err, -errno, "--tls '%s'", tls) : 0;
+}
+
 static json_t *capability(const char *name, bool on)
 {
 	return json_pack("{s:s, s:b}", "capability", name, "state", on);
@@ -161,15 +168,20 @@ static json_t *capability(const char *name, bool on)
 
 static int set_up(struct client *client, const struct migrate *how, struct err *err)
 {
-	int r = client_execute(client, "migrate-set-parameters", json_pack(
+	char *tls;
+	int r = find_tls(&tls, how->tls, err);
+
+	if (r < 0)
+		return r;
+	r = client_execute(client, "migrate-set-parameters", json_pack(
 		"{s:I, s:I, s:i, s:s, s:s, s:b}",
 		"max-bandwidth", (json_int_t)how->bandwidth,
 		"downtime-limit", (json_int_t)how->downtime,
 		"multifd-channels", (int)how->streams,
 		"multifd-compression", packers[how->compress],
-		"x-vmm-tls", how->tls ? how->tls : "", "x-vmm-insecure", how->insecure), NULL,
+		"x-vmm-tls", tls ? tls : "", "x-vmm-insecure", how->insecure), NULL,
 		err);
-
+	free(tls);
 	return r < 0 ? r : client_execute(client, "migrate-set-capabilities", json_pack(
 		"{s:[o, o, o]}", "capabilities", capability("multifd", how->streams > 1),
 		capability("auto-converge", how->throttle),
@@ -204,9 +216,10 @@ static int obey(struct client *client, bool *asked, struct err *err)
 }
 
 /* Until it is over; what is known of it then is the caller's. */
-static int watch(struct client *client, bool postcopy, json_t **ret_info, struct err *err)
+static int watch(struct client *client, const struct migrate *how, json_t **ret_info,
+		 struct err *err)
 {
-	bool asked = false, lost = false;
+	bool asked = false, lost = how->resume, postcopy = how->postcopy;
 
 	for (;;) {
 		json_t *info;
@@ -281,7 +294,7 @@ static int move(const char *name, const char *uri, const struct migrate *how, st
 	r = begin(client, uri, how, err);
 	if (!r) {
 		signal(SIGINT, interrupt);
-		r = watch(client, how->postcopy, &info, err);
+		r = watch(client, how, &info, err);
 		signal(SIGINT, SIG_DFL);
 		end_line();
 	}

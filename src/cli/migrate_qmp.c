@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "migrate_qmp.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "control/qmp_event.h"
 #include "control/qmp_server.h"
 #include "machine_qmp.h"
 #include "migrate/incoming.h"
 #include "migrate/outgoing.h"
+#include "migrate/snapshot_save.h"
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,10 +87,50 @@ void migrate_qmp_fini(struct machine_qmp *mq)
 	mq->tls = NULL;
 }
 
-int migrate_qmp_start(void *ctx, const char *uri, bool resume, struct err *err)
+/* To a file: the VM is paused and kept as a folder, from which vmm restore starts it. */
+
+static void kept(void *ctx, const struct snapshot_result *result, int r, const struct err *err)
 {
 	struct machine_qmp *mq = ctx;
+	struct migration_info *info = &mq->to_file;
 
+	info->status = r < 0 ? MIGRATION_FAILED : MIGRATION_COMPLETED;
+	info->pages = result->pages;
+	info->total_ns = clock_ns() - info->total_ns;
+	info->downtime_ns = result->paused_ns;
+	if (r < 0) {
+		snprintf(mq->file_error, sizeof(mq->file_error), "%s", err->text);
+		info->error = mq->file_error;
+	}
+	changed(mq, info->status);
+}
+
+static int keep(struct machine_qmp *mq, const char *path, struct err *err)
+{
+	const struct snapshot_request request = { .path = path, .keep_paused = true };
+
+	if (*path != '/')
+		return err_set(err, -EINVAL, "'%s' has to be absolute: the VM does not know your "
+			       "folder", path);
+	if (mq->to_file.status == MIGRATION_ACTIVE)
+		return err_set(err, -EBUSY, "the VM is being written to a file already");
+	mq->to_file = (struct migration_info){
+		.status = MIGRATION_ACTIVE, .total_ns = clock_ns(),
+	};
+	changed(mq, MIGRATION_ACTIVE);
+	snapshotter_take(mq->snapshotter, &request, kept, mq);
+	return 0;
+}
+
+int migrate_qmp_start(void *ctx, const char *uri, bool resume, struct err *err)
+{
+	static const char file[] = "file:";
+	struct machine_qmp *mq = ctx;
+
+	if (!strncmp(uri, file, strlen(file)))
+		return keep(mq, uri + strlen(file), err);
+	if (!resume)
+		mq->to_file.status = MIGRATION_NONE;
 	return resume ? outgoing_resume(mq->outgoing, uri, err) :
 			outgoing_start(mq->outgoing, uri, &mq->migration, err);
 }
@@ -152,6 +195,8 @@ struct migration_info migrate_qmp_info(void *ctx)
 	const struct machine_qmp *mq = ctx;
 	struct migration_info info = outgoing_info(mq->outgoing);
 
+	if (mq->to_file.status != MIGRATION_NONE)
+		return mq->to_file;
 	if (info.status == MIGRATION_NONE && mq->incoming)
 		return incoming_info(mq->incoming);
 	return info;

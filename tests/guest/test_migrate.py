@@ -323,6 +323,62 @@ class Migrate(SteadyTest):
                                       json.dumps({'uri': self.uri})).stderr, 'already')
         self.end(there)
 
+    def test_to_a_file(self):
+        here = self.begin()
+        last = self.go_on(here)
+        snap = self.path('snap')
+        self.assertIn('absolute', self.run_vmm('qmp', 'web', 'migrate',
+                                               '{"uri": "file:snap"}').stderr)
+
+        self.vmm_ok('qmp', 'web', 'migrate', json.dumps({'uri': f'file:{snap}'}))
+
+        self.wait_status('web', here, 'completed')
+        self.assertEqual(self.state_of('web'), 'paused')
+        self.vmm_ok('kill', 'web')
+        here.finish()
+        there = Vm([self.vmm, 'restore', snap])
+        self.addCleanup(there.__exit__)
+        self.assertGreaterEqual(self.round_of(there), last)
+        self.go_on(there)
+        self.end(there)
+
+    def test_to_a_file_that_cannot_be(self):
+        here = self.begin()
+
+        self.vmm_ok('qmp', 'web', 'migrate', '{"uri": "file:/nowhere/snap"}')
+
+        self.wait_status('web', here, 'failed')
+        self.assertRegex(self.query('web')['error-desc'], '/nowhere')
+        self.go_on(here)
+        self.end(here)
+
+    def test_by_tls(self):
+        here = self.begin()
+        self.certify(self.folder)
+        there = self.target('there', 'tls:localhost:0', '--tls', self.folder)
+        address = 'tls:localhost:' + self.query('there')['x-vmm-address'].split(':')[-1]
+        last = self.go_on(here)
+        self.stays(here, why='--tls', uri=address)
+
+        self.go('web', '--tls', os.path.relpath(self.folder), '--streams', '2', uri=address)
+
+        self.moved(here, there, last)
+        self.end(there)
+
+    def certify(self, folder):
+        """An authority's certificate, and one for this host."""
+        for name, words, sign in (
+                ('ca', 'cn=move\nca\ncert_signing_key\n', ['--generate-self-signed']),
+                ('', 'cn=localhost\ndns_name=localhost\nsigning_key\n',
+                 ['--generate-certificate', '--load-ca-certificate', self.path('ca-cert.pem'),
+                  '--load-ca-privkey', self.path('ca-key.pem')])):
+            key, cert = (self.path(f'{name}-{what}.pem'.lstrip('-')) for what in ('key', 'cert'))
+            subprocess.run(['certtool', '--generate-privkey', '--key-type', 'ecdsa', '--outfile',
+                            key], check=True, capture_output=True)
+            subprocess.run(['certtool', *sign, '--load-privkey', key, '--template',
+                            self.file('template', words.encode()), '--outfile', cert],
+                           check=True, capture_output=True)
+
     # What does not go.
 
     def test_cancelled_in_the_middle(self):
