@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "echo_fixture.h"
+#include "loop/loop.h"
 
 #include <stdlib.h>
 
@@ -26,6 +27,36 @@ START_TEST(pause_gives_back_what_is_in_flight)
 	ck_assert_uint_eq(ring_used_idx(ring), NR);
 	ck_assert_uint_eq(echo->nr_stops, 1);
 	ck_assert_uint_eq(driver_status(&driver), DRIVER_READY);
+}
+END_TEST
+
+/* While the device waits for what is in flight, the loop does other work. */
+static void change_while_it_stops(struct loop_task *task)
+{
+	const uint8_t byte = 1;
+
+	if (echo->dev.running)
+		loop_defer(rig.loop, task);
+	else
+		virtio_set_config(&echo->dev, 0, &byte, 1);
+}
+
+START_TEST(change_of_configuration_while_it_stops_is_told_when_it_goes_on)
+{
+	struct loop_task task = { .run = change_while_it_stops };
+
+	echo->delay_ns = 20 * CLOCK_NS_PER_MS;
+	start(DRIVER_CORE_FEATURES);
+	send_one();
+	ring_kick(ring);
+	loop_post(rig.loop, &task);
+
+	virtio_pause(&echo->dev);
+	rig_settle(&rig);
+	ck_assert_uint_eq(rig_take_interrupts(&rig, driver.config_message), 0);
+	virtio_resume(&echo->dev);
+
+	ck_assert_uint_eq(rig_wait_interrupts(&rig, driver.config_message), 1);
 }
 END_TEST
 
@@ -119,6 +150,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, SECONDS_MAX);
 	tcase_add_test(tc, pause_gives_back_what_is_in_flight);
+	tcase_add_test(tc, change_of_configuration_while_it_stops_is_told_when_it_goes_on);
 	tcase_add_test(tc, request_to_a_paused_device_waits_and_is_served_afterwards);
 	tcase_add_test(tc, ring_goes_on_over_many_pauses);
 	tcase_add_test(tc, broken_device_stays_broken_over_a_pause);

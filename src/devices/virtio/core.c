@@ -33,11 +33,11 @@ static void stop(struct virtio_dev *dev)
 		return;
 	/* From here on nothing is popped: the guest may go on offering for ever. */
 	dev->running = false;
+	dev->config_changed = false;
 	if (dev->class->stop)
 		dev->class->stop(dev);
 	for (unsigned i = 0; i < dev->nr_queues; i++)
 		virtq_stop(dev->queues[i]);
-	dev->config_changed = false;
 }
 
 static int start(struct virtio_dev *dev)
