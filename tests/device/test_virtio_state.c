@@ -14,6 +14,7 @@
 #include "memory/guest_mem.h"
 
 #include <check.h>
+#include <errno.h>
 #include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,31 @@ START_TEST(interrupt_is_repeated)
 }
 END_TEST
 
+/* Whether or not it is repeated, what was pending is. */
+START_TEST(interrupt_that_is_masked_is_pending_in_the_loaded_device)
+{
+	unsigned vector = 1 + kinds[_i].queue;
+	uint64_t control;
+
+	start(_i);
+	control = driver.msix_table + vector * UINT64_C(16) + PCI_MSIX_ENTRY_VECTOR_CTRL;
+	rig_write(&rig, control, 4, PCI_MSIX_ENTRY_CTRL_MASKBIT);
+	send_request();
+	ring_kick(the_ring());
+	while (ring_used_idx(the_ring()) == 0)
+		;
+	virtio_pci_pause(rig.vp);
+	save();
+	replace(_i);
+	ck_assert_int_eq(load(), 0);
+
+	ck_assert_uint_eq(rig_read(&rig, driver.msix_pba, 8), BIT64(vector));
+	ck_assert_uint_eq(rig_take_interrupts(&rig, the_ring()->message), 0);
+	rig_write(&rig, control, 4, 0);
+	ck_assert_uint_eq(rig_take_interrupts(&rig, the_ring()->message), 1);
+}
+END_TEST
+
 START_TEST(loaded_device_is_saved_as_it_was)
 {
 	uint8_t *first;
@@ -211,6 +237,25 @@ static void put_checksums(void)
 		at += SECTION_HEAD + fields;
 	}
 }
+
+START_TEST(features_that_are_not_offered_are_refused)
+{
+	static const char name[] = "driver_features";
+	uint8_t *value;
+
+	start(_i);
+	virtio_pci_pause(rig.vp);
+	save();
+	value = memmem(stream, len, name, strlen(name));
+	ck_assert_ptr_nonnull(value);
+	value += strlen(name) + 4;		/* behind the number of elements */
+	put_le64(value, get_le64(value) | BIT64(60));
+	put_checksums();
+	replace(_i);
+
+	ck_assert_int_eq(load(), -ENOTSUP);
+}
+END_TEST
 
 /* Neither in the load nor in what the device makes of it. */
 START_TEST(forged_stream_does_no_harm)
@@ -310,10 +355,13 @@ int main(void)
 	tcase_add_loop_test(tc, loaded_device_goes_on, 0, KINDS_NR);
 	tcase_add_loop_test(tc, what_was_offered_meanwhile_is_served, 0, KINDS_NR);
 	tcase_add_loop_test(tc, interrupt_is_repeated, 0, KINDS_NR);
+	tcase_add_loop_test(tc, interrupt_that_is_masked_is_pending_in_the_loaded_device, 0,
+			    KINDS_NR);
 	tcase_add_loop_test(tc, loaded_device_is_saved_as_it_was, 0, KINDS_NR);
 	tcase_add_loop_test(tc, device_without_a_driver_is_loaded_too, 0, KINDS_NR);
 	tcase_add_loop_test(tc, device_that_asked_for_a_reset_still_does, 0, KINDS_NR);
 	tcase_add_loop_test(tc, another_kind_of_device_is_refused, 0, KINDS_NR);
+	tcase_add_loop_test(tc, features_that_are_not_offered_are_refused, 0, KINDS_NR);
 	tcase_add_loop_test(tc, forged_stream_does_no_harm, 0, KINDS_NR);
 	tcase_add_loop_test(tc, all_that_the_device_writes_is_logged, 0, KINDS_NR);
 	suite_add_tcase(s, tc);
