@@ -6,12 +6,16 @@
 #include "base/bits.h"
 #include "base/bytes.h"
 #include "bus/irq.h"
+#include "device/fake_disk.h"
+#include "device/fake_netdev.h"
 #include "device/rig.h"
 #include "devices/acpi_hotplug.h"
 #include "devices/acpi_power.h"
 #include "devices/pci/pci_host.h"
 #include "devices/rtc.h"
 #include "devices/uart.h"
+#include "devices/virtio/virtio_blk.h"
+#include "devices/virtio/virtio_net.h"
 #include "devices/virtio/virtio_pci.h"
 #include "devices/virtio/virtio_rng.h"
 #include "guest_actions.h"
@@ -20,7 +24,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
+
+#define DISK_LEN	(64 * 512)
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len);
 
@@ -86,13 +93,8 @@ static void load_legacy(struct state_reader *reader)
 	uart_free(uart);
 }
 
-static void load_virtio(struct state_reader *reader)
+static void load_plugged(struct rig *rig, struct virtio_dev *dev, struct state_reader *reader)
 {
-	struct rig *rig = guest_actions_rig();
-	struct virtio_dev *dev;
-
-	if (virtio_rng_new(&dev, rig->mem, rig->loop, NULL))
-		abort();
 	rig_plug(rig, dev);
 	(void)pci_host_load(rig->host, reader, NULL);
 	if (!virtio_pci_load(rig->vp, rig->pci, reader, NULL)) {
@@ -102,9 +104,57 @@ static void load_virtio(struct state_reader *reader)
 	rig_unplug(rig);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len)
+static void load_rng(struct state_reader *reader)
+{
+	struct rig *rig = guest_actions_rig();
+	struct virtio_dev *dev;
+
+	if (virtio_rng_new(&dev, rig->mem, rig->loop, NULL))
+		abort();
+	load_plugged(rig, dev, reader);
+}
+
+static void load_blk(struct state_reader *reader)
+{
+	static uint8_t bytes[DISK_LEN];
+	struct rig *rig = guest_actions_rig();
+	struct disk *disk = fake_disk_new(rig->loop, bytes, DISK_LEN, false);
+	struct virtio_dev *dev;
+
+	if (virtio_blk_new(&dev, disk, "serial", 1, rig->mem, NULL))
+		abort();
+	load_plugged(rig, dev, reader);
+	fake_disk_free(disk);
+}
+
+static void load_net(struct state_reader *reader)
+{
+	static const struct virtio_net_card config = { .mac = { 2 } };
+	struct rig *rig = guest_actions_rig();
+	int wire;
+	struct netdev *netdev = fake_netdev_new(FAKE_NETDEV_OFFLOADS, 1, &wire);
+	struct virtio_dev *dev;
+
+	if (virtio_net_new(&dev, netdev, &config, rig->mem, rig->loop, NULL))
+		abort();
+	load_plugged(rig, dev, reader);
+	netdev_close(netdev);
+	close(wire);
+}
+
+static void load_by(void (*load)(struct state_reader *reader), const uint8_t *stream, size_t len)
 {
 	struct state_reader *reader;
+
+	if (state_reader_new(&reader, stream, len, NULL))
+		return;
+	load(reader);
+	(void)state_reader_end(reader, NULL);
+	state_reader_free(reader);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len)
+{
 	uint8_t *stream;
 
 	if (len < STREAM_HEADER_LEN)
@@ -112,12 +162,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len)
 	stream = malloc(len);
 	memcpy(stream, input, len);
 	put_right(stream, len);
-	if (!state_reader_new(&reader, stream, len, NULL)) {
-		load_legacy(reader);
-		load_virtio(reader);
-		(void)state_reader_end(reader, NULL);
-		state_reader_free(reader);
-	}
+	load_by(load_legacy, stream, len);
+	load_by(load_rng, stream, len);
+	load_by(load_blk, stream, len);
+	load_by(load_net, stream, len);
 	free(stream);
 	return 0;
 }
