@@ -18,7 +18,9 @@
  *
  *	open --> awake --disk_sleep()--> asleep --disk_wake()--> awake
  *
- * Asleep it has no file open and holds no lock, but knows what its device shows.
+ * Asleep it has no file open and holds no lock, but knows what its device shows, and how
+ * the file was left, if it may write it: it does not wake in one that was written since.
+ * The other process is told by disk_mark() and disk_expect().
  */
 #ifndef BLOCK_DISK_H
 #define BLOCK_DISK_H
@@ -118,6 +120,13 @@ struct disk_use {
 	enum disk_on_error read_error, write_error;
 };
 
+/* How the file of a disk was left: not known where it is a device, which does not tell. */
+struct disk_mark {
+	uint64_t size;		/* bytes */
+	uint64_t mtime;		/* ns, as fine as the file system has it */
+	bool known;
+};
+
 /* The device that shows the disk to a guest. */
 struct disk_user {
 	void (*resized)(struct disk_user *user);	/* owner */
@@ -202,11 +211,17 @@ struct disk *disk_close(struct disk *disk, struct err *err);
 int disk_sleep(struct disk *disk, struct err *err);
 
 /*
- * Open the disk as it was opened, locks included, and find in it what others have made
- * of it.  On failure it is asleep: somebody holds a lock (-EBUSY), or it has another size
- * than before.  What is awake already stays so.  Owner.
+ * Open the disk as it was opened, locks included, and read all anew.  On failure it is
+ * asleep: somebody holds a lock (-EBUSY), has written the file since it was left (-ESTALE),
+ * or it has another size than before.  What is awake already stays so.  Owner.
  */
 int disk_wake(struct disk *disk, struct err *err);
+
+/* How a disk that is asleep left its file: not known if it only reads it or was never awake. */
+struct disk_mark disk_mark(const struct disk *disk);
+
+/* It wakes only as another process has left it.  What is awake takes no notice.  Owner. */
+void disk_expect(struct disk *disk, const struct disk_mark *mark);
 
 /*
  * What the next device makes of the disk, instead of what the one before it or

@@ -72,6 +72,23 @@ static void close_image(struct disk *disk, struct err *err)
 	file_close(&disk->file);
 }
 
+/* Asked before the format opens the file, which may write it, too. */
+static int check_mark(const struct disk *disk, struct err *err)
+{
+	const struct disk_mark *then = &disk->mark;
+	struct disk_mark now;
+	uint64_t inode;
+
+	if (!then->known)
+		return 0;
+	now = file_mark(disk->how.path, &inode);
+	if (now.known && now.size == then->size && now.mtime == then->mtime &&
+	    (!disk->inode || inode == disk->inode))
+		return 0;
+	return err_set(err, -ESTALE, "'%s' was written or replaced since by somebody else, so "
+		       "memory and disk do not go together", disk->how.path);
+}
+
 static int open_image(struct disk *disk, struct err *err)
 {
 	const struct disk_config *how = &disk->how;
@@ -82,7 +99,9 @@ static int open_image(struct disk *disk, struct err *err)
 		return r;
 	if (disk->format)	/* it was open before */
 		file_forget(&disk->file);
-	r = open_format(disk, err);
+	r = check_mark(disk, err);
+	if (!r)
+		r = open_format(disk, err);
 	if (r < 0) {
 		file_close(&disk->file);
 		return r;
@@ -212,6 +231,14 @@ static int check_paths(const struct disk *disk, struct err *err)
 	return 0;
 }
 
+/* Not before the file is closed: that may be when a network file system writes it. */
+static void note_mark(struct disk *disk)
+{
+	disk->mark = (struct disk_mark){ 0 };
+	if (!disk->read_only)
+		disk->mark = file_mark(disk->how.path, &disk->inode);
+}
+
 int disk_sleep(struct disk *disk, struct err *err)
 {
 	struct err why = { 0 };
@@ -226,6 +253,7 @@ int disk_sleep(struct disk *disk, struct err *err)
 	if (r < 0)
 		return err_at(err, r, "disk '%s'", disk->id);
 	close_image(disk, &why);
+	note_mark(disk);
 	disk->how.asleep = true;
 	if (!why.code)
 		return 0;
@@ -261,13 +289,29 @@ int disk_wake(struct disk *disk, struct err *err)
 		if (r < 0)
 			close_image(disk, NULL);
 	}
-	if (!r)
+	if (!r) {
+		disk->mark.known = false;
 		return 0;
+	}
 	disk->how.asleep = true;
 	disk->file = file;
 	disk->discard_unit = discard_unit;
 	disk->size = size;
 	return err_at(err, r, "disk '%s'", disk->id);
+}
+
+struct disk_mark disk_mark(const struct disk *disk)
+{
+	return disk->mark;
+}
+
+void disk_expect(struct disk *disk, const struct disk_mark *mark)
+{
+	assert(loop_here(disk->loop));
+	if (!disk->how.asleep)
+		return;
+	disk->mark = *mark;
+	disk->inode = 0;
 }
 
 /* Use. */

@@ -5,6 +5,7 @@
 #include "block/file.h"
 
 #include "base/bits.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 #include <errno.h>
@@ -187,6 +188,22 @@ bool file_is_at(const struct file *file, const char *path)
 	if (S_ISBLK(open.st_mode))
 		return S_ISBLK(found.st_mode) && found.st_rdev == open.st_rdev;
 	return found.st_dev == open.st_dev && found.st_ino == open.st_ino;
+}
+
+struct disk_mark file_mark(const char *path, uint64_t *ret_inode)
+{
+	struct stat st;
+
+	*ret_inode = 0;
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return (struct disk_mark){ 0 };
+	*ret_inode = st.st_ino;
+	return (struct disk_mark){
+		.size = (uint64_t)st.st_size,
+		.mtime = (uint64_t)st.st_mtim.tv_sec * CLOCK_NS_PER_S +
+			 (uint64_t)st.st_mtim.tv_nsec,
+		.known = true,
+	};
 }
 
 void file_forget(const struct file *file)

@@ -55,6 +55,9 @@ int file_set_direct(struct file *file, const char *path, struct err *err);
 /* Is it what path leads to now? */
 bool file_is_at(const struct file *file, const char *path);
 
+/* How what is at path was left, and its inode, or 0.  Any thread. */
+struct disk_mark file_mark(const char *path, uint64_t *ret_inode);
+
 /*
  * Have what this host keeps of a block device read anew, since another host may have
  * written it; a file system sees to that itself.

@@ -38,6 +38,8 @@ struct disk {
 	uint32_t discard_unit;	/* as disk_discard_unit(); set by open(), too */
 	bool read_only;
 	bool written;		/* since it was opened, by requests */
+	struct disk_mark mark;	/* asleep: how the file was left */
+	uint64_t inode;		/* of that file; 0: not known */
 	enum disk_cache cache;
 	enum disk_on_error read_error, write_error;
 	void (*failed)(void *ctx, const struct disk_failure *failure);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The part of disk.h that hands a disk from one process to another; here from one struct. */
-#include "qcow2_fixture.h"
+#include "handover_fixture.h"
 
 #include "block/disk_overlay.h"
 #include "block/format.h"
@@ -12,109 +12,6 @@
 #include <unistd.h>
 
 #define NR_ROUNDS	3
-
-static struct disk *other;
-static uint8_t bytes[4096];
-
-static void setup_two(void)
-{
-	setup();
-	other = NULL;
-}
-
-static void teardown_two(void)
-{
-	other = disk_close(other, NULL);
-	teardown();
-}
-
-static struct disk_config writable(const char *name)
-{
-	struct disk_config c = config(name);
-
-	c.backing = DISK_BACKING_ON;
-	return c;
-}
-
-static void open_awake(const char *name)
-{
-	struct disk_config c = writable(name);
-
-	ck_assert_msg(!disk_open(&disk, &c, loop, &err), "%s", err.text);
-}
-
-static void open_asleep(const char *name)
-{
-	struct disk_config c = writable(name);
-
-	c.asleep = true;
-	ck_assert_msg(!disk_open(&disk, &c, loop, &err), "%s", err.text);
-}
-
-static int open_other(const char *name)
-{
-	struct disk_config c = writable(name);
-
-	return disk_open(&other, &c, loop, &err);
-}
-
-static void must_sleep(void)
-{
-	ck_assert_msg(!disk_sleep(disk, &err), "%s", err.text);
-}
-
-static void must_wake(void)
-{
-	ck_assert_msg(!disk_wake(disk, &err), "%s", err.text);
-}
-
-/* A code, and a message that names the disk and holds all that is said. */
-static void refuses_to(int (*step)(struct disk *, struct err *), int code, const char *says)
-{
-	ck_assert_int_eq(step(disk, &err), code);
-	ck_assert_int_eq(strncmp(err.text, "disk 'root': ", 13), 0);
-	ck_assert_msg(strstr(err.text, says) != NULL, "'%s' lacks '%s'", err.text, says);
-}
-
-static int fill(struct disk **which, uint64_t at, uint8_t value)
-{
-	struct disk *mine = disk;
-	int r;
-
-	memset(bytes, value, sizeof(bytes));
-	disk = *which;
-	r = transfer(DISK_WRITE, at, bytes, sizeof(bytes));
-	disk = mine;
-	return r;
-}
-
-static void other_writes(const char *name, uint64_t at, uint8_t value)
-{
-	struct err why = { 0 };
-
-	ck_assert_msg(!open_other(name), "%s", err.text);
-	ck_assert_int_eq(fill(&other, at, value), 0);
-	other = disk_close(other, &why);
-	ck_assert_int_eq(why.code, 0);
-}
-
-/* A chain of three, of which the lowest is raw. */
-static void make_chain(void)
-{
-	run("qemu-img create -f qcow2 -b a.img -F raw mid.qcow2");
-	run("qemu-img create -f qcow2 -b mid.qcow2 -F qcow2 top.qcow2");
-}
-
-static const char *const images[] = { "a.img", "a.qcow2", "top.qcow2" };
-
-static const char *make_image(int i)
-{
-	if (!strcmp(images[i], "a.qcow2"))
-		make_qcow2("a.qcow2", "-o cluster_size=4k");
-	if (!strcmp(images[i], "top.qcow2"))
-		make_chain();
-	return images[i];
-}
 
 /* Locks. */
 
@@ -224,7 +121,8 @@ START_TEST(what_was_written_is_there_for_the_next)
 	ck_assert_msg(!open_other(name), "%s", err.text);
 
 	ck_assert_int_eq(fill(&other, 4096, 0x44), 0);
-	other = disk_close(other, NULL);
+	other_leaves();
+	disk_expect(disk, &left);
 	must_wake();
 
 	ck_assert_int_eq(byte_at(0), 0x33);
@@ -240,6 +138,7 @@ START_TEST(tables_in_memory_are_read_anew)
 	ck_assert_int_eq(byte_at(65536), 0);	/* now the table says that nothing is there */
 	must_sleep();
 	other_writes(name, 65536, 0x55);
+	disk_expect(disk, &left);
 	must_wake();
 
 	ck_assert_int_eq(byte_at(65536), 0x55);
@@ -256,6 +155,7 @@ START_TEST(hand_overs_leave_a_sound_image)
 		ck_assert_int_eq(fill(&disk, i * 40960, (uint8_t)(i + 1)), 0);
 		must_sleep();
 		other_writes("a.qcow2", i * 40960 + 8192, (uint8_t)(i + 101));
+		disk_expect(disk, &left);
 		must_wake();
 	}
 	for (uint8_t i = 0; i < NR_ROUNDS; i++) {
@@ -365,7 +265,7 @@ END_TEST
 
 START_TEST(disk_of_another_size_is_refused_and_sleeps_on)
 {
-	open_awake("a.img");
+	open_to_read("a.img");
 	must_sleep();
 	ck_assert_int_eq(truncate(in_folder("a.img"), 2 * SIZE), 0);
 
@@ -382,7 +282,7 @@ END_TEST
 START_TEST(qcow2_image_of_another_size_is_refused)
 {
 	make_qcow2("a.qcow2", "");
-	open_awake("a.qcow2");
+	open_to_read("a.qcow2");
 	must_sleep();
 	run("qemu-img resize a.qcow2 2M");
 
@@ -595,14 +495,6 @@ START_TEST(temporary_overlay_stays_where_it_is)
 	ck_assert_int_eq(byte_at(0), 0x41);
 }
 END_TEST
-
-static TCase *make_case(const char *name)
-{
-	TCase *tc = tcase_create(name);
-
-	tcase_add_checked_fixture(tc, setup_two, teardown_two);
-	return tc;
-}
 
 static TCase *hand_over_tests(void)
 {
