@@ -41,7 +41,10 @@ int machine_state_describe(const struct machine *machine, struct vm_config *ret_
 int machine_state_save_plan(struct machine *machine, struct state_writer *writer,
 			    struct err *err);
 
-/* -EBUSY while it runs, or where something of it cannot be kept. */
+/*
+ * -EBUSY while it runs, or where something of it cannot be kept.  While its disks are asleep
+ * their marks are a part of it: the machine that loads it wakes no others.
+ */
 int machine_state_save(struct machine *machine, struct state_writer *writer, struct err *err);
 
 /* What is other than after a pause. */

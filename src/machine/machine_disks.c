@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * machine_disks.c - all disks of a paused machine: flushed, let go of and taken back.
+ * machine_disks.c - all disks of a paused machine: flushed, let go of and taken back, here
+ * or by the machine that loads its state.
  */
 #include "machine/machine_state.h"
 
 #include "base/bits.h"
 #include "base/err.h"
 #include "block/disk.h"
+#include "devices/pci/pci_bus.h"
 #include "loop/loop.h"
+#include "machine/vm_config.h"
 #include "machine_parts.h"
+#include "state/state.h"
+
+#include <errno.h>
+#include <string.h>
 
 struct step {
 	struct disk *disk;
@@ -97,5 +104,102 @@ int machine_state_wake_disks(struct machine *m, struct err *err)
 
 	if (r < 0)
 		(void)each_disk(m, disk_sleep, NULL);
+	return r;
+}
+
+/* Marks, in the state. */
+
+struct left_disk {
+	uint8_t id[VM_CONFIG_NAME_MAX + 1];	/* text */
+	uint64_t size, mtime;			/* as of struct disk_mark */
+};
+
+static const struct state_field left_disk_fields[] = {
+	{ STATE_ARRAY(struct left_disk, id) },
+	{ STATE_ONE(struct left_disk, size) },
+	{ STATE_ONE(struct left_disk, mtime) },
+	STATE_END
+};
+
+struct left_disks {
+	uint32_t nr;
+	struct left_disk disks[PCI_BUS_SLOTS];
+};
+
+static const struct state_field left_disks_fields[] = {
+	{ STATE_STRUCT_LIST(struct left_disks, disks, nr, left_disk_fields) },
+	STATE_END
+};
+
+static const struct state_table left_disks_table = {
+	.name = "disks", .version = 1, .fields = left_disks_fields,
+};
+
+/* What no device is made of the other machine has not. */
+static bool is_shown(const struct machine_part *part)
+{
+	return part->device.kind == BOARD_DISK && part->device_id;
+}
+
+void machine_parts_save_marks(const struct machine *m, struct state_writer *writer)
+{
+	struct left_disks left = { 0 };
+
+	for (const struct machine_part *part = m->parts; part; part = part->next) {
+		struct left_disk *disk = &left.disks[left.nr];
+		struct disk_mark mark;
+
+		if (!is_shown(part))
+			continue;
+		mark = disk_mark(part->device.disk);
+		if (!mark.known)
+			continue;
+		memcpy(disk->id, part->device_id, strnlen(part->device_id, VM_CONFIG_NAME_MAX));
+		disk->size = mark.size;
+		disk->mtime = mark.mtime;
+		left.nr++;
+	}
+	if (left.nr)
+		state_save(writer, &left_disks_table, 0, &left);
+}
+
+struct expectation {
+	struct disk *disk;
+	struct disk_mark mark;
+};
+
+static void call_expect(void *ctx)
+{
+	const struct expectation *expectation = ctx;
+
+	disk_expect(expectation->disk, &expectation->mark);
+}
+
+static int expect(const struct machine *m, struct left_disk *left, struct err *err)
+{
+	const struct machine_part *part = m->parts;
+	struct expectation expectation = {
+		.mark = { .size = left->size, .mtime = left->mtime, .known = true },
+	};
+
+	left->id[VM_CONFIG_NAME_MAX] = 0;
+	while (part && !(is_shown(part) && !strcmp(part->device_id, (const char *)left->id)))
+		part = part->next;
+	if (!part)
+		return err_set(err, -EINVAL, "state: there is no disk '%s'", left->id);
+	expectation.disk = part->device.disk;
+	loop_call(disk_loop(expectation.disk), call_expect, &expectation);
+	return 0;
+}
+
+int machine_parts_load_marks(struct machine *m, struct state_reader *reader, struct err *err)
+{
+	struct left_disks left = { 0 };
+	int r = 0;
+
+	if (state_has(reader, &left_disks_table, 0))
+		r = state_load(reader, &left_disks_table, 0, &left, err);
+	for (uint32_t i = 0; i < left.nr && !r; i++)
+		r = expect(m, &left.disks[i], err);
 	return r;
 }

@@ -184,6 +184,7 @@ int machine_state_save(struct machine *m, struct state_writer *writer, struct er
 		return err_set(err, -ESHUTDOWN, "the VM has ended");
 	if (m->state == MACHINE_RUNNING || m->state == MACHINE_INCOMING)
 		return err_set(err, -EBUSY, "the VM has to be paused to be saved");
+	machine_parts_save_marks(m, writer);
 	return board_save(m->board, writer, err);
 }
 
@@ -192,6 +193,8 @@ int machine_state_load(struct machine *m, struct state_reader *reader,
 {
 	int r = board_load(m->board, reader, change->clock, err);
 
+	if (!r)
+		r = machine_parts_load_marks(m, reader, err);
 	if (!r)
 		r = state_reader_end(reader, err);
 	if (!r && change->fork)
