@@ -293,7 +293,8 @@ static void reset_info(struct outgoing *o, const struct migration_parameters *pa
 		o->parameters.streams = 1;
 	o->r = 0;
 	o->err = (struct err){ 0 };
-	o->broken_off = o->taken_back = o->postcopy = o->stop = o->uri_is_new = false;
+	o->broken_off = o->taken_back = o->postcopy = o->uri_is_new = false;
+	atomic_store(&o->stop, false);
 	o->at = OUTGOING_COPIES;
 	o->nr_untold = 0;
 	o->told_rounds = 0;
@@ -377,7 +378,9 @@ int outgoing_postcopy(struct outgoing *o, struct err *err)
 	else if (!o->parameters.postcopy)
 		r = err_set(err, -EPERM, "the migration was not begun with postcopy");
 	else
-		o->postcopy = o->stop = true;
+		o->postcopy = true;
+	if (!r)
+		atomic_store(&o->stop, true);
 	pthread_mutex_unlock(&o->lock);
 	return r;
 }
