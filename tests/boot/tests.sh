@@ -10,7 +10,7 @@
 
 # All of them, those that take longest first.
 all=(
-	long_pause snapshot lifecycle disk_fio disk_killed pause hotplug hotplug_busy
+	long_pause snapshot migrate lifecycle disk_fio disk_killed pause hotplug hotplug_busy
 	hotplug_reset generation snapshot_clock disk_qcow2 disk_discard disk_queues disk everything
 	net_vhost net_user net block_device reboot vsock high_memory acpi cpus
 	next_bzimage next_vmlinux bzimage vmlinux sigterm panic two_cpus rng disk_readonly
@@ -52,7 +52,7 @@ initrd_of()
 	esac
 }
 
-# become_vm IMAGE KERNEL-ARGUMENTS VMM-ARGUMENT...: its console goes to the log
+# become_vm IMAGE KERNEL-ARGUMENTS VMM-ARGUMENT...: the log goes on with its console
 become_vm()
 {
 	local image=$1 append=$2
@@ -60,12 +60,13 @@ become_vm()
 	shift 2
 	exec "$vmm" run --kernel "$kernel/$image" --initrd "$initrd" --memory 128M \
 		--cmdline "console=ttyS0 quiet reboot=k panic=-1 $append" "$@" \
-		< /dev/null > "$log" 2>&1
+		< /dev/null >> "$log" 2>&1
 }
 
-# boot IMAGE KERNEL-ARGUMENTS VMM-ARGUMENT...: until it ends
+# boot IMAGE KERNEL-ARGUMENTS VMM-ARGUMENT...: until it ends; the log begins anew
 boot()
 {
+	: > "$log"
 	(become_vm "$@")
 }
 
@@ -122,6 +123,18 @@ tap_up()
 	ip addr add 192.168.77.1/24 dev vmmtest0
 	ip link set vmmtest0 up
 	"$lab/net_peer.sh" "$1" &
+}
+
+# Two taps, by either of which a guest is in the same network.
+bridge_up()
+{
+	ip link add vmmtest type bridge
+	ip addr add 192.168.77.1/24 dev vmmtest
+	for tap in vmmtest0 vmmtest1; do
+		ip tuntap add $tap mode tap vnet_hdr
+		ip link set $tap master vmmtest up
+	done
+	ip link set vmmtest up
 }
 
 # skip REASON
@@ -374,6 +387,68 @@ test_snapshot()
 	if wait $vm && passed everything && [ $times -ge 5 ]; then
 		! grep -E 'soft lockup|rcu.*stall|clocksource.*unstable' "$log"
 		return
+	fi
+	cat "$work/told" >> "$log"
+	return 1
+}
+
+# migrate_vm N ARGUMENT...: the N-th monitor of the guest
+migrate_vm()
+{
+	local nr=$1
+
+	shift
+	become_vm vmlinux "vmm.test=migrate vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1" \
+		--name "move$nr" --cpus 2 --disk "$work/data" \
+		--net "tap=vmmtest$((nr % 2)),id=net,mac=52:54:00:12:34:56" "$@"
+}
+
+# migrate_on OPTION...: to the next monitor, after which it is the only one
+migrate_on()
+{
+	local from=$vm
+
+	nr=$((nr + 1))
+	migrate_vm $nr --incoming "unix:$work/door" &
+	vm=$!
+	until [ -S "$work/door" ]; do
+		kill -0 $vm || return
+		nap
+	done
+	"$vmm" migrate "move$((nr - 1))" "unix:$work/door" --downtime 2000 --json "$@" \
+		>> "$work/told" 2>&1 && wait "$from" &&
+		[ "$("$vmm" list | grep -c '^move')" = 1 ] &&
+		"$vmm" list | grep -q "^move$nr  *running"
+}
+
+# The guest's end of it is in tests/boot/guest/migrate.sh.
+migrate_feed()
+{
+	local line=0
+
+	until [ -e "$work/moved" ]; do
+		echo $((line += 1))
+		nap
+	done
+	echo over
+}
+
+# A guest that works on its memory, disk and network moves to and fro, in every way.
+test_migrate()
+{
+	local vm nr=0
+
+	export XDG_RUNTIME_DIR=$work
+	image data 32
+	bridge_up
+	migrate_feed | busybox nc -l -p 5003 &
+	busybox nc -ll -p 5004 -e date +%s &
+	migrate_vm 0 &
+	vm=$!
+	if await_said $vm "migrate: working" && migrate_on && migrate_on --streams 4 &&
+		migrate_on --compress zstd && migrate_on --postcopy && migrate_on; then
+		touch "$work/moved"
+		wait $vm && passed migrate && holds_what_was_written "$work/data" && return
 	fi
 	cat "$work/told" >> "$log"
 	return 1
