@@ -47,6 +47,9 @@ struct engine_ops {
 	 */
 	int (*wait)(struct engine *engine, const uint64_t *timeout);
 
+	/* Has something come?  As cheap as may be: it is asked all the time. */
+	bool (*any)(struct engine *engine);
+
 	/* Call what waits for what is complete. */
 	void (*complete)(struct engine *engine);
 

@@ -366,6 +366,13 @@ static void free_threads(struct engine *engine)
 	free(t);
 }
 
+static bool any(struct engine *engine)
+{
+	struct pollfd pollfd = { .fd = threads_of(engine)->epoll_fd, .events = POLLIN };
+
+	return poll(&pollfd, 1, 0) > 0;
+}
+
 static const struct engine_ops ops = {
 	.name		= "threads",
 	.enable		= enable,
@@ -373,6 +380,7 @@ static const struct engine_ops ops = {
 	.watch_remove	= watch_remove,
 	.submit		= submit,
 	.wait		= wait_turn,
+	.any		= any,
 	.complete	= complete,
 	.free		= free_threads,
 };

@@ -210,12 +210,23 @@ static void submit(struct engine *engine, struct loop_io *io)
 
 /* The turn. */
 
+/* NULL: none.  io_uring_peek_cqe() would ask the kernel for what came since. */
+static struct io_uring_cqe *first_cqe(struct io_uring *ring)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head;
+
+	io_uring_for_each_cqe(ring, head, cqe)
+		return cqe;
+	return NULL;
+}
+
 static void complete(struct engine *engine)
 {
 	struct uring *uring = uring_of(engine);
 	struct io_uring_cqe *cqe;
 
-	for (int n = 0; n < ENGINE_TURN_MAX && !io_uring_peek_cqe(&uring->ring, &cqe); n++) {
+	for (int n = 0; n < ENGINE_TURN_MAX && (cqe = first_cqe(&uring->ring)); n++) {
 		uint64_t data = cqe->user_data;
 		int res = cqe->res;
 		bool more = cqe->flags & IORING_CQE_F_MORE;
@@ -231,6 +242,14 @@ static void complete(struct engine *engine)
 			slot_done(uring, ptr, res, more);
 		}
 	}
+}
+
+static bool any(struct engine *engine)
+{
+	struct io_uring *ring = &uring_of(engine)->ring;
+	unsigned flags = __atomic_load_n(ring->sq.kflags, __ATOMIC_RELAXED);
+
+	return flags & IORING_SQ_TASKRUN || io_uring_cq_ready(ring);
 }
 
 static int wait_turn(struct engine *engine, const uint64_t *timeout)
@@ -290,20 +309,23 @@ static const struct engine_ops ops = {
 	.watch_remove	= watch_remove,
 	.submit		= submit,
 	.wait		= wait_turn,
+	.any		= any,
 	.complete	= complete,
 	.free		= free_uring,
 };
 
 /*
  * Completions run in the owner's system calls, not by interrupting it
- * (DEFER_TASKRUN, Linux 6.1); older kernels know less and do well without.
+ * (DEFER_TASKRUN, Linux 6.1), and a flag tells that there are some (5.19); older kernels
+ * know less and do well without.
  */
 static int make_ring(struct io_uring *ring)
 {
 	static const unsigned flags[] = {
 		IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER |
-			IORING_SETUP_DEFER_TASKRUN,
-		IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN,
+			IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN |
+			IORING_SETUP_TASKRUN_FLAG,
 		IORING_SETUP_R_DISABLED,
 	};
 	int r = -EINVAL;

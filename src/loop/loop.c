@@ -394,7 +394,7 @@ static bool spin(struct loop *loop)
 	loop->now = clock_ns();
 	end = loop->now + SPIN_NS;
 	do {
-		if (serve_polls(loop)) {
+		if (serve_polls(loop) || loop->engine->ops->any(loop->engine)) {
 			spin_found(&loop->spin);
 			return true;
 		}

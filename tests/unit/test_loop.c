@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "base/clock.h"
+#include "loop/spin.h"
 
 #include <check.h>
 #include <poll.h>
@@ -238,6 +239,55 @@ START_TEST(more_watches_than_the_ring_holds_may_be_added_before_start)
 		loop_watch_remove(loop, &many[i]);
 		close(fds[i]);
 	}
+}
+END_TEST
+
+/* Polls. */
+
+struct writer {
+	struct loop_poll poll;
+	struct watcher *watcher;
+};
+
+static bool write_once(struct loop_poll *poll)
+{
+	eventfd_write(container_of(poll, struct writer, poll)->watcher->fd, 1);
+	return false;
+}
+
+static bool may_sleep(struct loop_poll *poll)
+{
+	(void)poll;
+	return true;
+}
+
+/* Until it spins, and goes on spinning. */
+static void write_unless_spinning(struct loop_watch *watch, unsigned events)
+{
+	struct watcher *w = container_of(watch, struct watcher, watch);
+
+	count(watch, events);
+	if (w->nr == 4 * SPIN_SLEEPS_MIN)
+		loop_quit(loop);
+	else if (!loop_spins(loop))
+		eventfd_write(w->fd, 1);
+}
+
+/* What is looked at while it spins has nothing, but makes a descriptor ready. */
+START_TEST(loop_that_spins_notices_what_is_ready)
+{
+	struct watcher w;
+	struct writer writer = { .poll = { .serve = write_once, .sleep = may_sleep },
+				 .watcher = &w };
+
+	watch_eventfd(&w, write_unless_spinning);
+	loop_poll_add(loop, &writer.poll);
+	eventfd_write(w.fd, 1);
+	run();
+
+	ck_assert(loop_spins(loop));
+	loop_poll_remove(loop, &writer.poll);
+	unwatch(&w);
 }
 END_TEST
 
@@ -511,6 +561,7 @@ static TCase *watch_tests(void)
 	tcase_add_test(tc, input_that_was_there_before_is_reported);
 	tcase_add_test(tc, every_write_to_an_unread_eventfd_is_reported);
 	tcase_add_test(tc, hang_up_is_reported);
+	tcase_add_test(tc, loop_that_spins_notices_what_is_ready);
 	tcase_add_test(tc, watch_that_is_removed_amid_an_event_is_gone);
 	tcase_add_test(tc, descriptor_that_cannot_be_watched_is_an_error_once);
 	tcase_add_test(tc, removed_watch_is_not_called_for_what_had_completed_already);
