@@ -14,6 +14,7 @@
 #define NET_NETDEV_H
 
 #include "base/bucket.h"
+#include "loop/burst.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -117,5 +118,12 @@ bool netdev_link_up(const struct netdev *netdev);
 /* One packet, header first; the length, or -EAGAIN when it would wait. */
 ssize_t netdev_send(struct netdev *netdev, unsigned pair, const struct iovec *segs, unsigned nr);
 ssize_t netdev_recv(struct netdev *netdev, unsigned pair, const struct iovec *segs, unsigned nr);
+
+/* Several, up to BURST_MAX: as burst_write() and burst_read(). */
+unsigned netdev_send_burst(struct netdev *netdev, unsigned pair, struct burst_packet *packets,
+			   unsigned nr);
+bool netdev_recvs_bursts(const struct netdev *netdev);
+unsigned netdev_recv_burst(struct netdev *netdev, unsigned pair, struct burst_packet *packets,
+			   unsigned nr);
 
 #endif

@@ -22,6 +22,12 @@ struct back_end_ops {
 	ssize_t (*recv)(struct netdev *netdev, unsigned pair, const struct iovec *segs,
 			unsigned nr);
 
+	/* Several at once; NULL: one by one. */
+	unsigned (*send_burst)(struct netdev *netdev, unsigned pair,
+			       struct burst_packet *packets, unsigned nr);
+	unsigned (*recv_burst)(struct netdev *netdev, unsigned pair,
+			       struct burst_packet *packets, unsigned nr);
+
 	int (*fd)(const struct netdev *netdev, unsigned pair);	/* of a tap */
 };
 

@@ -6,7 +6,7 @@
 
 #define NAP_MAX (60 * CLOCK_NS_PER_S)	/* whoever still has to wait then, waits on */
 
-static bool is_limited(const struct gate *gate)
+bool gate_is_limited(const struct gate *gate)
 {
 	return gate->bytes.avg || gate->packets.avg;
 }
@@ -25,7 +25,7 @@ bool gate_open(struct gate *gate, struct loop *loop, unsigned pair)
 {
 	uint64_t now, wait;
 
-	if (!is_limited(gate))
+	if (!gate_is_limited(gate))
 		return true;
 	now = clock_ns();
 	bucket_leak(&gate->bytes_bucket, &gate->bytes, now - gate->leaked);
@@ -43,7 +43,7 @@ bool gate_open(struct gate *gate, struct loop *loop, unsigned pair)
 
 void gate_count(struct gate *gate, uint64_t len)
 {
-	if (!is_limited(gate))
+	if (!gate_is_limited(gate))
 		return;
 	bucket_add(&gate->bytes_bucket, (bucket_amount)len * BUCKET_UNIT);
 	bucket_add(&gate->packets_bucket, BUCKET_UNIT);

@@ -25,6 +25,8 @@ struct gate {
 void gate_set(struct gate *gate, const struct bucket_limit *bytes,
 	      const struct bucket_limit *packets);
 
+bool gate_is_limited(const struct gate *gate);
+
 /* false: the pair is to come again when the timer fires. */
 bool gate_open(struct gate *gate, struct loop *loop, unsigned pair);
 

@@ -202,11 +202,15 @@ void back_end_set_link(struct netdev *netdev, bool up)
 }
 
 static void passed(struct netdev *netdev, struct gate *gate, const struct iovec *segs,
-		   uint64_t len)
+		   ssize_t len)
 {
-	gate_count(gate, len);
+	uint64_t frame_len = (uint64_t)len - NETDEV_HEADER_LEN;
+
+	if (len <= NETDEV_HEADER_LEN)
+		return;
+	gate_count(gate, frame_len);
 	if (netdev->dump)
-		pcap_add(netdev->dump, netdev->loop, segs, NETDEV_HEADER_LEN, len);
+		pcap_add(netdev->dump, netdev->loop, segs, NETDEV_HEADER_LEN, frame_len);
 }
 
 ssize_t netdev_send(struct netdev *netdev, unsigned pair, const struct iovec *segs, unsigned nr)
@@ -216,9 +220,30 @@ ssize_t netdev_send(struct netdev *netdev, unsigned pair, const struct iovec *se
 	if (!gate_open(&netdev->out, netdev->loop, pair))
 		return -EAGAIN;
 	len = netdev->ops->send(netdev, pair, segs, nr);
-	if (len > NETDEV_HEADER_LEN)
-		passed(netdev, &netdev->out, segs, (uint64_t)len - NETDEV_HEADER_LEN);
+	passed(netdev, &netdev->out, segs, len);
 	return len;
+}
+
+static unsigned send_singly(struct netdev *netdev, unsigned pair, struct burst_packet *packets,
+			    unsigned nr)
+{
+	ssize_t len = 0;
+	unsigned i;
+
+	for (i = 0; i < nr && len >= 0; i++)
+		packets[i].len = len = netdev_send(netdev, pair, packets[i].segs, packets[i].nr);
+	return i;
+}
+
+unsigned netdev_send_burst(struct netdev *netdev, unsigned pair, struct burst_packet *packets,
+			   unsigned nr)
+{
+	if (!netdev->ops->send_burst || gate_is_limited(&netdev->out))
+		return send_singly(netdev, pair, packets, nr);
+	nr = netdev->ops->send_burst(netdev, pair, packets, nr);
+	for (unsigned i = 0; i < nr; i++)
+		passed(netdev, &netdev->out, packets[i].segs, packets[i].len);
+	return nr;
 }
 
 ssize_t netdev_recv(struct netdev *netdev, unsigned pair, const struct iovec *segs, unsigned nr)
@@ -228,7 +253,20 @@ ssize_t netdev_recv(struct netdev *netdev, unsigned pair, const struct iovec *se
 	if (!gate_open(&netdev->in, netdev->loop, pair))
 		return -EAGAIN;
 	len = netdev->ops->recv(netdev, pair, segs, nr);
-	if (len > NETDEV_HEADER_LEN)
-		passed(netdev, &netdev->in, segs, (uint64_t)len - NETDEV_HEADER_LEN);
+	passed(netdev, &netdev->in, segs, len);
 	return len;
+}
+
+bool netdev_recvs_bursts(const struct netdev *netdev)
+{
+	return netdev->ops->recv_burst && !gate_is_limited(&netdev->in);
+}
+
+unsigned netdev_recv_burst(struct netdev *netdev, unsigned pair, struct burst_packet *packets,
+			   unsigned nr)
+{
+	nr = netdev->ops->recv_burst(netdev, pair, packets, nr);
+	for (unsigned i = 0; i < nr; i++)
+		passed(netdev, &netdev->in, packets[i].segs, packets[i].len);
+	return nr;
 }

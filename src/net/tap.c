@@ -10,6 +10,7 @@
 #include "back_end.h"
 #include "base/bits.h"
 #include "base/err.h"
+#include "loop/burst.h"
 #include "loop/loop.h"
 
 #include <errno.h>
@@ -39,6 +40,8 @@ struct tap_queue {
 
 struct tap {
 	struct netdev netdev;
+	struct burst *burst;		/* while attached, once there was one; or NULL */
+	bool has_burst;
 	struct tap_queue queues[];
 };
 
@@ -82,6 +85,8 @@ static void tap_detach(struct netdev *netdev)
 
 	for (unsigned i = 0; i < netdev->nr_pairs; i++)
 		loop_watch_remove(netdev->loop, &tap->queues[i].watch);
+	tap->burst = burst_free(tap->burst);
+	tap->has_burst = false;
 }
 
 static int tap_attach(struct netdev *netdev)
@@ -152,6 +157,35 @@ static ssize_t tap_recv(struct netdev *netdev, unsigned pair, const struct iovec
 	return len < 0 ? -errno : len;
 }
 
+/* By whoever it is to be for: the loop's thread. */
+static struct burst *burst_of(struct tap *tap)
+{
+	if (!tap->has_burst)
+		tap->burst = burst_new();
+	tap->has_burst = true;
+	return tap->burst;
+}
+
+static unsigned tap_send_burst(struct netdev *netdev, unsigned pair,
+			       struct burst_packet *packets, unsigned nr)
+{
+	struct tap *tap = tap_of(netdev);
+	struct tap_queue *queue = &tap->queues[pair];
+
+	nr = burst_write(nr > 1 ? burst_of(tap) : NULL, queue->fd, packets, nr);
+	if (packets[nr - 1].len == -EAGAIN)
+		await_room(queue);
+	return nr;
+}
+
+static unsigned tap_recv_burst(struct netdev *netdev, unsigned pair,
+			       struct burst_packet *packets, unsigned nr)
+{
+	struct tap *tap = tap_of(netdev);
+
+	return burst_read(nr > 1 ? burst_of(tap) : NULL, tap->queues[pair].fd, packets, nr);
+}
+
 static int tap_fd(const struct netdev *netdev, unsigned pair)
 {
 	return container_of(netdev, const struct tap, netdev)->queues[pair].fd;
@@ -203,6 +237,8 @@ static const struct back_end_ops tap_ops = {
 	.set_offloads	= tap_set_offloads,
 	.send		= tap_send,
 	.recv		= tap_recv,
+	.send_burst	= tap_send_burst,
+	.recv_burst	= tap_recv_burst,
 	.fd		= tap_fd,
 };
 

@@ -22,6 +22,7 @@ struct fake {
 	struct netdev netdev;
 	int offloads_result, pairs_result;
 	unsigned offloads, pairs;
+	struct burst *burst;		/* of the thread that it is attached on */
 	struct fake_pair queues[NETDEV_PAIRS_MAX];
 };
 
@@ -54,6 +55,7 @@ static int fake_attach(struct netdev *netdev)
 
 static void fake_detach(struct netdev *netdev)
 {
+	fake_of(netdev)->burst = burst_free(fake_of(netdev)->burst);
 	for (unsigned i = 0; i < netdev->nr_pairs; i++)
 		loop_watch_remove(netdev->loop, &fake_of(netdev)->queues[i].watch);
 }
@@ -89,6 +91,30 @@ static ssize_t fake_recv(struct netdev *netdev, unsigned pair, const struct iove
 	return len < 0 ? -errno : len;
 }
 
+static struct burst *burst_of(struct fake *fake)
+{
+	if (!fake->burst)
+		fake->burst = burst_new();
+	return fake->burst;
+}
+
+static unsigned fake_send_burst(struct netdev *netdev, unsigned pair,
+				struct burst_packet *packets, unsigned nr)
+{
+	if (nr > 1)
+		return burst_write(burst_of(fake_of(netdev)), fake_of(netdev)->queues[pair].fd,
+				   packets, nr);
+	packets->len = fake_send(netdev, pair, packets->segs, packets->nr);
+	return 1;
+}
+
+static unsigned fake_recv_burst(struct netdev *netdev, unsigned pair,
+				struct burst_packet *packets, unsigned nr)
+{
+	return burst_read(burst_of(fake_of(netdev)), fake_of(netdev)->queues[pair].fd, packets,
+			  nr);
+}
+
 static void fake_close(struct netdev *netdev)
 {
 	for (unsigned i = 0; i < netdev->nr_pairs; i++)
@@ -104,6 +130,8 @@ static const struct back_end_ops ops = {
 	.set_offloads	= fake_set_offloads,
 	.send		= fake_send,
 	.recv		= fake_recv,
+	.send_burst	= fake_send_burst,
+	.recv_burst	= fake_recv_burst,
 };
 
 struct netdev *fake_netdev_new(unsigned can, unsigned nr_pairs, int *ret_wires)

@@ -222,6 +222,9 @@ bool virtq_spend(struct virtq *vq);
  */
 void virtq_push(struct virtq *vq, uint16_t head, uint32_t written);
 
+/* Where that has become a batch, it need not wait for the end of the turn. */
+void virtq_flush_batch(struct virtq *vq);
+
 /* Serve the queue for a reason other than a kick.  Does nothing unless running. */
 void virtq_run(struct virtq *vq);
 

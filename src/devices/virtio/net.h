@@ -59,19 +59,26 @@ enum { NET_RX, NET_TX };
  * yet, in their order.
  */
 struct net_rx {
+	unsigned burst;				/* packets to be asked for at once */
+	unsigned nr_small;			/* in a row, none longer than the wire carries */
+
 	struct net_buffer {
 		uint16_t head, nr_segs;
 		uint32_t len;
 	} buffers[NET_QUEUE_SIZE];
 	unsigned first, nr;			/* of buffers */
 	unsigned first_seg, nr_segs;		/* of segs */
-	struct iovec segs[NET_SEGS_MAX + 1];	/* the buffers', then spill */
+	struct iovec segs[NET_SEGS_MAX + 1];	/* the buffers', then a spill */
 	uint64_t room;				/* bytes of the buffers */
 
-	/* A packet for which there was not enough room; the end of it is in spill. */
-	uint64_t waiting;			/* its length; 0: none */
+	/*
+	 * Packets for which there was not enough room.  Of the first some may be in the
+	 * buffers; all else is in its spill.
+	 */
+	unsigned first_waiting, nr_waiting;
 	uint64_t in_buffers;			/* bytes that are there */
-	uint8_t spill[NET_PACKET_MAX];
+	uint64_t spilt[BURST_MAX];		/* lengths of whole packets */
+	uint8_t spills[BURST_MAX][NET_PACKET_MAX];
 };
 
 struct net {
@@ -89,6 +96,7 @@ struct net {
 	bool mergeable;			/* a packet may use several buffers */
 	uint64_t rx_room;		/* wanted for a packet that is to come */
 	unsigned nr_used;		/* of the pairs, by the driver */
+	struct virtio_chain sending[BURST_MAX];
 	struct net_rx rx[];		/* of each pair */
 };
 

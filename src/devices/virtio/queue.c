@@ -65,6 +65,9 @@ struct used {
 
 #define USED_F_NO_NOTIFY 1
 
+/* What the guest can work on while we go on; more often would cost more interrupts. */
+#define BATCH 32
+
 struct virtq {
 	struct virtio_dev *dev;
 	unsigned index;
@@ -349,6 +352,7 @@ void virtq_unpop(struct virtq *vq, unsigned nr)
 {
 	vq->next_avail -= (uint16_t)nr;
 	vq->nr_in_flight -= nr;
+	vq->drained &= !nr;
 }
 
 bool virtq_spend(struct virtq *vq)
@@ -414,6 +418,12 @@ static void publish_now(struct virtq *vq)
 		count(&vq->interrupts, 1);
 		vq->dev->transport->queue_interrupt(vq->dev->transport, vq->index);
 	}
+}
+
+void virtq_flush_batch(struct virtq *vq)
+{
+	if ((uint16_t)(vq->next_used - vq->published) >= BATCH)
+		publish_now(vq);
 }
 
 static void publish(struct loop_task *task)
@@ -486,7 +496,7 @@ bool virtq_lend(struct virtq *vq, struct virtq_loan *ret_loan)
 	struct virtio_transport *transport = vq->dev->transport;
 	int call_fd;
 
-	assert(!vq->nr_in_flight && !vq->dev->class->polled);
+	assert(!vq->nr_in_flight);
 	if (!vq->running)
 		return false;
 	publish_now(vq);

@@ -3,8 +3,8 @@
  * virtio_net.c - the network device's configuration and life.
  *
  * Both sides put the same header in front of a packet (section 5.1.6), so a
- * packet goes by one system call from guest memory to the back end or the
- * other way, offloads included.
+ * packet goes from guest memory to the back end or the other way as it is, offloads
+ * included, and several go by one system call.
  *
  * A queue is served until its source is dry: the transmit queue until the
  * driver has no more or the back end is full, the receive queue until the back
@@ -270,6 +270,7 @@ static const struct virtio_class net_class = {
 	.id		= 1,
 	.queue_size	= NET_QUEUE_SIZE,
 	.config_size	= CONFIG_LEN,
+	.polled		= true,
 	.start		= net_start,
 	.stop		= net_stop,
 	.kick		= net_kick,
