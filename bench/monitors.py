@@ -1,22 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What benches of disks share: QEMU's command line, and what a monitor takes."""
+"""What benches of devices share: QEMU's command line, and what a monitor takes."""
 
 import os
 import statistics
+import subprocess
 
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VCPU_NAMES = ('(vcpu0', '(CPU 0/KVM')
 
 
-def microvm(kernel, cmdline, iothread, blockdev):
-    """QEMU with one disk on an iothread; iothread and blockdev are more options of each."""
+def microvm(kernel, cmdline, devices):
+    """QEMU with these options for devices."""
     return ['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-display', 'none',
             '-name', 'guest,debug-threads=on',
             '-machine', 'microvm,accel=kvm,rtc=on,isa-serial=on,pcie=on',
             # Software back ends of KVM refuse the MSR behind it.
             '-cpu', 'host,arch-capabilities=off', '-m', '128', '-serial', 'stdio', '-no-reboot',
-            '-object', f'iothread,id=io{iothread}', '-blockdev', f'node-name=disk,{blockdev}',
-            '-device', 'virtio-blk-pci,romfile=,disable-legacy=on,drive=disk,iothread=io',
-            '-kernel', kernel, '-append', cmdline]
+            '-kernel', kernel, '-append', cmdline, *devices]
+
+
+def microvm_disk(iothread, blockdev):
+    """A disk on an iothread; both are more options of each."""
+    return ['-object', f'iothread,id=io{iothread}', '-blockdev', f'node-name=disk,{blockdev}',
+            '-device', 'virtio-blk-pci,romfile=,disable-legacy=on,drive=disk,iothread=io']
+
+
+def tsc_khz(work):
+    tool = os.path.join(work, 'tsc_khz')
+    subprocess.run(['cc', '-O2', '-o', tool, os.path.join(ROOT, 'tests', 'lab', 'tsc_khz.c')],
+                   check=True)
+    return int(subprocess.run([tool], stdout=subprocess.PIPE, check=True).stdout)
 
 
 def cpu_of(pid):
