@@ -155,6 +155,58 @@ static void send_unsummed(void)
 	ck_assert_int_eq(writev(host, segs, 2), sizeof(hdr) + sizeof(f));
 }
 
+struct many {
+	struct packet packets[BURST_MAX];
+	struct iovec segs[BURST_MAX];
+	struct burst_packet burst[BURST_MAX];
+};
+
+static void make_many(struct many *many)
+{
+	for (unsigned i = 0; i < BURST_MAX; i++) {
+		many->packets[i] = packet((uint8_t)i);
+		many->packets[i].frame.eth.h_dest[0] = 2;
+		many->segs[i] = (struct iovec){ &many->packets[i], sizeof(many->packets[i]) };
+		many->burst[i] = (struct burst_packet){ &many->segs[i], 1, 0 };
+	}
+}
+
+START_TEST(burst_arrives_in_its_order)
+{
+	struct frame frame;
+	struct many many;
+
+	make_many(&many);
+	ck_assert_uint_eq(netdev_send_burst(netdev, 0, many.burst, BURST_MAX), BURST_MAX);
+
+	for (unsigned i = 0; i < BURST_MAX; i++) {
+		ck_assert_int_eq(many.burst[i].len, sizeof(many.packets[i]));
+		ck_assert_int_eq(read(host, &frame, sizeof(frame)), sizeof(frame));
+		ck_assert_uint_eq(frame.payload[0], i);
+	}
+}
+END_TEST
+
+START_TEST(burst_of_what_the_host_has_sent_is_in_its_order)
+{
+	struct many many;
+	unsigned nr = 0;
+
+	make_many(&many);
+	for (unsigned i = 0; i < BURST_MAX; i++)
+		ck_assert_int_eq(write(host, &many.packets[i].frame, sizeof(struct frame)),
+				 sizeof(struct frame));
+	while (nr < BURST_MAX) {
+		unsigned got = netdev_recv_burst(netdev, 0, many.burst, BURST_MAX);
+
+		for (unsigned i = 0; i < got; i++)
+			if (many.packets[i].frame.eth.h_proto == htons(PROTOCOL))
+				ck_assert_uint_eq(many.packets[i].frame.payload[0], nr++);
+	}
+	ck_assert_uint_eq(nr, BURST_MAX);
+}
+END_TEST
+
 START_TEST(checksum_is_left_to_a_guest_that_wants_that)
 {
 	struct packet in;
@@ -289,6 +341,25 @@ static ssize_t send_one(void)
 	return netdev_send(netdev, 0, &seg, 1);
 }
 
+START_TEST(full_tap_takes_the_beginning_of_a_burst_and_tells_of_room)
+{
+	struct many many;
+	unsigned nr;
+
+	do {
+		make_many(&many);
+		nr = netdev_send_burst(netdev, 0, many.burst, BURST_MAX);
+	} while (many.burst[nr - 1].len >= 0);
+	ck_assert_int_eq(many.burst[nr - 1].len, -EAGAIN);
+
+	ck_assert_int_eq(system("tc qdisc delete dev out root"), 0);
+	while (!has_room)
+		wait_for_news();
+	ck_assert_uint_ge(netdev_send_burst(netdev, 0, many.burst, BURST_MAX), 1);
+	ck_assert_int_gt(many.burst[0].len, 0);
+}
+END_TEST
+
 START_TEST(full_tap_tells_when_there_is_room_again)
 {
 	while (send_one() >= 0)
@@ -320,6 +391,8 @@ static TCase *link_tests(void)
 	tcase_add_test(tc, frame_from_the_host_arrives_behind_an_empty_header);
 	tcase_add_test(tc, frame_to_the_host_arrives_without_its_header);
 	tcase_add_test(tc, frame_without_a_whole_header_is_refused);
+	tcase_add_test(tc, burst_arrives_in_its_order);
+	tcase_add_test(tc, burst_of_what_the_host_has_sent_is_in_its_order);
 	tcase_add_test(tc, checksum_is_left_to_a_guest_that_wants_that);
 	tcase_add_test(tc, checksum_is_made_for_a_guest_that_wants_that);
 	tcase_add_test(tc, offloads_that_fit_together_are_taken);
@@ -343,6 +416,7 @@ static TCase *full_tests(void)
 	TCase *tc = tcase_create("full");
 
 	tcase_add_checked_fixture(tc, setup_full, teardown_link);
+	tcase_add_test(tc, full_tap_takes_the_beginning_of_a_burst_and_tells_of_room);
 	tcase_add_test(tc, full_tap_tells_when_there_is_room_again);
 	return tc;
 }
