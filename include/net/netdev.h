@@ -91,9 +91,9 @@ void netdev_detach(struct netdev *netdev);
 
 /*
  * While it is attached: the kernel has it, so nothing is read and user is told of
- * nothing; until it is taken back, which does nothing where it was not lent.
+ * nothing but the link; until it is taken back, which does nothing where it was not lent.
  */
-void netdev_lend(struct netdev *netdev);
+int netdev_lend(struct netdev *netdev);
 int netdev_take_back(struct netdev *netdev);
 
 /* -EINVAL and which of them cannot be. */

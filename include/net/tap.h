@@ -9,6 +9,7 @@
 
 struct err;
 struct netdev;
+struct netdev_lost;
 
 struct tap_config {
 	const char *id;			/* for messages */
@@ -16,6 +17,7 @@ struct tap_config {
 	unsigned nr_pairs;		/* so many or, unless exact, one if it can do no more */
 	bool exact;
 	const char *bridge;		/* that it is to be a port of; NULL: none */
+	const struct netdev_lost *lost;	/* told when it is deleted; NULL: nobody is */
 };
 
 /*
@@ -24,7 +26,11 @@ struct tap_config {
  */
 int tap_open(struct netdev **ret_netdev, const struct tap_config *config, struct err *err);
 
-/* An open tap, inherited as this descriptor, which becomes the netdev's: one pair. */
-int tap_open_fd(struct netdev **ret_netdev, const char *id, int fd, struct err *err);
+/*
+ * An open tap, inherited as this descriptor, which becomes the netdev's: one pair.  Of
+ * config only id and lost.
+ */
+int tap_open_fd(struct netdev **ret_netdev, const struct tap_config *config, int fd,
+		struct err *err);
 
 #endif

@@ -235,22 +235,24 @@ static void use_vhost(struct netdev *netdev, const char *id)
 		netdev_set_vhost(netdev, vhost);
 }
 
-static int open_tap(struct netdev **ret_netdev, const struct machine *m, const char *id,
+static int open_tap(struct netdev **ret_netdev, struct machine_part *part,
 		    const struct vm_net_config *config, struct err *err)
 {
+	const struct netdev_lost lost = { net_lost, part };
 	const struct tap_config tap = {
-		.id = id,
+		.id = part->id,
 		.name = config->tap,
-		.nr_pairs = vm_config_queues(m->config.vm, config->queues),
+		.nr_pairs = vm_config_queues(part->machine->config.vm, config->queues),
 		.exact = config->queues,
 		.bridge = config->bridge,
+		.lost = &lost,
 	};
 	int r = config->tap || config->bridge ?
 		tap_open(ret_netdev, &tap, err) :
-		tap_open_fd(ret_netdev, id, (int)config->fd, err);
+		tap_open_fd(ret_netdev, &tap, (int)config->fd, err);
 
 	if (!r && config->vhost)
-		use_vhost(*ret_netdev, id);
+		use_vhost(*ret_netdev, part->id);
 	return r;
 }
 
@@ -269,7 +271,7 @@ static int open_net(struct machine_part *part, const struct vm_net_config *confi
 	else if (config->socket || config->none)
 		r = open_peer(ret_netdev, part, config, err);
 	else
-		r = open_tap(ret_netdev, part->machine, part->id, config, err);
+		r = open_tap(ret_netdev, part, config, err);
 	if (r < 0) {
 		pcap_close(dump);
 		return r;

@@ -119,7 +119,7 @@ static const struct option net_rows[] = {
 	  .help = "make the tap, a new one unless it is given, a port of this bridge" },
 	{ .key = "fd", OPTION(struct vm_net_config, fd), .max = INT32_MAX,
 	  .metavar = "FD",
-	  .help = "an open tap device, inherited as this file descriptor" },
+	  .help = "an open tap device, inherited as this file descriptor; one pair of queues" },
 	{ .key = "user", OPTION(struct vm_net_config, user), .preset = "off",
 	  .help = "the networks of the host, as any program of this user has them: passt "
 		  "gives the guest an address, and takes no privilege" },

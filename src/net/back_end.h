@@ -44,7 +44,7 @@ struct netdev {
 	struct gate in, out;			/* limits */
 	struct pcap *dump;			/* or NULL */
 	struct vhost *vhost;			/* or NULL */
-	bool lent;				/* to vhost, while attached */
+	bool lent;				/* to vhost; the link is still ours to watch */
 };
 
 /* The link has come up or gone; tells user, if there is one. */

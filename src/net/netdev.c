@@ -163,18 +163,21 @@ void netdev_detach(struct netdev *netdev)
 	netdev->user = NULL;
 }
 
-void netdev_lend(struct netdev *netdev)
+static int attach_again(struct netdev *netdev, bool lent)
 {
-	netdev->lent = true;
 	netdev->ops->detach(netdev);
+	netdev->lent = lent;
+	return netdev->ops->attach(netdev);
+}
+
+int netdev_lend(struct netdev *netdev)
+{
+	return attach_again(netdev, true);
 }
 
 int netdev_take_back(struct netdev *netdev)
 {
-	if (!netdev->lent)
-		return 0;
-	netdev->lent = false;
-	return netdev->ops->attach(netdev);
+	return netdev->lent ? attach_again(netdev, false) : 0;
 }
 
 int netdev_set_pairs(struct netdev *netdev, unsigned nr)

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "loop/burst.h"
 #include "loop/loop.h"
+#include "net/tap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +43,7 @@ struct tap {
 	struct netdev netdev;
 	struct burst *burst;		/* while attached, once there was one; or NULL */
 	bool has_burst;
+	struct netdev_lost lost;	/* tell may be NULL */
 	struct tap_queue queues[];
 };
 
@@ -53,14 +55,23 @@ static struct tap *tap_of(struct netdev *netdev)
 }
 
 /* A tap that is deleted stays so, whatever becomes of its name. */
+static void lose(struct tap_queue *queue)
+{
+	struct tap *tap = queue->tap;
+
+	loop_watch_remove(tap->netdev.loop, &queue->watch);
+	if (!tap->netdev.link_down && tap->lost.tell)
+		tap->lost.tell(tap->lost.ctx, "the tap is deleted");
+	back_end_set_link(&tap->netdev, false);
+}
+
 static void ready(struct loop_watch *watch, unsigned events)
 {
 	struct tap_queue *queue = container_of(watch, struct tap_queue, watch);
 	struct netdev *netdev = &queue->tap->netdev;
 
 	if (events & (POLLERR | POLLHUP)) {
-		loop_watch_remove(netdev->loop, watch);
-		back_end_set_link(netdev, false);
+		lose(queue);
 		return;
 	}
 	if (events & POLLIN)
@@ -74,9 +85,11 @@ static int watch_queue(struct tap_queue *queue, unsigned events)
 	const struct netdev *netdev = &queue->tap->netdev;
 
 	loop_watch_remove(netdev->loop, &queue->watch);
-	if (queue->detached || netdev->lent)
+	if (queue->detached)
 		return 0;
-	return loop_watch_add(netdev->loop, &queue->watch, queue->fd, events);
+	/* Packets are the kernel's then; that the tap is deleted is told all the same. */
+	return loop_watch_add(netdev->loop, &queue->watch, queue->fd,
+			      netdev->lent ? 0 : events);
 }
 
 static void tap_detach(struct netdev *netdev)
@@ -284,9 +297,10 @@ static unsigned find_offloads(int fd)
 	return offloads;
 }
 
-int tap_netdev_new(struct netdev **ret_netdev, const char *id, const int *fds, unsigned nr,
-		   const uint8_t *mac, struct err *err)
+int tap_netdev_new(struct netdev **ret_netdev, const struct tap_config *config, const int *fds,
+		   unsigned nr, const uint8_t *mac, struct err *err)
 {
+	const char *id = config->id;
 	struct tap *tap;
 	int r = 0;
 
@@ -304,6 +318,8 @@ int tap_netdev_new(struct netdev **ret_netdev, const char *id, const int *fds, u
 		.speed = speed_of(fds[0]),
 		.has_mac = mac,
 	};
+	if (config->lost)
+		tap->lost = *config->lost;
 	if (mac)
 		memcpy(tap->netdev.mac, mac, sizeof(tap->netdev.mac));
 	for (unsigned i = 0; i < nr; i++)

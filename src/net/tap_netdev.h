@@ -9,12 +9,13 @@
 
 struct err;
 struct netdev;
+struct tap_config;
 
 /*
  * On success the descriptors are the netdev's.  mac: the only address whose packets come
  * this way; NULL: any.
  */
-int tap_netdev_new(struct netdev **ret_netdev, const char *id, const int *fds, unsigned nr,
-		   const uint8_t *mac, struct err *err);
+int tap_netdev_new(struct netdev **ret_netdev, const struct tap_config *config, const int *fds,
+		   unsigned nr, const uint8_t *mac, struct err *err);
 
 #endif

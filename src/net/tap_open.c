@@ -232,15 +232,17 @@ int tap_open(struct netdev **ret_netdev, const struct tap_config *config, struct
 	if (!r)
 		r = place(&way, err);
 	if (!r)
-		r = tap_netdev_new(ret_netdev, config->id, fds, nr,
+		r = tap_netdev_new(ret_netdev, config, fds, nr,
 				   way.link.kind == TAP_LINK_MACVTAP ? way.link.mac : NULL, err);
 	while (r < 0 && nr)
 		close(fds[--nr]);
 	return r;
 }
 
-int tap_open_fd(struct netdev **ret_netdev, const char *id, int fd, struct err *err)
+int tap_open_fd(struct netdev **ret_netdev, const struct tap_config *config, int fd,
+		struct err *err)
 {
+	const char *id = config->id;
 	struct ifreq ifr = { 0 };
 	struct tap_link link;
 	bool is_macvtap;
@@ -254,5 +256,5 @@ int tap_open_fd(struct netdev **ret_netdev, const char *id, int fd, struct err *
 		return err_set(err, -EINVAL, "net '%s': the tap at descriptor %d was opened "
 			       "without IFF_VNET_HDR", id, fd);
 	is_macvtap = !tap_link_read(&link, ifr.ifr_name) && link.kind == TAP_LINK_MACVTAP;
-	return tap_netdev_new(ret_netdev, id, &fd, 1, is_macvtap ? link.mac : NULL, err);
+	return tap_netdev_new(ret_netdev, config, &fd, 1, is_macvtap ? link.mac : NULL, err);
 }

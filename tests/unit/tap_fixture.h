@@ -41,6 +41,7 @@
 #define SOMEBODY	12345
 #define PROTOCOL	0x88b5	/* for local experiments: nobody else sends it */
 
+static const struct tap_config inherited = { .id = "net0" };
 static struct netdev *netdev;
 static struct err err;
 
@@ -130,9 +131,19 @@ static inline void teardown(void)
 	netdev = netdev_close(netdev);
 }
 
+static char why_lost[64];
+
+static inline void note_lost(void *ctx, const char *why)
+{
+	snprintf(ctx, sizeof(why_lost), "%s", why);
+}
+
 static inline int open_tap(struct netdev **ret_netdev, const char *name)
 {
-	const struct tap_config config = { .id = "net0", .name = name, .nr_pairs = 1 };
+	const struct netdev_lost lost = { note_lost, why_lost };
+	const struct tap_config config = {
+		.id = "net0", .name = name, .nr_pairs = 1, .lost = &lost,
+	};
 
 	return tap_open(ret_netdev, &config, &err);
 }

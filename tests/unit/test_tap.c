@@ -38,7 +38,7 @@ static void refuses_fd(int fd, int code, const char *says)
 	char which[32];
 
 	snprintf(which, sizeof(which), "descriptor %d", fd);
-	ck_assert_int_eq(tap_open_fd(&none, "net0", fd, &err), code);
+	ck_assert_int_eq(tap_open_fd(&none, &inherited, fd, &err), code);
 	ck_assert_ptr_null(none);
 	ck_assert_msg(strstr(err.text, which) != NULL, "%s", err.text);
 	ck_assert_msg(strstr(err.text, says) != NULL, "%s", err.text);
@@ -294,7 +294,7 @@ START_TEST(inherited_tap_serves)
 {
 	int fd = attach(TAP, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
 
-	ck_assert_int_eq(tap_open_fd(&netdev, "net0", fd, &err), 0);
+	ck_assert_int_eq(tap_open_fd(&netdev, &inherited, fd, &err), 0);
 
 	ck_assert_int_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
 	netdev = netdev_close(netdev);

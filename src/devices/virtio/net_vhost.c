@@ -98,8 +98,8 @@ void net_vhost_start(struct net *net)
 	if (r < 0)
 		log_limited(&limit, LOG_DEBUG, "vhost-net refuses the queues: %s",
 			    strerror(-r));
-	else
-		netdev_lend(net->netdev);
+	else if (netdev_lend(net->netdev) < 0)
+		virtio_break(&net->dev, "nobody can tell whether the link is up");
 }
 
 void net_vhost_stop(struct net *net)
