@@ -194,6 +194,7 @@ struct qmp_machine_function {
 struct qmp_machine_queue {
 	unsigned slot;			/* of the device's function */
 	const char *driver;		/* "virtio-net" */
+	const char *device, *back_end;	/* ids, or NULL */
 	unsigned queue;
 	uint64_t kicks, interrupts, requests;
 	bool has_packets;		/* of a network card */

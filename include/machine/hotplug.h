@@ -90,4 +90,7 @@ bool hotplug_disk(const struct machine *machine, uint32_t i, struct machine_disk
 /* The id of the device in a slot of the PCI bus; NULL: it has none. */
 const char *hotplug_device_id(const struct machine *machine, unsigned slot);
 
+/* The id of its disk or network; NULL: it has none. */
+const char *hotplug_back_end_id(const struct machine *machine, unsigned slot);
+
 #endif

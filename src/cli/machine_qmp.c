@@ -290,6 +290,8 @@ static bool queue(void *ctx, unsigned i, struct qmp_machine_queue *ret_queue)
 	*ret_queue = (struct qmp_machine_queue){
 		.slot = q.slot,
 		.driver = q.driver,
+		.device = hotplug_device_id(mq->machine, q.slot),
+		.back_end = hotplug_back_end_id(mq->machine, q.slot),
 		.queue = q.queue,
 		.kicks = q.counts.kicks,
 		.interrupts = q.counts.interrupts,

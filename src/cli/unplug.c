@@ -53,30 +53,33 @@ struct back_end {
 	char id[VM_CONFIG_NAME_MAX + 1];
 };
 
-/* Of a device: a disk's is told; a card's, as vmm attach makes it, has the same id. */
+static bool has_text(const json_t *object, const char *key, const char *text)
+{
+	const char *value = json_string_value(json_object_get(object, key));
+
+	return value && !strcmp(value, text);
+}
+
+/* Of a device; whoever made the two may have called them what he liked. */
 static int find_back_end(const struct unplug *unplug, const char *id,
 			 struct back_end *ret_back_end, struct err *err)
 {
-	json_t *blocks, *block;
-	const char *node;
+	json_t *use, *queue;
 	size_t i;
-	int r = client_execute(unplug->client, "query-block", NULL, &blocks, err);
+	int r = client_execute(unplug->client, "x-vmm-query-use", NULL, &use, err);
 
 	if (r < 0)
 		return r;
-	ret_back_end->kind = NET;
-	snprintf(ret_back_end->id, sizeof(ret_back_end->id), "%s", id);
-	json_array_foreach(blocks, i, block) {
-		const char *device = json_string_value(json_object_get(block, "qdev"));
+	*ret_back_end = (struct back_end){ 0 };
+	json_array_foreach(json_object_get(use, "queues"), i, queue) {
+		const char *name = json_string_value(json_object_get(queue, "back-end"));
 
-		if (!device || strcmp(device, id))
+		if (!name || !has_text(queue, "device", id))
 			continue;
-		node = json_string_value(json_object_get(json_object_get(block, "inserted"),
-							 "node-name"));
-		ret_back_end->kind = DISK;
-		snprintf(ret_back_end->id, sizeof(ret_back_end->id), "%s", node ? node : id);
+		ret_back_end->kind = has_text(queue, "driver", "virtio-net") ? NET : DISK;
+		snprintf(ret_back_end->id, sizeof(ret_back_end->id), "%s", name);
 	}
-	json_decref(blocks);
+	json_decref(use);
 	return 0;
 }
 

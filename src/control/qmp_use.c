@@ -40,6 +40,8 @@ static const struct qmp_type monitor = { .kind = QMP_OBJECT, QMP_MEMBERS(monitor
 static const struct qmp_member queue_members[] = {
 	INT("slot"),
 	{ .name = "driver", .type = &qmp_type_str },
+	{ .name = "device", .type = &qmp_type_str, .optional = true },
+	{ .name = "back-end", .type = &qmp_type_str, .optional = true },
 	INT("queue"),
 	{ .name = "vhost", .type = &qmp_type_bool },
 	MAYBE("kicks"), MAYBE("interrupts"), MAYBE("requests"),
@@ -92,8 +94,9 @@ static json_t *iothreads_of(const struct qmp_machine *machine)
 
 static json_t *describe_queue(const struct qmp_machine_queue *q)
 {
-	json_t *object = json_pack("{s:i, s:s, s:i, s:b}", "slot", (int)q->slot, "driver",
-				   q->driver, "queue", (int)q->queue, "vhost", q->vhost);
+	json_t *object = json_pack("{s:i, s:s, s:s*, s:s*, s:i, s:b}", "slot", (int)q->slot,
+				   "driver", q->driver, "device", q->device, "back-end",
+				   q->back_end, "queue", (int)q->queue, "vhost", q->vhost);
 
 	if (q->vhost)
 		return object;

@@ -528,3 +528,10 @@ const char *hotplug_device_id(const struct machine *m, unsigned slot)
 
 	return part ? part->device_id : NULL;
 }
+
+const char *hotplug_back_end_id(const struct machine *m, unsigned slot)
+{
+	const struct machine_part *part = machine_part_in_slot(m, slot);
+
+	return part ? part->id : NULL;
+}

@@ -175,6 +175,17 @@ class Attach(VmTest):
         run.wait_for(b'GONE 2')
         self.assertEqual(self.command('qmp', self.name, 'netdev_del', '{"id": "net0"}')[0], USAGE)
 
+    def test_card_goes_with_its_back_end_of_another_name(self):
+        run = self.begin()
+        self.ask('netdev_add', '{"type": "none", "id": "nowhere"}')
+        self.ask('device_add',
+                 '{"driver": "virtio-net-pci", "netdev": "nowhere", "id": "card"}')
+        run.wait_for(b'COME 2')
+        self.assertEqual(self.detach('card'), (OK, '', ''))
+        run.wait_for(b'GONE 2')
+        self.assertRegex(self.command('qmp', self.name, 'netdev_del', '{"id": "nowhere"}')[2],
+                         "'nowhere' not found")
+
     def test_card_at_a_socket_comes_and_goes_with_it(self):
         run = self.begin()
         path = os.path.join(self.folder, 'link')
