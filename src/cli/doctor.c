@@ -34,6 +34,7 @@ const struct doctor_check doctor_checks[] = {
 	{ "capabilities", "KVM capabilities", doctor_look_capabilities },
 	{ "io-uring", "io_uring", doctor_look_io_uring },
 	{ "tap", "tap devices", doctor_look_tap },
+	{ "passt", "passt", doctor_look_passt },
 	{ "vhost-net", "vhost-net", doctor_look_vhost_net },
 	{ "huge-pages", "huge pages", doctor_look_huge_pages },
 	{ "hugetlb", "reserved pages", doctor_look_hugetlb },

@@ -86,6 +86,7 @@ void doctor_look_capabilities(const char *root, struct doctor_finding *finding);
 void doctor_look_kernel(const char *root, struct doctor_finding *finding);
 void doctor_look_io_uring(const char *root, struct doctor_finding *finding);
 void doctor_look_tap(const char *root, struct doctor_finding *finding);
+void doctor_look_passt(const char *root, struct doctor_finding *finding);
 void doctor_look_vhost_net(const char *root, struct doctor_finding *finding);
 void doctor_look_huge_pages(const char *root, struct doctor_finding *finding);
 void doctor_look_hugetlb(const char *root, struct doctor_finding *finding);

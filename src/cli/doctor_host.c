@@ -12,6 +12,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <mntent.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
@@ -22,7 +24,7 @@
 /* The oldest that vmm is tested on; it has the cheapest way of completions. */
 #define KERNEL_TESTED		(6 << 8 | 1)
 
-/* Each disk, network card and interrupt vector holds one to three. */
+/* Each disk, network card, interrupt vector and connection holds one to three. */
 #define FILES_WANTED		1024
 #define MEMLOCK_WANTED		(1 * MiB)
 #define TUN_PATH		"/dev/net/tun"
@@ -96,6 +98,27 @@ void doctor_look_tap(const char *root, struct doctor_finding *finding)
 	else
 		doctor_fix(finding, "load the module: 'sudo modprobe tun' (containers: "
 			   "--device " TUN_PATH ")");
+}
+
+void doctor_look_passt(const char *root, struct doctor_finding *finding)
+{
+	const char *path = getenv("PATH");
+	char name[4096];
+
+	(void)root;
+	while (path && *path) {
+		size_t len = strcspn(path, ":");
+
+		snprintf(name, sizeof(name), "%.*s/passt", (int)len, path);
+		if (len && !access(name, X_OK)) {
+			doctor_set(finding, DOCTOR_OK, "%s", name);
+			return;
+		}
+		path += len + (path[len] == ':');
+	}
+	doctor_set(finding, DOCTOR_NOTE, "there is none in PATH");
+	doctor_meaning(finding, "guests can have no network card with 'user'");
+	doctor_fix(finding, "install the package passt");
 }
 
 void doctor_look_vhost_net(const char *root, struct doctor_finding *finding)
@@ -182,12 +205,12 @@ void doctor_look_files(const char *root, struct doctor_finding *finding)
 
 	(void)root;
 	getrlimit(RLIMIT_NOFILE, &limit);
-	doctor_set(finding, DOCTOR_OK, "up to %" PRIu64, (uint64_t)limit.rlim_cur);
-	if (limit.rlim_cur < FILES_WANTED) {
+	doctor_set(finding, DOCTOR_OK, "up to %" PRIu64, (uint64_t)limit.rlim_max);
+	if (limit.rlim_max < FILES_WANTED) {
 		finding->state = DOCTOR_NOTE;
 		doctor_meaning(finding, "a VM with many disks, cards and processors may need more");
-		doctor_fix(finding, "'ulimit -n %d', or nofile in /etc/security/limits.conf",
-			   FILES_WANTED);
+		doctor_fix(finding, "raise the hard limit: nofile %d or more in "
+			   "/etc/security/limits.conf", FILES_WANTED);
 	}
 }
 

@@ -31,6 +31,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -458,10 +459,24 @@ static void fill_streams(void)
 		close(fd);
 }
 
+/* A thousand connections of vsock take as many, and the usual limit is there for select(2). */
+static void allow_many_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int run_vm(struct run *run)
 {
 	struct err err = { 0 };
-	int r = start(run, &err);
+	int r;
+
+	allow_many_files();
+	r = start(run, &err);
 
 	if (!r) {
 		r = loop_run(run->loop);

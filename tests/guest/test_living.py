@@ -8,6 +8,7 @@ Living with VMs: the subcommands that find running VMs and do something to them.
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,14 @@ class Living(VmTest):
 
     def assert_done(self, *arguments):
         self.assertEqual(self.command(*arguments), (OK, '', ''))
+
+    def test_vm_may_have_as_many_files_as_the_host_allows(self):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        run = self.start('echo', env=self.environment, preexec_fn=lambda: resource.setrlimit(
+            resource.RLIMIT_NOFILE, (100, hard)))
+        run.wait_for(b'READY')
+        with open(f'/proc/{run.process.pid}/limits', encoding='ascii') as limits:
+            self.assertRegex(limits.read(), rf'Max open files +{hard} +{hard} ')
 
     def listed(self):
         return {one['name']: one for one in json.loads(self.command('list', '--json')[1])}

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -326,12 +327,49 @@ static void limit(int resource, rlim_t to)
 
 START_TEST(few_open_files_are_noted)
 {
-	limit(RLIMIT_NOFILE, 100);
+	const struct rlimit few = { 50, 100 };
+
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
 
 	doctor_look_files(root, &finding);
 
 	ck_assert_int_eq(finding.state, DOCTOR_NOTE);
 	ck_assert_str_eq(finding.found, "up to 100");
+}
+END_TEST
+
+static void look_for_passt(const char *path)
+{
+	char *before = strdup(getenv("PATH"));
+
+	ck_assert_int_eq(setenv("PATH", path, 1), 0);
+	doctor_look_passt(root, &finding);
+	ck_assert_int_eq(setenv("PATH", before, 1), 0);
+	free(before);
+}
+
+START_TEST(passt_is_looked_for_in_path)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/passt", root);
+	ck_assert_int_eq(close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0755)), 0);
+	snprintf(path, sizeof(path), "/nonexistent:%s", root);
+
+	look_for_passt(path);
+
+	ck_assert_int_eq(finding.state, DOCTOR_OK);
+	snprintf(path, sizeof(path), "%s/passt", root);
+	ck_assert_str_eq(finding.found, path);
+}
+END_TEST
+
+START_TEST(missing_passt_is_noted)
+{
+	look_for_passt("/nonexistent::");
+
+	ck_assert_int_eq(finding.state, DOCTOR_NOTE);
+	ck_assert_str_eq(finding.fix, "install the package passt");
 }
 END_TEST
 
@@ -402,6 +440,8 @@ int main(void)
 	tcase_add_test(host, cgroup_without_memory_is_noted);
 	tcase_add_test(host, host_without_cgroup2_is_noted);
 	tcase_add_test(host, few_open_files_are_noted);
+	tcase_add_test(host, passt_is_looked_for_in_path);
+	tcase_add_test(host, missing_passt_is_noted);
 	tcase_add_test(host, little_locked_memory_is_noted);
 	tcase_add_test(host, io_uring_that_is_refused_is_a_failure);
 	tcase_add_test(host, every_check_of_the_table_finds_something);
