@@ -35,5 +35,6 @@ no_carrier()
 }
 
 nc -l -p 22 -e cat /tmp/pattern &
+await 10 grep -qs ':0016 .* 0A ' /proc/net/tcp /proc/net/tcp6 || fail "nc does not listen"
 say "listening"
 await 60 no_carrier || fail "the link did not go"
