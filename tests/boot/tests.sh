@@ -37,7 +37,9 @@ kernel_of()
 	[ -z "$on_arm64" ] || { echo arm64; return; }
 	case $1 in
 	next_*)	echo guest-next ;;
-	generation) echo host ;;	# cloud kernels lack the driver
+	generation)	# Debian's cloud kernels lack the driver, as does Ubuntu's host
+		grep -qs /vmgenid.ko "$VMM_ASSETS"/host/modules/modules.{builtin,dep} &&
+			echo host || echo guest-next ;;
 	*)	echo guest ;;
 	esac
 }
