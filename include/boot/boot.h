@@ -57,4 +57,10 @@ struct boot_config {
 int boot_load(struct guest_mem *mem, const struct boot_config *config,
 	      struct boot_entry *ret_entry, struct err *err);
 
+/*
+ * Write the device tree that boot_load() has made to a file, over what was there.  -ENOTSUP
+ * where guests have none.
+ */
+int boot_dump_tree(const struct guest_mem *mem, const char *path, struct err *err);
+
 #endif

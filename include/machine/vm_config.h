@@ -114,6 +114,7 @@ struct vm_config {
 	bool detach;
 	bool daemon;
 	bool dump_config;
+	char *dump_dtb;			/* path */
 	bool help;
 };
 

@@ -71,6 +71,11 @@ static int load_initrd(const char *path, struct guest_mem *mem, uint64_t ram_end
 	return initrd_load(mem, path, &room, ret_initrd, err);
 }
 
+int boot_dump_tree(const struct guest_mem *mem, const char *path, struct err *err)
+{
+	return arm64_fdt_dump(mem, path, err);
+}
+
 int boot_load(struct guest_mem *mem, const struct boot_config *config,
 	      struct boot_entry *ret_entry, struct err *err)
 {

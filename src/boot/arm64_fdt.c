@@ -353,3 +353,20 @@ int arm64_fdt_write(struct guest_mem *mem, const struct boot_config *config,
 	free(tree.fdt);
 	return r;
 }
+
+int arm64_fdt_dump(const struct guest_mem *mem, const char *path, struct err *err)
+{
+	struct iovec seg = { 0 };
+	FILE *file;
+	int r = guest_mem_map(mem, ARM64_FDT_AT, ARM64_FDT_MAX, &seg, 1);
+
+	if (r < 0)
+		return err_sys(err, r, "the device tree");
+	file = fopen(path, "we");
+	if (!file)
+		return err_sys(err, -errno, "cannot write '%s'", path);
+	r = fwrite(seg.iov_base, fdt_totalsize(seg.iov_base), 1, file) == 1 ? 0 : -EIO;
+	if (fclose(file))
+		r = -errno;
+	return r < 0 ? err_sys(err, r, "cannot write '%s'", path) : 0;
+}

@@ -15,4 +15,7 @@ struct err;
 int arm64_fdt_write(struct guest_mem *mem, const struct boot_config *config,
 		    const struct initrd *initrd, struct err *err);
 
+/* What was written there, to a file. */
+int arm64_fdt_dump(const struct guest_mem *mem, const char *path, struct err *err);
+
 #endif

@@ -123,6 +123,13 @@ static int write_tables(struct guest_mem *mem, const struct x86_kernel *kernel,
 	return x86_kernel_write_start_info(mem, initrd, &map);
 }
 
+int boot_dump_tree(const struct guest_mem *mem, const char *path, struct err *err)
+{
+	(void)mem;
+	return err_set(err, -ENOTSUP, "cannot write '%s': an x86_64 guest has no device tree",
+		       path);
+}
+
 int boot_load(struct guest_mem *mem, const struct boot_config *config,
 	      struct boot_entry *ret_entry, struct err *err)
 {

@@ -411,6 +411,8 @@ static int start(struct run *run, struct err *err)
 		return r;
 	machine.console = serial_backend(run->serial);
 	r = make_machine(run, &machine, err);
+	if (!r && run->vm.dump_dtb)
+		return machine_dump_tree(run->machine, run->vm.dump_dtb, err);
 	if (!r)
 		r = listen_qmp(run, err);
 	if (!r)
@@ -478,7 +480,7 @@ static int run_vm(struct run *run)
 	allow_many_files();
 	r = start(run, &err);
 
-	if (!r) {
+	if (!r && !run->vm.dump_dtb) {
 		r = loop_run(run->loop);
 		if (r < 0)
 			err_sys(&err, r, "the event loop failed");

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "board_parts.h"
 #include "board_stats.h"
+#include "boot/boot.h"
 #include "bus/bus.h"
 #include "cpu/vcpu.h"
 #include "devices/pci/pci.h"
@@ -509,6 +510,11 @@ struct board *board_free(struct board *board)
 void board_power_button(struct board *board)
 {
 	board_arch_power_button(board);
+}
+
+int board_dump_tree(const struct board *board, const char *path, struct err *err)
+{
+	return boot_dump_tree(board->mem, path, err);
 }
 
 struct ram *board_ram(struct board *board)

@@ -130,6 +130,9 @@ int board_log(struct board *board, bool on, struct err *err);
 int board_log_take(struct board *board, uint64_t *bitmap, struct err *err);
 bool board_logs(const struct board *board);
 
+/* boot_dump_tree() of its memory, before it starts.  Main. */
+int board_dump_tree(const struct board *board, const char *path, struct err *err);
+
 struct ram *board_ram(struct board *board);
 uint32_t board_hotplug_slots(const struct board *board);
 

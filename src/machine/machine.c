@@ -381,6 +381,11 @@ void machine_reset(struct machine *m)
 		restart(m, MACHINE_CAUSE_HOST_RESET);
 }
 
+int machine_dump_tree(struct machine *m, const char *path, struct err *err)
+{
+	return board_dump_tree(m->board, path, err);
+}
+
 int machine_nmi(struct machine *m, struct err *err)
 {
 	return !m->ended && m->board ? board_nmi(m->board, err) : 0;

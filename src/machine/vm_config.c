@@ -212,7 +212,8 @@ const char *const vm_config_log_levels[] = { "error", "warning", "info", "debug"
 static const struct option rows[] = {
 	{ .key = "kernel", .letter = 'k', OPTION_PATH(struct vm_config, kernel),
 	  .required = true, .metavar = "FILE",
-	  .help = "kernel: a bzImage, or an ELF vmlinux with a PVH note" },
+	  .help = "kernel: a bzImage, or an ELF vmlinux with a PVH note; of arm64 an Image, "
+		  "packed or not" },
 	{ .key = "initrd", .letter = 'i', OPTION_PATH(struct vm_config, initrd),
 	  .metavar = "FILE", .help = "initial RAM disk" },
 	{ .key = "cmdline", .letter = 'a', OPTION(struct vm_config, cmdline),
@@ -273,6 +274,9 @@ static const struct option rows[] = {
 	  .help = "be a service: no terminal, and tell systemd what happens" },
 	{ .key = "dump-config", OPTION(struct vm_config, dump_config), .cmdline_only = true,
 	  .help = "print the whole configuration as YAML and exit" },
+	{ .key = "dump-dtb", OPTION_PATH(struct vm_config, dump_dtb), .cmdline_only = true,
+	  .metavar = "FILE",
+	  .help = "write the device tree of an arm64 guest to this file and exit" },
 	{ .key = "help", .letter = 'h', OPTION(struct vm_config, help), .cmdline_only = true,
 	  .help = "print this and exit" },
 };
@@ -434,6 +438,9 @@ int vm_config_check(const struct vm_config *config, struct err *err)
 		return r;
 	if (config->detach && config->daemon)
 		return err_set(err, -EINVAL, "give detach or daemon, not both");
+	if (config->dump_dtb && (config->detach || config->incoming))
+		return err_set(err, -EINVAL, "dump-dtb starts no guest: give it without detach "
+			       "and incoming");
 	r = vm_serial_get(&serial, config, err);
 	for (uint32_t i = 0; i < config->nr_disk && !r; i++)
 		r = check_disk(&config->disk[i], i, err);

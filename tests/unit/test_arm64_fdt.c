@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "boot/arm64_boot.h"
 
+#include <errno.h>
 #include <libfdt.h>
 #include <stdlib.h>
 
@@ -248,6 +249,36 @@ START_TEST(random_seeds_differ)
 }
 END_TEST
 
+START_TEST(tree_is_dumped_as_the_guest_has_it)
+{
+	char path[64];
+	struct image dumped;
+	FILE *file;
+
+	write_tree();
+	snprintf(path, sizeof(path), "%s/dump", dir);
+
+	ck_assert_int_eq(arm64_fdt_dump(mem, path, &err), 0);
+
+	file = fopen(path, "r");
+	ck_assert_ptr_nonnull(file);
+	dumped.len = fread(dumped.bytes, 1, sizeof(dumped.bytes), file);
+	fclose(file);
+	ck_assert_uint_eq(dumped.len, fdt_totalsize(fdt));
+	ck_assert_mem_eq(dumped.bytes, fdt, dumped.len);
+}
+END_TEST
+
+START_TEST(dump_to_nowhere_is_refused)
+{
+	write_tree();
+
+	ck_assert_int_eq(arm64_fdt_dump(mem, "/nonexistent/dtb", &err), -ENOENT);
+
+	ck_assert_ptr_nonnull(strstr(err.text, "cannot write '/nonexistent/dtb'"));
+}
+END_TEST
+
 START_TEST(largest_machine_fits)
 {
 	config.nr_cpus = ARM64_CPUS_MAX;
@@ -283,6 +314,8 @@ int main(void)
 	tcase_add_test(tc, pci_windows_are_told);
 	tcase_add_test(tc, button_is_a_key);
 	tcase_add_test(tc, random_seeds_differ);
+	tcase_add_test(tc, tree_is_dumped_as_the_guest_has_it);
+	tcase_add_test(tc, dump_to_nowhere_is_refused);
 	tcase_add_test(tc, largest_machine_fits);
 	suite_add_tcase(s, tc);
 

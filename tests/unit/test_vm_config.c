@@ -197,6 +197,18 @@ START_TEST(disks_and_cards_together_may_not_exceed_the_bus)
 }
 END_TEST
 
+START_TEST(dump_of_the_device_tree_starts_no_guest)
+{
+	give("--kernel", "k");
+	give("--dump-dtb", "dtb");
+	assert_fits();
+
+	config.detach = true;
+
+	assert_refused("dump-dtb starts no guest");
+}
+END_TEST
+
 START_TEST(card_needs_a_back_end)
 {
 	give("--kernel", "k");
@@ -431,6 +443,7 @@ int main(void)
 	tcase_add_test(tc, limits_that_contradict_each_other_are_refused);
 	tcase_add_test(tc, bus_can_be_filled);
 	tcase_add_test(tc, disks_and_cards_together_may_not_exceed_the_bus);
+	tcase_add_test(tc, dump_of_the_device_tree_starts_no_guest);
 	tcase_add_test(tc, card_needs_a_back_end);
 	tcase_add_test(tc, card_has_one_back_end);
 	tcase_add_loop_test(tc, places_of_a_card_do_not_mix, 0, 10);

@@ -305,6 +305,14 @@ START_TEST(arm64_image_is_named)
 }
 END_TEST
 
+START_TEST(there_is_no_device_tree)
+{
+	ck_assert_int_eq(boot_dump_tree(mem, "dtb", &err), -ENOTSUP);
+
+	ck_assert_ptr_nonnull(strstr(err.text, "an x86_64 guest has no device tree"));
+}
+END_TEST
+
 START_TEST(zboot_image_is_named)
 {
 	begin_with(0, "MZ\0\0zimg", 8);
@@ -387,6 +395,7 @@ static TCase *refuses_case(void)
 	tcase_add_test(tc, file_of_no_known_kind_is_refused);
 	tcase_add_test(tc, file_of_one_byte_is_refused);
 	tcase_add_test(tc, arm64_image_is_named);
+	tcase_add_test(tc, there_is_no_device_tree);
 	tcase_add_test(tc, zboot_image_is_named);
 	tcase_add_test(tc, gzip_is_named);
 	tcase_add_test(tc, zstd_is_named);
