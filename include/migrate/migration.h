@@ -7,6 +7,8 @@
 #ifndef MIGRATE_MIGRATION_H
 #define MIGRATE_MIGRATION_H
 
+#include "base/err.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -47,7 +49,7 @@ extern const struct migration_parameters migration_defaults;
 
 struct migration_info {
 	enum migration_status status;
-	const char *error;	/* why it failed, or is lost; NULL */
+	char error[ERR_TEXT_MAX];	/* why it failed, or is lost; or empty */
 	uint64_t memory;	/* bytes of RAM */
 	uint64_t sent;		/* bytes, or of the target: received */
 	uint64_t downtime_bytes;	/* of them: while the guest stood still */

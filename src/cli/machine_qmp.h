@@ -30,7 +30,6 @@ struct machine_qmp {
 	struct incoming *incoming;	/* NULL: the machine is none that waits */
 	struct migration_parameters migration;
 	struct migration_info to_file;	/* of the last that was no move but a snapshot */
-	char file_error[ERR_TEXT_MAX];	/* to_file's */
 	char *tls;			/* migration's */
 	void (*arrived)(struct machine_qmp *mq, int r, const struct err *err);
 };

@@ -98,10 +98,8 @@ static void kept(void *ctx, const struct snapshot_result *result, int r, const s
 	info->pages = result->pages;
 	info->total_ns = clock_ns() - info->total_ns;
 	info->downtime_ns = result->paused_ns;
-	if (r < 0) {
-		snprintf(mq->file_error, sizeof(mq->file_error), "%s", err->text);
-		info->error = mq->file_error;
-	}
+	if (r < 0)
+		memcpy(info->error, err->text, sizeof(info->error));
 	changed(mq, info->status);
 }
 

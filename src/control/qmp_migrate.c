@@ -385,7 +385,7 @@ static void run_query(struct qmp_call *call)
 	if (info.throttle)
 		qmp_build_member(&reply, "cpu-throttle-percentage",
 				 json_integer(info.throttle));
-	qmp_build_text(&reply, "error-desc", info.error);
+	qmp_build_text(&reply, "error-desc", info.error[0] ? info.error : NULL);
 	qmp_call_return(call, reply);
 }
 

@@ -27,8 +27,8 @@ void incoming_parts_tell(struct incoming *in, enum message_type type, uint64_t a
 	const struct message message = { type, nr, at, text ? strlen(text) : 0 };
 
 	pthread_mutex_lock(&in->say);
-	if (in->channels[0])
-		(void)message_send(in->channels[0], &message, text);
+	if (in->source)
+		(void)message_send(in->source, &message, text);
 	pthread_mutex_unlock(&in->say);
 }
 
@@ -115,19 +115,27 @@ void incoming_parts_say_if_done(struct incoming *in)
 	incoming_parts_say(in, MESSAGE_DONE);
 }
 
-void incoming_parts_say_state(struct incoming *in)
+static void say_missing(struct incoming *in)
 {
 	uint64_t at = 0, over;
 
+	pthread_rwlock_rdlock(&in->memory);
+	while (!atomic_load(&in->forgotten) && in->lazy && lazy_ram_next(in->lazy, &at, &over)) {
+		incoming_parts_tell(in, MESSAGE_MISSING, at, (uint32_t)(over - at), NULL);
+		at = over;
+	}
+	pthread_rwlock_unlock(&in->memory);
+}
+
+void incoming_parts_say_state(struct incoming *in)
+{
 	switch (incoming_parts_at(in)) {
 	case INCOMING_LOADED:
 		incoming_parts_say(in, MESSAGE_LOADED);
 		break;
 	case INCOMING_RUNS:
-		while (in->resumed && in->lazy && lazy_ram_next(in->lazy, &at, &over)) {
-			incoming_parts_tell(in, MESSAGE_MISSING, at, (uint32_t)(over - at), NULL);
-			at = over;
-		}
+		if (in->resumed)
+			say_missing(in);
 		incoming_parts_say(in, MESSAGE_RUNS);
 		incoming_parts_say_if_done(in);
 		break;
@@ -293,9 +301,10 @@ static void let_go(struct machine_holder *holder)
 		incoming_parts_set_status(in, MIGRATION_COMPLETED);
 		incoming_parts_say(in, MESSAGE_DONE);
 	}
+	/* First the word, so that whoever enters later does not wait for a new connection. */
+	atomic_store(&in->forgotten, true);
 	incoming_parts_break(in);
 	pthread_rwlock_wrlock(&in->memory);
-	in->forgotten = true;
 	in->lazy = lazy_ram_free(in->lazy);
 	pthread_rwlock_unlock(&in->memory);
 }

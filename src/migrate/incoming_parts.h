@@ -70,16 +70,16 @@ struct incoming {
 	sem_t turn;					/* after prepare */
 
 	pthread_rwlock_t memory;	/* whoever is in the VM's memory reads */
-	bool forgotten;			/* under memory: nobody is to be in there any more */
+	atomic_bool forgotten;		/* nobody is to enter it any more */
 
-	pthread_mutex_t say;		/* whoever sends over the first channel */
+	pthread_mutex_t say;		/* whoever sends over the first channel; source */
+	struct channel *source;		/* that channel; NULL: nobody is known to be there */
 	atomic_bool resumed;		/* the source does not know what is missing */
 	pthread_mutex_t lock;		/* of all below */
 	enum incoming_state at;
 	struct channel *channels[MESSAGE_STREAMS_MAX];
 	bool broken_off;
 	struct migration_info info;
-	char error[ERR_TEXT_MAX];	/* info's */
 
 	struct loop_task tell;
 	enum migration_status untold[8];

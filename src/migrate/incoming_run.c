@@ -33,11 +33,23 @@ static int keep_channel(struct incoming *in, unsigned i, struct channel *channel
 	return r;
 }
 
+static bool is_broken_off(struct incoming *in)
+{
+	bool is;
+
+	pthread_mutex_lock(&in->lock);
+	is = in->broken_off;
+	pthread_mutex_unlock(&in->lock);
+	return is;
+}
+
 static void drop_channel(struct incoming *in, unsigned i)
 {
 	struct channel *channel = in->channels[i];
 
 	pthread_mutex_lock(&in->say);
+	if (!i)
+		in->source = NULL;
 	pthread_mutex_lock(&in->lock);
 	in->channels[i] = NULL;
 	pthread_mutex_unlock(&in->lock);
@@ -82,9 +94,17 @@ static bool of_session(struct incoming *in, unsigned i, const struct message *me
 	       !memcmp(session, in->plan.session, sizeof(session));
 }
 
+/* From here on words go there. */
+static void know_source(struct incoming *in)
+{
+	pthread_mutex_lock(&in->say);
+	in->source = in->channels[0];
+	pthread_mutex_unlock(&in->say);
+}
+
 /*
  * One whose first message is of this type and, but for a plan, of the session.  Whoever
- * says anything else is turned away.
+ * says anything else is turned away, and told nothing.
  */
 static int accept_for(struct incoming *in, unsigned i, enum message_type type, uint64_t until,
 		      struct message *ret_message, struct err *ret_err)
@@ -99,8 +119,11 @@ static int accept_for(struct incoming *in, unsigned i, enum message_type type, u
 		if (!r)
 			r = message_receive(in->channels[i], ret_message, &err);
 		if (!r && ret_message->type == type &&
-		    (type == MESSAGE_PLAN || of_session(in, i, ret_message)))
+		    (type == MESSAGE_PLAN || of_session(in, i, ret_message))) {
+			if (!i)
+				know_source(in);
 			return 0;
+		}
 		log_warn("somebody who wanted to move a VM here was turned away: %s",
 			 r < 0 ? err.text : "it is another VM");
 		drop_channel(in, i);
@@ -132,7 +155,7 @@ static int build(struct incoming *in)
 	loop_post(in->config.main, &in->prepare);
 	while (sem_wait(&in->turn))
 		;
-	if (in->broken_off)
+	if (is_broken_off(in))
 		return err_set(&in->err, -ECANCELED, "broken off");
 	if (!in->r)
 		incoming_parts_say(in, MESSAGE_READY);
@@ -146,8 +169,9 @@ static int take(struct incoming_stream *stream, const struct message *message)
 	int r;
 
 	pthread_rwlock_rdlock(&in->memory);
-	r = in->forgotten ? err_set(&stream->err, -ECANCELED, "the VM was reset or has ended") :
-			    ram_receiver_take(&stream->receiver, message, &stream->err);
+	r = atomic_load(&in->forgotten) ?
+		    err_set(&stream->err, -ECANCELED, "the VM was reset or has ended") :
+		    ram_receiver_take(&stream->receiver, message, &stream->err);
 	pthread_rwlock_unlock(&in->memory);
 	if (!r && stream->receiver.runs)
 		incoming_parts_say_if_done(in);
@@ -172,12 +196,22 @@ static int empty(struct incoming_stream *stream)
 	return err_set(&stream->err, -EPROTO, "the source says %u amid memory", message.type);
 }
 
+/* The source is told why, then it can send no more: nobody would take it. */
+static void give_up(struct incoming *in, int r, const struct err *err)
+{
+	if (r != -ECANCELED)
+		incoming_parts_tell(in, MESSAGE_FAILED, 0, 0, err->text);
+	incoming_parts_break(in);
+}
+
 /* Where one is lost, the source is told so by the loss of all. */
 static void *empty_stream(void *arg)
 {
 	struct incoming_stream *stream = arg;
 
 	stream->r = empty(stream);
+	if (stream->r < 0)
+		give_up(stream->owner, stream->r, &stream->err);
 	sem_post(&stream->done);
 	while (sem_wait(&stream->go))
 		;
@@ -251,7 +285,7 @@ static void close_streams(struct incoming *in)
 static int await_streams(struct incoming *in, int r)
 {
 	if (r < 0)
-		incoming_parts_break(in);
+		give_up(in, r, &in->err);
 	for (unsigned i = 1; i < ARRAY_LEN(in->streams); i++) {
 		struct incoming_stream *stream = &in->streams[i];
 
@@ -320,20 +354,25 @@ static int receive_state(struct incoming *in)
 /* 1: the source needs us no more. */
 static int answer(struct incoming *in, const struct message *message)
 {
-	int r;
+	enum incoming_state at = incoming_parts_at(in);
+	int r = 1;
 
-	if (message->type == MESSAGE_BYE)
+	/* Who goes while memory is missing is lost. */
+	if (message->type == MESSAGE_BYE && at != INCOMING_STARTS && at != INCOMING_RUNS)
 		return 1;
-	if (message->type == MESSAGE_GO && incoming_parts_at(in) == INCOMING_LOADED) {
+	if (message->type == MESSAGE_GO && at == INCOMING_LOADED) {
 		incoming_parts_set(in, INCOMING_STARTS);
 		in->go = *message;
 		in->go_at = clock_ns();
 		loop_post(in->config.main, &in->start);
 		return 0;
 	}
-	if (message->type == MESSAGE_END && in->streams[0].receiver.runs)
-		return 0;
-	r = take(&in->streams[0], message);
+	/* Memory that is all there is the guest's alone. */
+	if (in->streams[0].receiver.runs) {
+		if (message->type == MESSAGE_END)
+			return 0;
+		r = take(&in->streams[0], message);
+	}
 	return r == 1 ? err_set(&in->streams[0].err, -EPROTO, "the source says %u",
 				message->type) : r;
 }
@@ -362,11 +401,12 @@ static int await_return(struct incoming *in)
 	int r;
 
 	close_streams(in);
+	/* Before anybody can say to it that the guest runs, without what it misses. */
+	in->resumed = true;
 	r = accept_for(in, 0, MESSAGE_RESUME, until, &message, &err);
 	if (r < 0)
 		return r;
 	in->streams[0].receiver.channel = in->channels[0];
-	in->resumed = true;
 	incoming_parts_say_state(in);
 	return 0;
 }
@@ -377,7 +417,7 @@ static int conclude(struct incoming *in)
 
 	do
 		r = listen_to_source(in);
-	while (r < 0 && !in->broken_off && !await_return(in));
+	while (r < 0 && !is_broken_off(in) && !await_return(in));
 	if (incoming_parts_at(in) == INCOMING_RUNS || incoming_parts_at(in) == INCOMING_DONE)
 		return 0;
 	if (incoming_parts_at(in) == INCOMING_FAILED)

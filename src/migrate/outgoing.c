@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "base/clock.h"
 #include "base/thread.h"
+#include "channel_uri.h"
 #include "memory/ram.h"
 #include "migration_plan.h"
 #include "outgoing_parts.h"
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 /* A target that says nothing for so long while the guest stands still is given up. */
 #define ANSWER_NS	(30 * CLOCK_NS_PER_S)
@@ -177,9 +179,18 @@ static void close_channels(struct outgoing *o)
 	pthread_mutex_unlock(&o->lock);
 }
 
+/* Nobody has connected by it. */
+static void drop_taken(struct outgoing *o)
+{
+	if (o->taken >= 0)
+		close(o->taken);
+	o->taken = -1;
+}
+
 static void forget(struct outgoing *o)
 {
 	close_channels(o);
+	drop_taken(o);
 	free(o->plan);
 	free(o->state);
 	free(o->bitmap);
@@ -220,10 +231,8 @@ static void end(struct outgoing *o)
 	pthread_mutex_lock(&o->lock);
 	o->info.total_ns = clock_ns() - o->began;
 	o->info.throttle = 0;
-	if (status == MIGRATION_FAILED) {
-		memcpy(o->error, o->err.text, sizeof(o->error));
-		o->info.error = o->error;
-	}
+	if (status == MIGRATION_FAILED)
+		memcpy(o->info.error, o->err.text, sizeof(o->info.error));
 	if (o->at != OUTGOING_GONE)
 		o->at = OUTGOING_STAYS;
 	pthread_mutex_unlock(&o->lock);
@@ -255,6 +264,30 @@ static void let_go(struct machine_holder *holder)
 
 /* Beginning. */
 
+/* What has a name is looked up by this thread, and is good for one connection. */
+static int set_uri(struct outgoing *o, const char *uri, struct err *err)
+{
+	struct channel_uri parsed;
+	int fd, r = channel_check(uri, &o->options, err);
+
+	if (!r)
+		r = channel_uri_parse(&parsed, uri, err);
+	if (r < 0)
+		return r;
+	if (strlen(uri) >= sizeof(o->uri))
+		return err_sys(err, -ENAMETOOLONG, "'%s'", uri);
+	if (parsed.kind != CHANNEL_URI_FD || parsed.fd >= 0) {
+		snprintf(o->uri, sizeof(o->uri), "%s", uri);
+		return 0;
+	}
+	fd = o->config.take_fd(o->config.ctx, parsed.rest, err);
+	if (fd < 0)
+		return fd;
+	o->taken = fd;
+	snprintf(o->uri, sizeof(o->uri), "fd:%d", fd);
+	return 0;
+}
+
 static int prepare(struct outgoing *o, const char *uri, struct err *err)
 {
 	struct machine *m = o->config.machine;
@@ -262,9 +295,6 @@ static int prepare(struct outgoing *o, const char *uri, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (strlen(uri) >= sizeof(o->uri))
-		return err_sys(err, -ENAMETOOLONG, "'%s'", uri);
-	snprintf(o->uri, sizeof(o->uri), "%s", uri);
 	if (getrandom(o->session, sizeof(o->session), 0) != sizeof(o->session))
 		return err_sys(err, -errno, "cannot name the migration");
 	r = machine_state_hold(m, &o->holder, err);
@@ -282,7 +312,8 @@ static int prepare(struct outgoing *o, const char *uri, struct err *err)
 		*err = o->err;
 		return r;
 	}
-	return machine_state_log(m, true, err);
+	r = machine_state_log(m, true, err);
+	return r < 0 ? r : set_uri(o, uri, err);
 }
 
 static void reset_info(struct outgoing *o, const struct migration_parameters *parameters)
@@ -387,17 +418,16 @@ int outgoing_postcopy(struct outgoing *o, struct err *err)
 
 int outgoing_resume(struct outgoing *o, const char *uri, struct err *err)
 {
-	int r = channel_check(uri, &o->options, err);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	if (strlen(uri) >= sizeof(o->uri))
-		return err_sys(err, -ENAMETOOLONG, "'%s'", uri);
 	pthread_mutex_lock(&o->lock);
 	if (o->info.status != MIGRATION_LOST)
 		r = err_set(err, -EPERM, "there is no migration that has lost its connection");
 	if (!r) {
-		snprintf(o->uri, sizeof(o->uri), "%s", uri);
+		drop_taken(o);
+		r = set_uri(o, uri, err);
+	}
+	if (!r) {
 		o->uri_is_new = true;
 		pthread_cond_broadcast(&o->wake);
 	}
@@ -452,14 +482,16 @@ struct migration_info outgoing_info(const struct outgoing *const_o)
 {
 	struct outgoing *o = (struct outgoing *)const_o;
 	struct migration_info info;
+	enum outgoing_state at;
 
 	pthread_mutex_lock(&o->lock);
 	info = o->info;
+	at = o->at;
 	pthread_mutex_unlock(&o->lock);
 	info.sent = atomic_load(&o->sent.bytes);
 	info.pages = atomic_load(&o->sent.pages);
 	info.zeroes = atomic_load(&o->sent.zeroes);
-	if (o->at >= OUTGOING_TAIL) {
+	if (at == OUTGOING_TAIL || at == OUTGOING_GONE) {
 		info.postcopy_bytes = info.sent - o->sent_running - info.downtime_bytes;
 		info.remaining -= min_u64(info.remaining, info.postcopy_bytes);
 	}
@@ -477,6 +509,7 @@ struct outgoing *outgoing_new(const struct outgoing_config *config)
 	if (!o)
 		return NULL;
 	o->config = *config;
+	o->taken = -1;
 	o->holder.let_go = let_go;
 	o->hand_over.run = hand_over;
 	o->finish.run = finish;

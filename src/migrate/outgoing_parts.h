@@ -84,13 +84,13 @@ struct outgoing {
 	pthread_cond_t wake;			/* broken_off, uri */
 	enum outgoing_state at;
 	struct channel *channels[MESSAGE_STREAMS_MAX];	/* the first for all but memory */
-	char uri[PATH_MAX];
+	char uri[PATH_MAX];			/* of a descriptor only until it is used */
+	int taken;				/* the descriptor, of a name; or -1 */
 	bool uri_is_new;
 	bool broken_off;			/* the thread is to end */
 	bool taken_back;			/* ... or is about to; it changes no state */
 	bool postcopy;				/* the guest is to be handed over */
 	struct migration_info info;
-	char error[ERR_TEXT_MAX];		/* info's */
 
 	struct loop_task slow_down;		/* to what info says */
 	struct loop_task tell;			/* statuses and rounds that were not told yet */

@@ -13,9 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define AGAIN_MS	500	/* from one attempt to find a lost target to the next */
 #define PATIENCE_MS	5000	/* with one attempt */
+#define PUSH_S		1	/* for what is left when nothing is missing */
 
 /* Channels. */
 
@@ -35,6 +37,23 @@ static int keep_channel(struct outgoing *o, unsigned i, struct channel *channel)
 	return r;
 }
 
+static bool is_broken_off(struct outgoing *o)
+{
+	bool is;
+
+	pthread_mutex_lock(&o->lock);
+	is = o->broken_off;
+	pthread_mutex_unlock(&o->lock);
+	return is;
+}
+
+static void break_channels(struct outgoing *o)
+{
+	pthread_mutex_lock(&o->lock);
+	outgoing_parts_break(o);
+	pthread_mutex_unlock(&o->lock);
+}
+
 static void drop_channels(struct outgoing *o)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(o->channels); i++) {
@@ -51,12 +70,22 @@ static int connect_to(struct outgoing *o, unsigned i)
 {
 	struct channel *channel;
 	char uri[PATH_MAX];
-	int r;
+	int taken, r;
 
 	pthread_mutex_lock(&o->lock);
 	memcpy(uri, o->uri, sizeof(uri));
+	/* Afterwards the number may be somebody else's. */
+	if (!strncmp(uri, "fd:", 3))
+		o->uri[0] = 0;
+	taken = o->taken;
+	o->taken = -1;
 	pthread_mutex_unlock(&o->lock);
+	if (!uri[0])
+		return err_set(&o->err, -ENOTCONN, "a descriptor is good for one connection "
+			       "only");
 	r = channel_connect(&channel, uri, &o->options, &o->err);
+	if (r < 0 && taken >= 0)
+		close(taken);
 	return r < 0 ? r : keep_channel(o, i, channel);
 }
 
@@ -200,9 +229,7 @@ static int await_sending(struct outgoing *o)
 		if (r || o->streams[i].r >= 0)
 			continue;
 		r = o->streams[i].r;
-		pthread_mutex_lock(&o->lock);
-		outgoing_parts_break(o);
-		pthread_mutex_unlock(&o->lock);
+		break_channels(o);
 	}
 	return r < 0 ? message_lost(&o->err, r) : 0;
 }
@@ -333,7 +360,7 @@ static int stop_guest(struct outgoing *o)
 	loop_post(o->config.main, &o->hand_over);
 	while (sem_wait(&o->turn))
 		;
-	return o->broken_off ? -ECANCELED : o->r;
+	return is_broken_off(o) ? -ECANCELED : o->r;
 }
 
 /* All but GO. */
@@ -416,10 +443,13 @@ static int runs_there(struct outgoing *o, const char *word)
 	return 0;
 }
 
+/* A target that misses nothing asks for nothing; then there may be nobody to send it. */
 static int send_asked(struct outgoing *o, uint64_t page)
 {
 	int r;
 
+	if (!o->postcopy)
+		return not_now(o, "ASK");
 	if (page >= o->info.memory / PAGES_LEN)
 		return err_set(&o->err, -EPROTO, "the other side asks for page %llu, which there "
 			       "is not", (unsigned long long)page);
@@ -483,6 +513,26 @@ static int answer(struct outgoing *o, const struct message *message)
 	}
 }
 
+/*
+ * A target that has all that it needs will take the little that is on its way; where it
+ * does not, BYE would wait for it.
+ */
+static void end_pushing(struct outgoing *o)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PUSH_S;
+	for (unsigned i = 0; o->pushes && i < o->nr_streams; i++) {
+		int r;
+
+		while ((r = sem_timedwait(&o->streams[i].done, &until)) && errno == EINTR)
+			;
+		if (r)
+			break_channels(o);
+	}
+}
+
 /* Until the target says that it is done, has failed, or is not heard any more. */
 static int listen_to_target(struct outgoing *o)
 {
@@ -520,8 +570,7 @@ static bool wait_a_little(struct outgoing *o)
 static void say_lost(struct outgoing *o)
 {
 	pthread_mutex_lock(&o->lock);
-	memcpy(o->error, o->err.text, sizeof(o->error));
-	o->info.error = o->error;
+	memcpy(o->info.error, o->err.text, sizeof(o->info.error));
 	pthread_mutex_unlock(&o->lock);
 	if (o->info.status != MIGRATION_LOST)
 		outgoing_parts_set_status(o, MIGRATION_LOST);
@@ -531,6 +580,8 @@ static int find_again(struct outgoing *o)
 {
 	int r = -ECANCELED;
 
+	/* The streams may still be sending to somebody who takes nothing. */
+	break_channels(o);
 	close_streams(o);
 	drop_channels(o);
 	say_lost(o);
@@ -594,13 +645,14 @@ void *outgoing_parts_run(void *arg)
 	}
 	if (!r)
 		r = hand_over(o);
-	if (o->broken_off && o->at != OUTGOING_GONE)
+	if (is_broken_off(o) && o->at != OUTGOING_GONE)
 		r = err_set(&o->err, -ECANCELED, "cancelled");
 	o->r = r;
 	/* Whether it is heard does not matter: a target that hears nothing ends by itself. */
 	if (o->channels[0] && o->at != OUTGOING_SENT_GO && o->at != OUTGOING_TAIL) {
 		struct err ignored = o->err;
 
+		end_pushing(o);
 		(void)say(o, 0, MESSAGE_BYE, 0, 0, NULL, 0);
 		o->err = ignored;
 	}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fake_vm.h"
+
+#include "base/err.h"
+#include "machine/machine.h"
+#include "machine/machine_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct fake_vm fake_vm;
+
+void fake_vm_open(uint64_t len, bool source)
+{
+	fake_vm = (struct fake_vm){ .running = source, .asleep = !source };
+	if (ram_open(&fake_vm.ram, len, NULL))
+		abort();
+}
+
+void fake_vm_close(void)
+{
+	ram_close(&fake_vm.ram);
+}
+
+void fake_vm_let_go(void)
+{
+	struct machine_holder *holder = fake_vm.holder;
+
+	fake_vm.holder = NULL;
+	if (holder)
+		holder->let_go(holder);
+}
+
+int machine_start(struct machine *m, struct err *err)
+{
+	(void)m, (void)err;
+	fake_vm.running = true;
+	return 0;
+}
+
+void machine_announce(struct machine *m, const struct machine_announcement *announcement)
+{
+	(void)m, (void)announcement;
+}
+
+int machine_state_save_plan(struct machine *m, struct state_writer *writer, struct err *err)
+{
+	(void)m, (void)writer, (void)err;
+	return 0;
+}
+
+int machine_state_save(struct machine *m, struct state_writer *writer, struct err *err)
+{
+	(void)m, (void)writer, (void)err;
+	return 0;
+}
+
+int machine_state_prepare(struct machine *m, struct state_reader *reader, struct err *err)
+{
+	(void)m, (void)reader, (void)err;
+	return 0;
+}
+
+int machine_state_load(struct machine *m, struct state_reader *reader,
+		       const struct machine_change *change, struct err *err)
+{
+	(void)m, (void)reader, (void)change;
+	return fake_vm.load_fails ? err_set(err, fake_vm.load_fails, "it cannot be loaded") : 0;
+}
+
+int machine_state_hold(struct machine *m, struct machine_holder *holder, struct err *err)
+{
+	(void)m;
+	if (fake_vm.holder)
+		return err_set(err, -EBUSY, "it is held");
+	fake_vm.holder = holder;
+	return 0;
+}
+
+void machine_state_release(struct machine *m, struct machine_holder *holder)
+{
+	(void)m;
+	if (fake_vm.holder == holder)
+		fake_vm.holder = NULL;
+}
+
+struct ram *machine_state_ram(struct machine *m)
+{
+	(void)m;
+	return &fake_vm.ram;
+}
+
+int machine_state_log(struct machine *m, bool on, struct err *err)
+{
+	(void)m, (void)on, (void)err;
+	return 0;
+}
+
+int machine_state_log_take(struct machine *m, uint64_t *bitmap, struct err *err)
+{
+	(void)m, (void)bitmap, (void)err;
+	return 0;
+}
+
+void machine_state_throttle(struct machine *m, unsigned percent)
+{
+	(void)m, (void)percent;
+}
+
+int machine_state_hand_over(struct machine *m, struct err *err)
+{
+	(void)m, (void)err;
+	fake_vm.running = false;
+	fake_vm.handed_over = true;
+	return 0;
+}
+
+int machine_state_take_back(struct machine *m, struct err *err)
+{
+	int r = machine_state_wake_disks(m, err);
+
+	if (!r && fake_vm.handed_over) {
+		fake_vm.handed_over = false;
+		fake_vm.running = true;
+	}
+	return r;
+}
+
+void machine_state_moved(struct machine *m)
+{
+	(void)m;
+	fake_vm.moved = true;
+}
+
+bool machine_state_runs(const struct machine *m)
+{
+	(void)m;
+	return true;
+}
+
+void machine_state_set_away(struct machine *m, uint64_t ns)
+{
+	(void)m, (void)ns;
+}
+
+void machine_state_set_paused(struct machine *m, bool paused)
+{
+	(void)m, (void)paused;
+}
+
+int machine_state_flush(struct machine *m, struct err *err)
+{
+	(void)m, (void)err;
+	return 0;
+}
+
+int machine_state_sleep_disks(struct machine *m, struct err *err)
+{
+	(void)m, (void)err;
+	fake_vm.asleep = true;
+	return 0;
+}
+
+int machine_state_wake_disks(struct machine *m, struct err *err)
+{
+	(void)m;
+	if (fake_vm.wake_fails)
+		return err_set(err, fake_vm.wake_fails, "its disks are in use");
+	fake_vm.asleep = false;
+	return 0;
+}

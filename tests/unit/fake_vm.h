@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fake_vm.h - machine/machine_state.h without a machine: memory, and what is done to it.
+ *
+ * There is one.  Whatever is linked with this has no other machine.
+ */
+#ifndef TESTS_UNIT_FAKE_VM_H
+#define TESTS_UNIT_FAKE_VM_H
+
+#include "memory/ram.h"
+
+#include <stdbool.h>
+
+struct machine;
+struct machine_holder;
+
+#define FAKE_VM_MACHINE	((struct machine *)&fake_vm)
+
+struct fake_vm {
+	struct ram ram;
+	struct machine_holder *holder;
+	bool running, handed_over, asleep, moved;
+	int wake_fails, load_fails;	/* with this errno */
+};
+
+extern struct fake_vm fake_vm;
+
+/* As new, and with so much zeroed memory; a source, which runs, or a target. */
+void fake_vm_open(uint64_t len, bool source);
+void fake_vm_close(void);
+
+/* As a reset does. */
+void fake_vm_let_go(void);
+
+#endif

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A source whose target says what it should not, or nothing. */
+#include "migrate/outgoing.h"
+
+#include "base/bits.h"
+#include "base/err.h"
+#include "fake_vm.h"
+#include "loop/loop.h"
+#include "migrate/channel.h"
+#include "migrate/message.h"
+#include "migrate/pages.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* More than a socket has room for. */
+#define NR_PAGES	1024
+
+static struct loop *loop;
+static struct outgoing *outgoing;
+static struct migration_parameters parameters;
+static struct err err;
+static enum migration_status status, wanted;
+static pthread_t target;
+static char folder[] = "/tmp/outgoing-XXXXXX", uri[64];
+static struct channel_listener *listener;
+static struct channel *channel;		/* the target's end */
+static int given = -1;			/* the descriptor called "it" */
+
+static void changed(void *ctx, enum migration_status now)
+{
+	(void)ctx;
+	status = now;
+	if (now == wanted || now >= MIGRATION_CANCELLED)
+		loop_quit(loop);
+}
+
+static void begun(void *ctx, uint64_t nr)
+{
+	(void)ctx, (void)nr;
+}
+
+static int take_fd(void *ctx, const char *name, struct err *why)
+{
+	int fd = given;
+
+	(void)ctx;
+	ck_assert(loop_here(loop));
+	ck_assert_str_eq(name, "it");
+	given = -1;
+	return fd < 0 ? err_set(why, -ENOENT, "there is no such descriptor") : fd;
+}
+
+static void setup(void)
+{
+	const struct channel_options none = { 0 };
+	const struct outgoing_config config = {
+		.machine = FAKE_VM_MACHINE, .changed = changed, .round = begun,
+		.take_fd = take_fd,
+	};
+	struct outgoing_config whole = config;
+
+	ck_assert_int_eq(loop_new(&loop, NULL), 0);
+	whole.main = loop;
+	fake_vm_open(NR_PAGES * PAGES_LEN, true);
+	memset(fake_vm.ram.host, 'x', fake_vm.ram.len);
+	parameters = migration_defaults;
+	outgoing = outgoing_new(&whole);
+	wanted = MIGRATION_COMPLETED;
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	snprintf(uri, sizeof(uri), "unix:%s/socket", folder);
+	ck_assert_int_eq(channel_listen(&listener, uri, &none, NULL), 0);
+}
+
+static void teardown(void)
+{
+	outgoing = outgoing_free(outgoing);
+	channel = channel_close(channel);
+	listener = channel_listener_close(listener);
+	rmdir(folder);
+	fake_vm_close();
+	loop = loop_free(loop);
+}
+
+/* The target, a thread. */
+
+static void accept_source(void)
+{
+	struct pollfd ready = { channel_listener_fd(listener), POLLIN, 0 };
+
+	channel = channel_close(channel);
+	ck_assert_int_eq(poll(&ready, 1, 10000), 1);
+	ck_assert_int_eq(channel_accept(&channel, listener, NULL), 0);
+}
+
+static void say(enum message_type type, uint64_t at, uint32_t nr)
+{
+	const struct message message = { type, nr, at, 0 };
+
+	(void)message_send(channel, &message, NULL);
+}
+
+/* All that comes, until it is this; false: nothing comes any more. */
+static bool await(enum message_type type)
+{
+	struct message message;
+	void *bytes;
+
+	while (!message_receive(channel, &message, NULL) &&
+	       !message_receive_bytes(channel, &message, &bytes, NULL)) {
+		free(bytes);
+		if (message.type == type)
+			return true;
+	}
+	return false;
+}
+
+static void load(void)
+{
+	accept_source();
+	ck_assert(await(MESSAGE_PLAN));
+	say(MESSAGE_READY, 0, 0);
+	ck_assert(await(MESSAGE_STATE));
+	say(MESSAGE_LOADED, 0, 0);
+	ck_assert(await(MESSAGE_GO));
+}
+
+static void begin(void *(*fn)(void *arg))
+{
+	ck_assert_int_eq(pthread_create(&target, NULL, fn, NULL), 0);
+	ck_assert_msg(!outgoing_start(outgoing, uri, &parameters, &err), "%s", err.text);
+}
+
+static void run_until(enum migration_status until)
+{
+	wanted = until;
+	loop_run(loop);
+	ck_assert_int_eq(status, until);
+}
+
+/* Whom the target loses, it has back. */
+
+static void *lose_then_ask(void *arg)
+{
+	load();
+	accept_source();
+	ck_assert(await(MESSAGE_RESUME));
+	say(MESSAGE_ASK, 3, 1);
+	ck_assert(!await(MESSAGE_PAGES));
+	accept_source();
+	ck_assert(await(MESSAGE_RESUME));
+	say(MESSAGE_DONE, 0, 0);
+	(void)await(MESSAGE_BYE);
+	return arg;
+}
+
+START_TEST(target_that_misses_nothing_cannot_ask)
+{
+	begin(lose_then_ask);
+
+	run_until(MIGRATION_COMPLETED);
+
+	ck_assert(fake_vm.moved);
+	pthread_join(target, NULL);
+}
+END_TEST
+
+static void *run_then_fail(void *arg)
+{
+	load();
+	say(MESSAGE_RUNS, 0, 0);
+	say(MESSAGE_FAILED, 0, 0);
+	return arg;
+}
+
+START_TEST(failure_is_not_believed_of_a_target_that_has_run)
+{
+	begin(run_then_fail);
+
+	run_until(MIGRATION_LOST);
+
+	pthread_join(target, NULL);
+	ck_assert_int_eq(outgoing_take_back(outgoing, &err), -EPERM);
+	ck_assert(!fake_vm.running);
+	ck_assert_ptr_nonnull(strstr(outgoing_info(outgoing).error, "FAILED, which cannot be"));
+}
+END_TEST
+
+/* Takes none of the memory that follows, then says what it should not. */
+static void *miss_much_and_take_nothing(void *arg)
+{
+	load();
+	say(MESSAGE_RUNS, 0, 0);
+	say(MESSAGE_LOADED, 0, 0);
+	return arg;
+}
+
+START_TEST(target_that_takes_nothing_holds_nobody_up)
+{
+	parameters.postcopy = true;
+	begin(miss_much_and_take_nothing);
+	ck_assert_int_eq(outgoing_postcopy(outgoing, &err), 0);
+
+	run_until(MIGRATION_LOST);
+
+	pthread_join(target, NULL);
+}
+END_TEST
+
+static void *done_and_take_nothing(void *arg)
+{
+	load();
+	say(MESSAGE_RUNS, 0, 0);
+	say(MESSAGE_DONE, 0, 0);
+	return arg;
+}
+
+START_TEST(target_that_needs_no_more_need_not_take_the_rest)
+{
+	parameters.postcopy = true;
+	begin(done_and_take_nothing);
+	ck_assert_int_eq(outgoing_postcopy(outgoing, &err), 0);
+
+	run_until(MIGRATION_COMPLETED);
+
+	pthread_join(target, NULL);
+	ck_assert(fake_vm.moved);
+}
+END_TEST
+
+/* Where it is when its VM is reset, or it is cancelled. */
+
+static void *plan_only(void *arg)
+{
+	accept_source();
+	(void)await(MESSAGE_PLAN);
+	return arg;
+}
+
+static void *memory_only(void *arg)
+{
+	accept_source();
+	(void)await(MESSAGE_PLAN);
+	say(MESSAGE_READY, 0, 0);
+	(void)await(MESSAGE_PAGES);
+	return arg;
+}
+
+static void *state_only(void *arg)
+{
+	accept_source();
+	(void)await(MESSAGE_PLAN);
+	say(MESSAGE_READY, 0, 0);
+	(void)await(MESSAGE_STATE);
+	return arg;
+}
+
+static void *go_only(void *arg)
+{
+	load();
+	return arg;
+}
+
+static const struct {
+	void *(*target)(void *arg);
+	bool may_cancel;
+} phases[] = {
+	{ plan_only, true }, { memory_only, true }, { state_only, true }, { go_only, false },
+};
+
+static atomic_bool reached;
+
+static void *reach_it(void *arg)
+{
+	phases[*(int *)arg].target(NULL);
+	reached = true;
+	loop_quit(loop);
+	return NULL;
+}
+
+static void reach(int phase)
+{
+	wanted = MIGRATION_NONE;
+	ck_assert_int_eq(pthread_create(&target, NULL, reach_it, &phase), 0);
+	ck_assert_msg(!outgoing_start(outgoing, uri, &parameters, &err), "%s", err.text);
+	while (!reached)
+		loop_run(loop);
+	pthread_join(target, NULL);
+}
+
+START_TEST(cancel_in_any_phase_leaves_the_guest_here)
+{
+	reach(_i);
+
+	ck_assert_int_eq(outgoing_cancel(outgoing, &err),
+			 phases[_i].may_cancel ? 0 : -EPERM);
+
+	if (phases[_i].may_cancel)
+		run_until(MIGRATION_CANCELLED);
+	ck_assert_int_eq(fake_vm.running, phases[_i].may_cancel);
+}
+END_TEST
+
+START_TEST(reset_in_any_phase_is_its_end)
+{
+	reach(_i);
+
+	fake_vm_let_go();
+
+	ck_assert_int_eq(outgoing_info(outgoing).status, MIGRATION_FAILED);
+	ck_assert_ptr_nonnull(strstr(outgoing_info(outgoing).error, "reset or has ended"));
+}
+END_TEST
+
+START_TEST(end_in_any_phase_waits_for_nobody)
+{
+	reach(_i);
+
+	outgoing = outgoing_free(outgoing);
+
+	ck_assert_ptr_null(fake_vm.holder);
+}
+END_TEST
+
+/* Descriptors. */
+
+static void *lose_it(void *arg)
+{
+	ck_assert(await(MESSAGE_PLAN));
+	say(MESSAGE_READY, 0, 0);
+	ck_assert(await(MESSAGE_STATE));
+	say(MESSAGE_LOADED, 0, 0);
+	ck_assert(await(MESSAGE_GO));
+	channel = channel_close(channel);
+	return arg;
+}
+
+static void give(void)
+{
+	const struct channel_options none = { 0 };
+	char theirs[16];
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	given = fds[0];
+	snprintf(theirs, sizeof(theirs), "fd:%d", fds[1]);
+	ck_assert_int_eq(channel_connect(&channel, theirs, &none, &err), 0);
+	snprintf(uri, sizeof(uri), "fd:it");
+}
+
+START_TEST(descriptor_is_good_for_one_connection)
+{
+	give();
+	begin(lose_it);
+	run_until(MIGRATION_LOST);
+	pthread_join(target, NULL);
+
+	/* When it has looked for the target again. */
+	while (!strstr(outgoing_info(outgoing).error, "one connection")) {
+		poll(NULL, 0, 20);
+		ck_assert_int_eq(outgoing_info(outgoing).status, MIGRATION_LOST);
+	}
+}
+END_TEST
+
+START_TEST(descriptor_stays_where_the_move_does_not_begin)
+{
+	struct machine_holder *other = (struct machine_holder *)&err;
+
+	give();
+	fake_vm.holder = other;
+
+	ck_assert_int_eq(outgoing_start(outgoing, uri, &parameters, &err), -EBUSY);
+
+	ck_assert_int_ge(given, 0);
+	close(given);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("outgoing");
+	TCase *tc = tcase_create("to a target that is played");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, target_that_misses_nothing_cannot_ask);
+	tcase_add_test(tc, failure_is_not_believed_of_a_target_that_has_run);
+	tcase_add_test(tc, target_that_takes_nothing_holds_nobody_up);
+	tcase_add_test(tc, target_that_needs_no_more_need_not_take_the_rest);
+	tcase_add_loop_test(tc, cancel_in_any_phase_leaves_the_guest_here, 0, ARRAY_LEN(phases));
+	tcase_add_loop_test(tc, reset_in_any_phase_is_its_end, 0, ARRAY_LEN(phases));
+	tcase_add_loop_test(tc, end_in_any_phase_waits_for_nobody, 0, ARRAY_LEN(phases));
+	tcase_add_test(tc, descriptor_is_good_for_one_connection);
+	tcase_add_test(tc, descriptor_stays_where_the_move_does_not_begin);
+	suite_add_tcase(s, tc);
+
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
