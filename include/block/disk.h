@@ -36,6 +36,7 @@ struct err;
 struct throttle_group;
 
 #define DISK_SEGS_MAX	1024	/* of one request; what readv(2) takes */
+#define DISK_LOG_BLOCK	UINT64_C(0x10000)	/* bytes that a bit of a log is for */
 
 /* May an image name a file that holds what it does not? */
 enum disk_backing {
@@ -171,6 +172,7 @@ struct disk_request {
 	enum disk_op op;
 	bool durable;			/* write, zero: when done, it is on the medium */
 	bool unmap;			/* zero: the space may be given back to the host */
+	bool aside;			/* not the guest's: neither limited nor counted */
 	unsigned nr_segs;
 	const struct iovec *segs;
 	uint64_t at, len;		/* bytes */
@@ -253,6 +255,18 @@ struct throttle_group *disk_throttle(const struct disk *disk);
  * it, and it may be submitted again.  Owner.
  */
 void disk_withdraw(struct disk *disk);
+
+/*
+ * Note in a bitmap of disk_log_words() what requests change from now on, or NULL: do not.
+ * The bit n % 64 of word n / 64 is for block n, and is set when the request is done, even if
+ * it has failed.  So whoever clears it before he reads the block has missed nothing once no
+ * request is in flight and it is still clear.  The disk cannot be resized meanwhile.  Owner.
+ */
+void disk_set_log(struct disk *disk, uint64_t *log);
+uint64_t disk_log_words(const struct disk *disk);
+
+/* Is it being noted?  Owner, or whoever has the owner make all changes. */
+bool disk_is_logged(const struct disk *disk);
 
 /*
  * A request of the guest has failed on the host, with this error: what is to become

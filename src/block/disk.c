@@ -51,16 +51,26 @@ static void add(_Atomic(uint64_t) *count, uint64_t more)
 			      memory_order_relaxed);
 }
 
-void disk_format_done(struct disk_request *request, int res)
+static void note_change(const struct disk *disk, const struct disk_request *request)
+{
+	uint64_t end = request->at + request->len;
+
+	if (request->op == DISK_READ || request->op == DISK_FLUSH)
+		return;
+	for (uint64_t n = request->at / DISK_LOG_BLOCK; n * DISK_LOG_BLOCK < end; n++)
+		disk->log[n / 64] |= BIT64(n % 64);
+}
+
+static void end(struct disk_request *request, int res)
 {
 	struct disk_count *count = &request->disk->counts[request->op];
 
 	/* A file system of anybody's may say so; only disk_withdraw() can. */
 	if (res == -ECANCELED)
 		res = -EIO;
-	if (res < 0) {
+	if (res < 0 && !request->aside) {
 		add(&count->nr_failed, 1);
-	} else {
+	} else if (!request->aside) {
 		add(&count->nr, 1);
 		add(&count->bytes, request->len);
 		add(&count->ns, loop_now(request->disk->loop) - request->started);
@@ -68,9 +78,16 @@ void disk_format_done(struct disk_request *request, int res)
 	request->done(request, res);
 }
 
+void disk_format_done(struct disk_request *request, int res)
+{
+	if (request->disk->log)
+		note_change(request->disk, request);
+	end(request, res);
+}
+
 static void refused(struct file_io *io, int res)
 {
-	disk_format_done(container_of(io, struct disk_request, io), res);
+	end(container_of(io, struct disk_request, io), res);
 }
 
 void disk_submit(struct disk *disk, struct disk_request *request)
@@ -87,7 +104,7 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 		file_refuse(disk->loop, &request->io, r);
 		return;
 	}
-	if (disk->throttle.group && request->op != DISK_FLUSH)
+	if (disk->throttle.group && request->op != DISK_FLUSH && !request->aside)
 		throttle_group_submit(&disk->throttle, request);
 	else
 		disk->format->submit(disk, request);
@@ -112,6 +129,24 @@ void disk_withdraw(struct disk *disk)
 
 	while ((request = throttle_group_withdraw(&disk->throttle)))
 		request->done(request, -ECANCELED);
+}
+
+/* The log. */
+
+void disk_set_log(struct disk *disk, uint64_t *log)
+{
+	assert(loop_here(disk->loop));
+	disk->log = log;
+}
+
+uint64_t disk_log_words(const struct disk *disk)
+{
+	return align_up(disk->size, 64 * DISK_LOG_BLOCK) / (64 * DISK_LOG_BLOCK);
+}
+
+bool disk_is_logged(const struct disk *disk)
+{
+	return disk->log;
 }
 
 /* Failure. */
@@ -159,6 +194,8 @@ int disk_resize(struct disk *disk, uint64_t size, struct err *err)
 	assert(loop_here(disk->loop));
 	if (disk->how.asleep)
 		r = err_set(err, -EBUSY, "it is in the hands of another VM or process");
+	else if (disk->log)
+		r = err_set(err, -EBUSY, "it is being copied");
 	else if (disk->read_only)
 		r = err_set(err, -EROFS, "it is read-only");
 	else if (!disk->format->resize)

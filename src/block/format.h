@@ -46,6 +46,7 @@ struct disk {
 	void *ctx;
 	struct disk_user *user;
 	struct throttle_member throttle;
+	uint64_t *log;		/* as of disk_set_log(), or NULL */
 	const struct disk_progress *progress;
 	void *state;		/* the format's */
 	struct disk_count counts[DISK_NR_OPS];
