@@ -2,16 +2,15 @@
 #include "ram_send.h"
 
 #include "base/bits.h"
-#include "base/clock.h"
 #include "channel.h"
 #include "memory/ram.h"
+#include "pace.h"
 #include "pages.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <unistd.h>
 #include <zstd.h>
 
 #define PAGES_A_PIECE	(MESSAGE_PIECE / PAGES_LEN)
@@ -19,7 +18,6 @@
 #define BATCH_BYTES	UINT64_C(0x80000)	/* then it is sent */
 #define PACKED_PAGES	UINT64_C(32)		/* that are compressed as one */
 #define ZSTD_LEVEL	1
-#define MOMENT_NS	(50 * CLOCK_NS_PER_MS)
 
 /* Messages that go in one system call. */
 struct ram_sender_batch {
@@ -27,7 +25,7 @@ struct ram_sender_batch {
 	uint64_t bytes;
 	uint8_t headers[BATCH_MESSAGES][MESSAGE_HEADER_LEN];
 	struct iovec segs[2 * BATCH_MESSAGES];
-	uint64_t began, sent;		/* for the rate: since when, and how much */
+	struct pace pace;
 	ZSTD_CCtx *zstd;		/* NULL: nothing is compressed */
 	char packed[BATCH_MESSAGES][PACKED_PAGES * PAGES_LEN];	/* with zstd only */
 };
@@ -53,27 +51,6 @@ void ram_sender_fini(struct ram_sender *sender)
 	sender->batch = NULL;
 }
 
-/* Wait until what was sent since we began is what the rate, which may change, allows. */
-static void keep_to_rate(struct ram_sender *sender, uint64_t bytes)
-{
-	struct ram_sender_batch *batch = sender->batch;
-	uint64_t rate, now = clock_ns(), due;
-
-	/* A pause is not made up for. */
-	if (now - batch->began > CLOCK_NS_PER_S) {
-		batch->began = now;
-		batch->sent = 0;
-	}
-	batch->sent += bytes;
-	while ((rate = atomic_load(sender->rate)) && !atomic_load(sender->stop)) {
-		due = (uint64_t)((double)batch->sent / (double)rate * CLOCK_NS_PER_S);
-		now = clock_ns() - batch->began;
-		if (now >= due)
-			break;
-		usleep((useconds_t)(min_u64(due - now, MOMENT_NS) / 1000 + 1));
-	}
-}
-
 static int flush(struct ram_sender *sender)
 {
 	struct ram_sender_batch *batch = sender->batch;
@@ -90,7 +67,7 @@ static int flush(struct ram_sender *sender)
 	batch->nr = batch->nr_segs = 0;
 	batch->bytes = 0;
 	atomic_fetch_add(&sender->sent->bytes, bytes);
-	keep_to_rate(sender, bytes);
+	pace_keep(&batch->pace, bytes, sender->rate, 1, sender->stop);
 	return r;
 }
 
