@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct disk;
 struct err;
 struct machine;
 struct ram;
@@ -113,6 +114,14 @@ bool machine_state_runs(const struct machine *machine);
  */
 void machine_state_set_away(struct machine *machine, uint64_t ns);
 void machine_state_set_paused(struct machine *machine, bool paused);
+
+/*
+ * The i-th disk that a device shows and the guest can write, and the device's id; NULL: there
+ * are fewer.  One that is logged (block/disk.h) is not taken away before whoever holds the
+ * board has let go.
+ */
+struct disk *machine_state_disk(const struct machine *machine, uint32_t i,
+				const char **ret_id);
 
 /* All that the guest has written to its disks is durable when this returns. */
 int machine_state_flush(struct machine *machine, struct err *err);

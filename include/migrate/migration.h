@@ -38,6 +38,7 @@ struct migration_parameters {
 	uint32_t streams;	/* 1 to MIGRATION_STREAMS_MAX */
 	bool compress;		/* memory, by zstd */
 	bool postcopy;		/* the guest may be handed over before its memory is */
+	bool disks;		/* what the guest can write is copied, too */
 	bool events;		/* clients are told of each status */
 	bool throttle;		/* slow a guest down that changes too much */
 	uint32_t throttle_first, throttle_step, throttle_max;	/* percent */
@@ -56,6 +57,8 @@ struct migration_info {
 	uint64_t postcopy_bytes;	/* and later */
 	uint64_t remaining;	/* bytes that the target does not have, as far as is known */
 	uint64_t pages, zeroes;	/* sent; of zeroes */
+	uint64_t disks;		/* bytes of disks that are copied */
+	uint64_t disks_sent, disks_remaining;	/* as sent and remaining */
 	uint64_t dirty_rate;	/* pages that the guest writes to in a second */
 	uint64_t rounds;	/* begun */
 	uint64_t asked;		/* pages that the target has asked for */

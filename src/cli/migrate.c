@@ -33,7 +33,7 @@ struct migrate {
 	uint64_t bandwidth;
 	uint32_t streams;
 	unsigned compress;		/* of packers[] */
-	bool postcopy, throttle, insecure, resume, take_back;
+	bool postcopy, with_disks, throttle, insecure, resume, take_back;
 	char *tls;
 	bool json, help;
 };
@@ -54,6 +54,9 @@ static const struct option rows[] = {
 	{ .key = "postcopy", OPTION(struct migrate, postcopy),
 	  .help = "hand the guest over when all memory has been sent once, whatever it has "
 		  "changed since: that follows while it runs there" },
+	{ .key = "with-disks", OPTION(struct migrate, with_disks),
+	  .help = "copy all disks that the guest can write, too, into the images that the other "
+		  "side was given" },
 	{ .key = "throttle", OPTION(struct migrate, throttle),
 	  .help = "slow the guest down, more and more, if it changes memory too fast" },
 	{ .key = "insecure", OPTION(struct migrate, insecure),
@@ -97,7 +100,7 @@ static uint64_t rounds(const json_t *info)
 
 static void show(const json_t *info)
 {
-	const json_t *ram = json_object_get(info, "ram");
+	const json_t *ram = json_object_get(info, "ram"), *disk = json_object_get(info, "disk");
 	const char *status = json_string_value(json_object_get(info, "status"));
 	char text[160];
 
@@ -105,7 +108,8 @@ static void show(const json_t *info)
 		return;
 	snprintf(text, sizeof(text), "%s: round %" PRIu64 ", %" PRIu64 " MiB left, %.0f MiB/s, "
 		 "guest changes %" PRIu64 " MiB/s, would stand still for %" PRIu64 " ms",
-		 status, rounds(info), number(ram, "remaining") >> 20,
+		 status, rounds(info),
+		 (number(ram, "remaining") + number(disk, "remaining")) >> 20,
 		 json_number_value(json_object_get(ram, "mbps")) / 8 * 1e6 / (1 << 20),
 		 number(ram, "dirty-pages-rate") * 4096 >> 20,
 		 number(info, "expected-downtime"));
@@ -183,9 +187,10 @@ static int set_up(struct client *client, const struct migrate *how, struct err *
 		err);
 	free(tls);
 	return r < 0 ? r : client_execute(client, "migrate-set-capabilities", json_pack(
-		"{s:[o, o, o]}", "capabilities", capability("multifd", how->streams > 1),
+		"{s:[o, o, o, o]}", "capabilities", capability("multifd", how->streams > 1),
 		capability("auto-converge", how->throttle),
-		capability("postcopy-ram", how->postcopy)), NULL, err);
+		capability("postcopy-ram", how->postcopy),
+		capability("x-vmm-with-disks", how->with_disks)), NULL, err);
 }
 
 static int begin(struct client *client, const char *uri, const struct migrate *how,
@@ -268,7 +273,7 @@ static int judge(const json_t *info, struct err *err)
 
 static void tell(const char *name, const json_t *info, bool json)
 {
-	const json_t *ram = json_object_get(info, "ram");
+	const json_t *ram = json_object_get(info, "ram"), *disk = json_object_get(info, "disk");
 
 	if (json) {
 		json_dumpf(info, stdout, 0);
@@ -278,7 +283,7 @@ static void tell(const char *name, const json_t *info, bool json)
 	printf("%s has moved: %.2f s, of which the guest stood still for %" PRIu64 " ms; %" PRIu64
 	       " MiB in %" PRIu64 " rounds\n", name,
 	       (double)number(info, "total-time") / 1000, number(info, "downtime"),
-	       number(ram, "transferred") >> 20, rounds(info));
+	       (number(ram, "transferred") + number(disk, "transferred")) >> 20, rounds(info));
 }
 
 /* What has moved is of no more use here. */

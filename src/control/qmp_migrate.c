@@ -210,7 +210,8 @@ static void run_query_parameters(struct qmp_call *call)
 
 /* Capabilities. */
 
-enum capability { AUTO_CONVERGE, EVENTS, LATE_BLOCK_ACTIVATE, MULTIFD, POSTCOPY_RAM, RETURN_PATH };
+enum capability { AUTO_CONVERGE, EVENTS, LATE_BLOCK_ACTIVATE, MULTIFD, POSTCOPY_RAM, RETURN_PATH,
+		  WITH_DISKS };
 
 static const char *const capability_words[] = {
 	[AUTO_CONVERGE] = "auto-converge",
@@ -219,6 +220,7 @@ static const char *const capability_words[] = {
 	[MULTIFD] = "multifd",
 	[POSTCOPY_RAM] = "postcopy-ram",
 	[RETURN_PATH] = "return-path",
+	[WITH_DISKS] = "x-vmm-with-disks",
 	NULL
 };
 static const struct qmp_type capability_type = {
@@ -249,6 +251,8 @@ static bool is_on(const struct migration_parameters *p, enum capability capabili
 		return p->multifd;
 	case POSTCOPY_RAM:
 		return p->postcopy;
+	case WITH_DISKS:
+		return p->disks;
 	case LATE_BLOCK_ACTIVATE:
 	case RETURN_PATH:
 		return true;
@@ -276,6 +280,9 @@ static int switch_one(struct migration_parameters *p, const json_t *item, struct
 		break;
 	case POSTCOPY_RAM:
 		p->postcopy = on;
+		break;
+	case WITH_DISKS:
+		p->disks = on;
 		break;
 	default:
 		if (!on)
@@ -323,9 +330,15 @@ static const struct qmp_member ram_members[] = {
 };
 static const struct qmp_type ram_type = { .kind = QMP_OBJECT, QMP_MEMBERS(ram_members) };
 
+static const struct qmp_member disk_members[] = {
+	INT("transferred"), INT("remaining"), INT("total"),
+};
+static const struct qmp_type disk_type = { .kind = QMP_OBJECT, QMP_MEMBERS(disk_members) };
+
 static const struct qmp_member info_members[] = {
 	{ .name = "status", .type = &status_type, .optional = true },
 	{ .name = "ram", .type = &ram_type, .optional = true },
+	{ .name = "disk", .type = &disk_type, .optional = true },
 	MAYBE("total-time"), MAYBE("setup-time"), MAYBE("expected-downtime"), MAYBE("downtime"),
 	MAYBE("cpu-throttle-percentage"),
 	{ .name = "error-desc", .type = &qmp_type_str, .optional = true },
@@ -360,6 +373,13 @@ static json_t *describe_ram(const struct migration_info *info, bool multifd)
 		"dirty-sync-missed-zero-copy", 0);
 }
 
+static json_t *describe_disks(const struct migration_info *info)
+{
+	return json_pack("{s:I, s:I, s:I}", "transferred", (json_int_t)info->disks_sent,
+			 "remaining", (json_int_t)info->disks_remaining,
+			 "total", (json_int_t)info->disks);
+}
+
 static void add_ms(json_t **object, const char *name, uint64_t ns)
 {
 	qmp_build_member(object, name, json_integer((json_int_t)(ns / CLOCK_NS_PER_MS)));
@@ -377,6 +397,8 @@ static void run_query(struct qmp_call *call)
 	if (info.status != MIGRATION_NONE) {
 		qmp_build_text(&reply, "status", migration_status_words[info.status]);
 		qmp_build_member(&reply, "ram", describe_ram(&info, p->multifd));
+		if (info.disks)
+			qmp_build_member(&reply, "disk", describe_disks(&info));
 		add_ms(&reply, "total-time", info.total_ns);
 		add_ms(&reply, "setup-time", info.setup_ns);
 		add_ms(&reply, info.status == MIGRATION_ACTIVE ? "expected-downtime" : "downtime",

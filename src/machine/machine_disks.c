@@ -84,6 +84,18 @@ static int flush_disk(struct disk *disk, struct err *err)
 					  disk_id(disk)) : 0;
 }
 
+struct disk *machine_state_disk(const struct machine *m, uint32_t i, const char **ret_id)
+{
+	for (const struct machine_part *part = m->parts; part; part = part->next) {
+		if (part->device.kind != BOARD_DISK || !part->device_id ||
+		    disk_read_only(part->device.disk) || i--)
+			continue;
+		*ret_id = part->device_id;
+		return part->device.disk;
+	}
+	return NULL;
+}
+
 int machine_state_flush(struct machine *m, struct err *err)
 {
 	return each_disk(m, flush_disk, err);

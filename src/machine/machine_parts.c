@@ -84,6 +84,8 @@ void machine_part_remove(struct machine *m, struct machine_part *part)
 {
 	struct machine_part **p = &m->parts;
 
+	if (part->device.disk && disk_is_logged(part->device.disk))
+		machine_parts_let_go(m);
 	while (*p != part)
 		p = &(*p)->next;
 	*p = part->next;

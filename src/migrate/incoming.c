@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "base/clock.h"
 #include "base/thread.h"
+#include "block/disk.h"
 #include "incoming_parts.h"
 #include "machine/machine.h"
 #include "memory/ram.h"
@@ -179,6 +180,45 @@ static int prepare_lazy(struct incoming *in)
 	return r < 0 ? r : lazy_ram_new(&in->lazy, &config, &in->err);
 }
 
+/* Of the machine's own; NULL: it has none of that id that the guest can write. */
+static struct disk *find_disk(const struct incoming *in, const char *wanted)
+{
+	struct disk *disk;
+	const char *id;
+
+	for (uint32_t i = 0; (disk = machine_state_disk(in->config.machine, i, &id)); i++)
+		if (!strcmp(id, wanted))
+			break;
+	return disk;
+}
+
+/* They are ours from here on: what comes is written to them. */
+static int prepare_disks(struct incoming *in)
+{
+	int r = machine_state_wake_disks(in->config.machine, &in->err);
+
+	if (r < 0)
+		return r;
+	in->disks = disk_receiver_new();
+	if (!in->disks)
+		return err_sys(&in->err, -ENOMEM, "cannot receive disks");
+	for (uint32_t i = 0; i < in->plan.nr_disks; i++) {
+		const struct migration_plan_disk *planned = &in->plan.disks[i];
+		struct disk *disk = find_disk(in, (const char *)planned->id);
+
+		if (!disk)
+			return err_set(&in->err, -EINVAL, "disk '%s' is to be copied, and cannot "
+				       "be written here", planned->id);
+		if (disk_size(disk) != planned->size)
+			return err_set(&in->err, -EINVAL, "disk '%s' has %llu bytes, and its image "
+				       "here %llu: make one as large", planned->id,
+				       (unsigned long long)planned->size,
+				       (unsigned long long)disk_size(disk));
+		disk_receiver_add(in->disks, disk);
+	}
+	return 0;
+}
+
 static int use_plan(struct incoming *in, struct state_reader *reader)
 {
 	int r = migration_plan_load(reader, &in->plan, &in->err);
@@ -188,6 +228,11 @@ static int use_plan(struct incoming *in, struct state_reader *reader)
 	if (r < 0)
 		return r;
 	in->info.memory = machine_state_ram(in->config.machine)->len;
+	if (in->plan.nr_disks) {
+		r = prepare_disks(in);
+		if (r < 0)
+			return r;
+	}
 	return in->plan.postcopy ? prepare_lazy(in) : 0;
 }
 
@@ -382,6 +427,7 @@ struct incoming *incoming_free(struct incoming *in)
 	if (in->started)
 		pthread_join(in->thread, NULL);
 	release(in);
+	in->disks = disk_receiver_free(in->disks);
 	loop_cancel(in->config.main, &in->prepare);
 	loop_cancel(in->config.main, &in->load);
 	loop_cancel(in->config.main, &in->start);

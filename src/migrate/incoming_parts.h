@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "channel.h"
+#include "disk_receive.h"
 #include "lazy_ram.h"
 #include "loop/loop.h"
 #include "machine/machine_state.h"
@@ -56,6 +57,7 @@ struct incoming {
 
 	struct migration_plan plan;
 	struct lazy_ram *lazy;		/* NULL: no page will be missing */
+	struct disk_receiver *disks;	/* NULL: none is to come, or all have */
 	struct incoming_stream streams[MESSAGE_STREAMS_MAX];
 	atomic_uint_least64_t received;
 	void *bytes;			/* of the plan, then of the state */

@@ -162,7 +162,7 @@ static int build(struct incoming *in)
 	return in->r;
 }
 
-/* As ram_receiver_take(), of a VM whose memory is still there. */
+/* As ram_receiver_take(), of a VM whose memory is still there; and of its disks. */
 static int take(struct incoming_stream *stream, const struct message *message)
 {
 	struct incoming *in = stream->owner;
@@ -173,6 +173,8 @@ static int take(struct incoming_stream *stream, const struct message *message)
 		    err_set(&stream->err, -ECANCELED, "the VM was reset or has ended") :
 		    ram_receiver_take(&stream->receiver, message, &stream->err);
 	pthread_rwlock_unlock(&in->memory);
+	if (r == 1 && in->disks && stream == &in->streams[0])
+		r = disk_receiver_take(in->disks, stream->receiver.channel, message, &stream->err);
 	if (!r && stream->receiver.runs)
 		incoming_parts_say_if_done(in);
 	return r;
@@ -329,6 +331,9 @@ static int receive_memory(struct incoming *in)
 			in->err = in->streams[0].err;
 	}
 	r = await_streams(in, r);
+	if (!r && in->disks)
+		r = disk_receiver_flush(in->disks, &in->err);
+	in->disks = disk_receiver_free(in->disks);
 	return r < 0 ? r : go_on_lazily(in);
 }
 

@@ -54,6 +54,10 @@ static uint64_t len_max(enum message_type type)
 	case MESSAGE_PAGES:
 	case MESSAGE_PACKED:
 		return MESSAGE_PIECE;
+	case MESSAGE_DISK:
+		return MESSAGE_DISK_PIECE;
+	case MESSAGE_DISK_ZEROES:
+		return sizeof(uint64_t);
 	case MESSAGE_FAILED:
 		return FAILURE_MAX;
 	default:

@@ -26,6 +26,8 @@ struct err;
 #define MESSAGE_SESSION_LEN	16
 #define MESSAGE_STREAMS_MAX	16
 #define MESSAGE_PIECE		UINT64_C(0x200000)	/* bytes of RAM; of a message at most */
+#define MESSAGE_DISK_PIECE	UINT64_C(0x80000)	/* likewise, of a disk */
+#define MESSAGE_DISKS_MAX	32
 
 enum message_type {
 	MESSAGE_NONE,
@@ -53,6 +55,13 @@ enum message_type {
 	MESSAGE_ASK,		/* page at is needed now */
 	MESSAGE_DONE,		/* it has all it needs */
 	MESSAGE_FAILED,		/* it does not run and never will; a text */
+
+	/*
+	 * From the source, before the end of memory on the first channel: of disk nr in the plan,
+	 * from byte at on, within one piece; of zeroes: u64, how many.
+	 */
+	MESSAGE_DISK,
+	MESSAGE_DISK_ZEROES,
 
 	MESSAGE_TYPES
 };

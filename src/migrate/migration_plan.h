@@ -8,6 +8,7 @@
 #ifndef MIGRATE_MIGRATION_PLAN_H
 #define MIGRATE_MIGRATION_PLAN_H
 
+#include "machine/vm_config.h"
 #include "message.h"
 
 #include <stdbool.h>
@@ -23,10 +24,18 @@ struct err;
 struct state_reader;
 struct state_writer;
 
+/* One that is copied. */
+struct migration_plan_disk {
+	uint8_t id[VM_CONFIG_NAME_MAX + 1];	/* its device's: text */
+	uint64_t size;			/* bytes */
+};
+
 struct migration_plan {
 	uint8_t session[MESSAGE_SESSION_LEN];
 	uint32_t streams;
 	bool postcopy;			/* the guest may run before its memory is there */
+	uint32_t nr_disks;
+	struct migration_plan_disk disks[MESSAGE_DISKS_MAX];
 };
 
 void migration_plan_save(struct state_writer *writer, const struct migration_plan *plan);

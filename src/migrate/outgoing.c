@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "base/clock.h"
 #include "base/thread.h"
+#include "block/disk.h"
 #include "channel_uri.h"
 #include "memory/ram.h"
 #include "migration_plan.h"
@@ -110,6 +111,20 @@ static void release(struct outgoing *o)
 	o->held = false;
 }
 
+/* As disk_sender_add() has numbered them. */
+static void plan_disks(const struct outgoing *o, struct migration_plan *plan)
+{
+	const struct disk *disk;
+	const char *id;
+
+	while ((disk = machine_state_disk(o->config.machine, plan->nr_disks, &id))) {
+		struct migration_plan_disk *planned = &plan->disks[plan->nr_disks++];
+
+		memcpy(planned->id, id, strnlen(id, VM_CONFIG_NAME_MAX));
+		planned->size = disk_size(disk);
+	}
+}
+
 static int save_plan(struct outgoing *o, struct state_writer *writer)
 {
 	struct migration_plan plan = {
@@ -117,6 +132,8 @@ static int save_plan(struct outgoing *o, struct state_writer *writer)
 	};
 
 	memcpy(plan.session, o->session, sizeof(plan.session));
+	if (o->disks)
+		plan_disks(o, &plan);
 	migration_plan_save(writer, &plan);
 	return machine_state_save_plan(o->config.machine, writer, &o->err);
 }
@@ -161,7 +178,8 @@ static void hand_over(struct loop_task *task)
 		o->r = machine_state_hand_over(m, &o->err);
 	if (!o->r)
 		o->r = machine_state_log_take(m, o->bitmap, &o->err);
-	if (!o->r)
+	/* Those that are copied are nobody else's: they stay as they are. */
+	if (!o->r && !o->disks)
 		o->r = machine_state_sleep_disks(m, &o->err);
 	if (!o->r)
 		o->r = save(o, save_state, &o->state, &o->state_len);
@@ -191,6 +209,7 @@ static void forget(struct outgoing *o)
 {
 	close_channels(o);
 	drop_taken(o);
+	o->disks = disk_sender_free(o->disks);
 	free(o->plan);
 	free(o->state);
 	free(o->bitmap);
@@ -258,7 +277,8 @@ static void let_go(struct machine_holder *holder)
 	loop_cancel(o->config.main, &o->hand_over);
 	loop_cancel(o->config.main, &o->finish);
 	if (o->at != OUTGOING_GONE)
-		o->r = err_set(&o->err, -ESHUTDOWN, "the VM was reset or has ended meanwhile");
+		o->r = err_set(&o->err, -ESHUTDOWN, "the VM was reset or has ended, or has lost a "
+			       "disk");
 	end(o);
 }
 
@@ -288,6 +308,27 @@ static int set_uri(struct outgoing *o, const char *uri, struct err *err)
 	return 0;
 }
 
+static int open_disks(struct outgoing *o, struct err *err)
+{
+	const struct disk_sender_config config = {
+		.send = outgoing_parts_send_disk, .ctx = o, .sent = &o->disks_sent,
+	};
+	struct disk *disk;
+	const char *id;
+	int r = 0;
+
+	if (!machine_state_disk(o->config.machine, 0, &id))
+		return 0;
+	o->disks = disk_sender_new(&config);
+	if (!o->disks)
+		return err_sys(err, -ENOMEM, "cannot copy disks");
+	for (uint32_t i = 0; !r && (disk = machine_state_disk(o->config.machine, i, &id)); i++) {
+		r = disk_sender_add(o->disks, disk);
+		o->info.disks += disk_size(disk);
+	}
+	return r < 0 ? err_sys(err, r, "cannot copy disk '%s'", id) : 0;
+}
+
 static int prepare(struct outgoing *o, const char *uri, struct err *err)
 {
 	struct machine *m = o->config.machine;
@@ -307,6 +348,11 @@ static int prepare(struct outgoing *o, const char *uri, struct err *err)
 	if (!o->bitmap)
 		return err_sys(err, -ENOMEM, "cannot move the VM");
 	memset(o->bitmap, 0xff, o->words * sizeof(*o->bitmap));
+	if (o->parameters.disks) {
+		r = open_disks(o, err);
+		if (r < 0)
+			return r;
+	}
 	r = save(o, save_plan, &o->plan, &o->plan_len);
 	if (r < 0) {
 		*err = o->err;
@@ -330,6 +376,7 @@ static void reset_info(struct outgoing *o, const struct migration_parameters *pa
 	o->nr_untold = 0;
 	o->told_rounds = 0;
 	o->sent.bytes = o->sent.pages = o->sent.zeroes = 0;
+	o->disks_sent.bytes = o->disks_sent.left = 0;
 	o->began = clock_ns();
 	o->stopped = o->sent_running = 0;
 	outgoing_limit(o, parameters->bandwidth, parameters->downtime_ms);
@@ -491,6 +538,8 @@ struct migration_info outgoing_info(const struct outgoing *const_o)
 	info.sent = atomic_load(&o->sent.bytes);
 	info.pages = atomic_load(&o->sent.pages);
 	info.zeroes = atomic_load(&o->sent.zeroes);
+	info.disks_sent = atomic_load(&o->disks_sent.bytes);
+	info.disks_remaining = atomic_load(&o->disks_sent.left);
 	if (at == OUTGOING_TAIL || at == OUTGOING_GONE) {
 		info.postcopy_bytes = info.sent - o->sent_running - info.downtime_bytes;
 		info.remaining -= min_u64(info.remaining, info.postcopy_bytes);

@@ -10,10 +10,12 @@
 
 #include "base/err.h"
 #include "channel.h"
+#include "disk_send.h"
 #include "loop/loop.h"
 #include "machine/machine_state.h"
 #include "message.h"
 #include "migrate/outgoing.h"
+#include "pace.h"
 #include "ram_send.h"
 
 #include <limits.h>
@@ -76,6 +78,9 @@ struct outgoing {
 	pthread_mutex_t say;			/* whoever sends over the first channel */
 	bool pushes;				/* the streams send what is missing */
 	struct ram_sent sent;
+	struct disk_sender *disks;		/* NULL: none is copied */
+	struct disk_sent disks_sent;
+	struct pace pace;			/* of disks */
 	atomic_uint_least64_t rate;		/* of each stream */
 	atomic_uint_least64_t downtime_ms;
 	atomic_bool stop;			/* the round, for the guest is to be handed over */
@@ -101,6 +106,10 @@ struct outgoing {
 
 /* The thread. */
 void *outgoing_parts_run(void *arg);
+
+/* For disk_sender_config; ctx is a struct outgoing. */
+int outgoing_parts_send_disk(void *ctx, const struct message *message, const void *bytes,
+			     struct err *err);
 
 /* The status is another one from here on; any turn. */
 void outgoing_parts_set_status(struct outgoing *o, enum migration_status status);

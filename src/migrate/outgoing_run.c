@@ -262,6 +262,35 @@ static int set_up(struct outgoing *o)
 
 /* Copying. */
 
+int outgoing_parts_send_disk(void *ctx, const struct message *message, const void *bytes,
+			     struct err *err)
+{
+	struct outgoing *o = ctx;
+	int r;
+
+	pthread_mutex_lock(&o->say);
+	r = message_send(o->channels[0], message, bytes);
+	pthread_mutex_unlock(&o->say);
+	if (r < 0)
+		return message_lost(err, r);
+	pace_keep(&o->pace, MESSAGE_HEADER_LEN + message->len, &o->rate, o->nr_streams, &o->stop);
+	return 0;
+}
+
+/* What the guest has written to them by now. */
+static int send_disks(struct outgoing *o)
+{
+	if (!o->disks)
+		return 0;
+	disk_sender_take(o->disks);
+	return disk_sender_send(o->disks, &o->err);
+}
+
+static uint64_t sent_bytes(const struct outgoing *o)
+{
+	return atomic_load(&o->sent.bytes) + atomic_load(&o->disks_sent.bytes);
+}
+
 static bool wanted(struct outgoing *o)
 {
 	bool wanted;
@@ -300,8 +329,10 @@ static void throttle(struct outgoing *o, uint64_t sent, uint64_t dirty)
 /* What this round has cost, and what it has left behind. */
 static void judge_round(struct outgoing *o, uint64_t sent, uint64_t ns)
 {
-	uint64_t dirty = pages_count(o->bitmap, o->words);
+	uint64_t dirty = pages_count(o->bitmap, o->words), left = dirty * PAGES_LEN;
 
+	if (o->disks)
+		left += disk_sender_take(o->disks);
 	pthread_mutex_lock(&o->lock);
 	/* What is over in a moment tells nothing of the speed. */
 	if (ns > CLOCK_NS_PER_MS || !o->info.rate)
@@ -309,9 +340,9 @@ static void judge_round(struct outgoing *o, uint64_t sent, uint64_t ns)
 	o->info.dirty_rate = (uint64_t)((double)dirty / (double)(ns + 1) * CLOCK_NS_PER_S);
 	o->info.remaining = dirty * PAGES_LEN;
 	o->info.downtime_ns = o->info.rate ?
-		(uint64_t)((double)o->info.remaining / (double)o->info.rate * CLOCK_NS_PER_S) : 0;
+		(uint64_t)((double)left / (double)o->info.rate * CLOCK_NS_PER_S) : 0;
 	pthread_mutex_unlock(&o->lock);
-	throttle(o, sent, dirty * PAGES_LEN);
+	throttle(o, sent, left);
 }
 
 static void begin_round(struct outgoing *o)
@@ -327,21 +358,30 @@ static void begin_round(struct outgoing *o)
 /* When it returns the bitmap names what the target does not have as it is by now. */
 static int copy(struct outgoing *o)
 {
+	uint64_t left;
 	int r;
 
 	do {
-		uint64_t began = clock_ns(), before = atomic_load(&o->sent.bytes);
+		uint64_t began = clock_ns(), before = sent_bytes(o);
 
 		begin_round(o);
-		r = send_bitmap(o, ram_sender_send);
+		r = send_disks(o);
+		/* That may take long; what was written meanwhile is about to be sent. */
+		if (!r && o->disks)
+			r = machine_state_log_take(o->config.machine, o->bitmap, &o->err);
+		if (!r)
+			r = send_bitmap(o, ram_sender_send);
 		if (!r)
 			r = machine_state_log_take(o->config.machine, o->bitmap, &o->err);
 		if (r < 0)
 			return r;
-		judge_round(o, atomic_load(&o->sent.bytes) - before, clock_ns() - began);
+		judge_round(o, sent_bytes(o) - before, clock_ns() - began);
 		for (unsigned i = 0; i < o->nr_streams; i++)
 			o->streams[i].sender.fresh = false;
-	} while (!wanted(o) && !fits(o, o->info.remaining));
+		left = atomic_load(&o->disks_sent.left);
+		if (!wanted(o))
+			left += o->info.remaining;
+	} while (!fits(o, left));
 	return 0;
 }
 
@@ -370,7 +410,9 @@ static int send_all(struct outgoing *o)
 
 	atomic_store(&o->rate, 0);
 	atomic_store(&o->stop, false);
-	r = send_bitmap(o, wanted(o) ? ram_sender_disown : ram_sender_send);
+	r = send_disks(o);
+	if (!r)
+		r = send_bitmap(o, wanted(o) ? ram_sender_disown : ram_sender_send);
 	for (unsigned i = 0; i < o->nr_streams && !r; i++)
 		r = say(o, i, MESSAGE_END, 0, 0, NULL, 0);
 	if (!r)

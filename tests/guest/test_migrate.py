@@ -17,7 +17,7 @@ import threading
 import time
 
 import vm
-from steady import SteadyTest
+from steady import DISK_LEN, SteadyTest
 from vm import OK, USAGE, Vm
 
 HEADER = 24
@@ -287,6 +287,118 @@ class Migrate(SteadyTest):
         there.wait_for(b'READY')
         self.go_on(there)
         self.end(there)
+
+    # Disks that come along.
+
+    def own_disk(self, name='there.img', create=()):
+        """The source's disk, full but for a hole; further VMs get an image of their own."""
+        self.bytes = random.Random(1).randbytes(3 << 20) + bytes(1 << 20)
+        self.source = self.file('here.img', self.bytes)
+        if create:
+            self.vmm_ok('disk', 'create', self.path(name), *create)
+        else:
+            # What an attempt that has failed may have left there.
+            self.file(name, b'x' * len(self.bytes))
+        self.other, self.disk = self.path(name), self.source
+
+    def begin_with_disk(self):
+        here = self.begin()
+        self.disk = self.other
+        return here
+
+    def disk_is_right(self):
+        """Beyond what the guest looks at itself."""
+        raw = self.path('raw.img')
+        self.vmm_ok('disk', 'convert', self.other, raw)
+        with open(raw, 'rb') as file:
+            self.assertEqual(file.read()[DISK_LEN:], self.bytes[DISK_LEN:])
+        os.unlink(raw)
+
+    def move_with_disk(self, *arguments):
+        here = self.begin_with_disk()
+        there = self.target()
+        last = self.go_on(here)
+        info = self.go('web', '--with-disks', *arguments)
+        self.moved(here, there, last)
+        self.end(there)
+        self.disk_is_right()
+        return info
+
+    def test_disk_comes_along(self):
+        self.own_disk()
+
+        info = self.move_with_disk()
+
+        self.assertEqual(info['disk']['total'], 4 << 20)
+        self.assertEqual(info['disk']['remaining'], 0)
+        self.assertGreater(info['disk']['transferred'], 3 << 20)
+
+    def test_disk_is_written_all_the_time(self):
+        self.own_disk()
+        here = self.begin_with_disk()
+        there = self.target()
+        mover = threading.Thread(target=self.go, args=(
+            'web', '--with-disks', '--downtime', '0', '--bandwidth', '8M'))
+        mover.start()
+        here.wait(lambda: self.query('web').get('ram', {}).get('dirty-sync-count', 0) > 3,
+                  'rounds')
+        last = self.go_on(here)
+
+        self.vmm_ok('qmp', 'web', 'migrate-set-parameters', '{"downtime-limit": 2000}')
+
+        mover.join()
+        self.moved(here, there, last)
+        self.end(there)
+        self.disk_is_right()
+
+    def test_disk_becomes_another_image(self):
+        self.own_disk('there.qcow2', ['--size', '4M'])
+
+        self.move_with_disk('--streams', '3')
+
+    def test_disk_comes_before_memory(self):
+        self.own_disk()
+
+        self.move_with_disk('--postcopy', '--compress', 'zstd')
+
+    def test_copy_of_a_disk_is_broken_off_and_done_again(self):
+        self.own_disk()
+        here = self.begin_with_disk()
+        for break_off in (['qmp', 'web', 'migrate_cancel'], ['reset', 'web']):
+            with self.subTest(break_off=break_off):
+                there = self.target()
+                self.vmm_ok('qmp', 'web', 'migrate-set-capabilities', json.dumps({
+                    'capabilities': [{'capability': 'x-vmm-with-disks', 'state': True}]}))
+                self.vmm_ok('qmp', 'web', 'migrate-set-parameters', '{"max-bandwidth": 1000000}')
+                self.vmm_ok('qmp', 'web', 'migrate', json.dumps({'uri': self.uri}))
+                here.wait(lambda: self.query('web').get('disk', {}).get('transferred'), 'a copy')
+                size = {'device': 'disk0', 'size': 8 << 20}
+                self.assertRegex(self.run_vmm('qmp', 'web', 'block_resize',
+                                              json.dumps(size)).stderr, 'being copied')
+
+                self.vmm_ok(*break_off)
+
+                self.wait_status('web', here, 'cancelled', 'failed')
+                self.go_on(here)
+                self.assertEqual(there.finish(), USAGE)
+        there = self.target()
+        self.go('web', '--with-disks')
+
+        self.assertEqual(here.finish(), OK)
+        self.go_on(there)
+        self.end(there)
+        self.disk_is_right()
+
+    def test_image_that_does_not_fit(self):
+        self.own_disk('there.img', ['--size', '8M'])
+        here = self.begin_with_disk()
+        for image, why in ((self.other, 'disk .* has 4194304 bytes, and its image here 8388608'),
+                           (self.source, 'in use')):
+            self.disk = image
+            there = self.target()
+            self.stays(here, '--with-disks', why=f'the other side: .*{why}')
+            self.assertEqual(there.finish(), USAGE)
+        self.end(here)
 
     # What is told.
 

@@ -149,6 +149,12 @@ void machine_state_set_paused(struct machine *m, bool paused)
 	(void)m, (void)paused;
 }
 
+struct disk *machine_state_disk(const struct machine *m, uint32_t i, const char **ret_id)
+{
+	(void)m, (void)i, (void)ret_id;
+	return NULL;
+}
+
 int machine_state_flush(struct machine *m, struct err *err)
 {
 	(void)m, (void)err;

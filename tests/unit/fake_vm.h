@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fake_vm.h - machine/machine_state.h without a machine: memory, and what is done to it.
+ * fake_vm.h - machine/machine_state.h without a machine: memory, no disks, and what is
+ * done to it.
  *
  * There is one.  Whatever is linked with this has no other machine.
  */

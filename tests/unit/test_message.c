@@ -88,6 +88,8 @@ static const struct {
 	{ MESSAGE_ASK, 0 },
 	{ MESSAGE_DONE, 0 },
 	{ MESSAGE_FAILED, 1000 },
+	{ MESSAGE_DISK, MESSAGE_DISK_PIECE },
+	{ MESSAGE_DISK_ZEROES, 8 },
 };
 
 START_TEST(message_is_as_long_as_its_type_may_be)
