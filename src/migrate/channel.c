@@ -200,7 +200,7 @@ static int receive_plain(struct channel *channel, void *to, size_t len)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
-			return got ? -errno : -ECONNRESET;
+			return got ? errno == EAGAIN ? -ETIMEDOUT : -errno : -ECONNRESET;
 		at += got;
 	}
 	return 0;
@@ -213,6 +213,13 @@ int channel_receive(struct channel *channel, void *to, size_t len)
 
 	/* What had come before a break is no use to anybody. */
 	return reason(channel, r);
+}
+
+void channel_set_patience(struct channel *channel, unsigned ms)
+{
+	const struct timeval limit = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	(void)setsockopt(channel->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 }
 
 void channel_break(struct channel *channel)

@@ -92,6 +92,12 @@ int channel_send(struct channel *channel, const struct iovec *segs, unsigned nr)
 int channel_receive(struct channel *channel, void *to, size_t len);
 
 /*
+ * Bytes that do not come within so long are -ETIMEDOUT; 0: they are waited for, as at
+ * first.  Not with TLS, whose handshake has its own limit and shows who speaks.
+ */
+void channel_set_patience(struct channel *channel, unsigned ms);
+
+/*
  * Whoever sends or receives fails with -ECANCELED, now and from here on; the other side
  * sees the end of the stream.  Any thread, until channel_close().
  */

@@ -168,16 +168,13 @@ static int read_state(struct incoming *in, int (*use)(struct incoming *in,
 	return r;
 }
 
-/* Threads of ours may be in its memory as long as some of it is missing. */
 static int prepare_lazy(struct incoming *in)
 {
 	const struct lazy_ram_config config = {
 		.ram = machine_state_ram(in->config.machine), .ask = ask, .ctx = in,
 	};
-	int r = machine_state_hold(in->config.machine, &in->holder, &in->err);
 
-	in->held = !r;
-	return r < 0 ? r : lazy_ram_new(&in->lazy, &config, &in->err);
+	return lazy_ram_new(&in->lazy, &config, &in->err);
 }
 
 /* Of the machine's own; NULL: it has none of that id that the guest can write. */
@@ -219,15 +216,20 @@ static int prepare_disks(struct incoming *in)
 	return 0;
 }
 
+/* Threads of ours are in the machine's memory until all of it has come. */
 static int use_plan(struct incoming *in, struct state_reader *reader)
 {
+	struct machine *m = in->config.machine;
 	int r = migration_plan_load(reader, &in->plan, &in->err);
 
 	if (!r)
-		r = machine_state_prepare(in->config.machine, reader, &in->err);
+		r = machine_state_prepare(m, reader, &in->err);
+	if (!r)
+		r = machine_state_hold(m, &in->holder, &in->err);
 	if (r < 0)
 		return r;
-	in->info.memory = machine_state_ram(in->config.machine)->len;
+	in->held = true;
+	in->info.memory = machine_state_ram(m)->len;
 	if (in->plan.nr_disks) {
 		r = prepare_disks(in);
 		if (r < 0)
@@ -254,6 +256,8 @@ static int use_state(struct incoming *in, struct state_reader *reader)
 {
 	const struct machine_change change = { .clock = true };
 
+	if (in->forgotten)
+		return err_set(&in->err, -ESHUTDOWN, "the VM has ended");
 	return machine_state_load(in->config.machine, reader, &change, &in->err);
 }
 
@@ -269,6 +273,13 @@ static void load(struct loop_task *task)
 	incoming_parts_say(in, MESSAGE_LOADED);
 }
 
+static void release_machine(struct incoming *in)
+{
+	if (in->held)
+		machine_state_release(in->config.machine, &in->holder);
+	in->held = false;
+}
+
 /* Once the guest runs it is a VM like any other; what its source still says is for the thread. */
 static void start(struct loop_task *task)
 {
@@ -277,7 +288,8 @@ static void start(struct loop_task *task)
 	};
 	struct incoming *in = container_of(task, struct incoming, start);
 	struct machine *m = in->config.machine;
-	int r = machine_state_wake_disks(m, &in->err);
+	int r = in->forgotten ? err_set(&in->err, -ESHUTDOWN, "the VM has ended") :
+				machine_state_wake_disks(m, &in->err);
 
 	if (!r) {
 		machine_state_set_paused(m, in->go.nr & MESSAGE_GO_PAUSED);
@@ -294,6 +306,8 @@ static void start(struct loop_task *task)
 	incoming_parts_set(in, INCOMING_RUNS);
 	if (in->lazy && lazy_ram_nr_missing(in->lazy))
 		incoming_parts_set_status(in, MIGRATION_POSTCOPY);
+	else
+		release_machine(in);
 	incoming_parts_say_state(in);
 	in->config.ended(in->config.ctx, 0, NULL);
 	machine_announce(m, &announcement);
@@ -302,9 +316,7 @@ static void start(struct loop_task *task)
 static void release(struct incoming *in)
 {
 	in->lazy = lazy_ram_free(in->lazy);
-	if (in->held)
-		machine_state_release(in->config.machine, &in->holder);
-	in->held = false;
+	release_machine(in);
 }
 
 /* The thread has ended. */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FIRST_WORD_MS	3000		/* of whoever connects */
 #define STREAMS_MS	10000		/* in which further channels have to come */
 #define RETURN_MS	60000		/* in which a lost source has to come back */
 
@@ -115,11 +116,13 @@ static int accept_for(struct incoming *in, unsigned i, enum message_type type, u
 
 		if (r < 0)
 			return r;
+		channel_set_patience(in->channels[i], FIRST_WORD_MS);
 		r = channel_handshake(in->channels[i], &err);
 		if (!r)
 			r = message_receive(in->channels[i], ret_message, &err);
 		if (!r && ret_message->type == type &&
 		    (type == MESSAGE_PLAN || of_session(in, i, ret_message))) {
+			channel_set_patience(in->channels[i], 0);
 			if (!i)
 				know_source(in);
 			return 0;

@@ -93,8 +93,10 @@ static void gave_no_answer(struct loop_timer *timer)
 	struct outgoing *o = container_of(timer, struct outgoing, watchdog);
 
 	pthread_mutex_lock(&o->lock);
-	if (o->at == OUTGOING_HANDS_OVER)
+	if (o->at == OUTGOING_HANDS_OVER) {
+		o->unanswered = true;
 		outgoing_parts_break(o);
+	}
 	pthread_mutex_unlock(&o->lock);
 }
 
@@ -370,6 +372,7 @@ static void reset_info(struct outgoing *o, const struct migration_parameters *pa
 		o->parameters.streams = 1;
 	o->r = 0;
 	o->err = (struct err){ 0 };
+	o->unanswered = false;
 	o->broken_off = o->taken_back = o->postcopy = o->uri_is_new = false;
 	atomic_store(&o->stop, false);
 	o->at = OUTGOING_COPIES;

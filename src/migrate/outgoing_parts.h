@@ -94,6 +94,7 @@ struct outgoing {
 	bool uri_is_new;
 	bool broken_off;			/* the thread is to end */
 	bool taken_back;			/* ... or is about to; it changes no state */
+	bool unanswered;			/* the target says nothing to be handed the guest */
 	bool postcopy;				/* the guest is to be handed over */
 	struct migration_info info;
 

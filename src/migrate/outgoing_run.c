@@ -676,6 +676,16 @@ static int hand_over(struct outgoing *o)
 	return r;
 }
 
+static bool gave_no_answer(struct outgoing *o)
+{
+	bool unanswered;
+
+	pthread_mutex_lock(&o->lock);
+	unanswered = o->unanswered;
+	pthread_mutex_unlock(&o->lock);
+	return unanswered;
+}
+
 void *outgoing_parts_run(void *arg)
 {
 	struct outgoing *o = arg;
@@ -689,6 +699,9 @@ void *outgoing_parts_run(void *arg)
 		r = hand_over(o);
 	if (is_broken_off(o) && o->at != OUTGOING_GONE)
 		r = err_set(&o->err, -ECANCELED, "cancelled");
+	else if (gave_no_answer(o))
+		r = err_set(&o->err, -ETIMEDOUT, "the other side gives no answer while the guest "
+			    "stands still");
 	o->r = r;
 	/* Whether it is heard does not matter: a target that hears nothing ends by itself. */
 	if (o->channels[0] && o->at != OUTGOING_SENT_GO && o->at != OUTGOING_TAIL) {

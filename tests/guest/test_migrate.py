@@ -496,6 +496,31 @@ class Migrate(SteadyTest):
                             self.file('template', words.encode()), '--outfile', cert],
                            check=True, capture_output=True)
 
+    def test_silent_stranger_does_not_keep_the_source_out(self):
+        here = self.begin()
+        there = self.target()
+        last = self.go_on(here)
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.connect(self.path('door'))
+            self.go()
+        self.moved(here, there, last)
+        self.end(there)
+
+    def test_target_that_is_ended_in_the_middle(self):
+        here = self.begin()
+        there = self.target()
+        mover = threading.Thread(target=self.run_vmm, args=(
+            'migrate', 'web', self.uri, '--bandwidth', SLOW))
+        mover.start()
+        self.wait_status('web', here, 'active')
+
+        self.vmm_ok('kill', 'there')
+
+        mover.join()
+        there.finish()
+        self.go_on(here)
+        self.end(here)
+
     # What does not go.
 
     def test_cancelled_in_the_middle(self):
