@@ -281,9 +281,10 @@ static void tell(const char *name, const json_t *info, bool json)
 		return;
 	}
 	printf("%s has moved: %.2f s, of which the guest stood still for %" PRIu64 " ms; %" PRIu64
-	       " MiB in %" PRIu64 " rounds\n", name,
+	       " MiB in %" PRIu64 " round%s\n", name,
 	       (double)number(info, "total-time") / 1000, number(info, "downtime"),
-	       (number(ram, "transferred") + number(disk, "transferred")) >> 20, rounds(info));
+	       (number(ram, "transferred") + number(disk, "transferred")) >> 20, rounds(info),
+	       rounds(info) == 1 ? "" : "s");
 }
 
 /* What has moved is of no more use here. */

@@ -17,6 +17,7 @@
 
 #define AGAIN_MS	500	/* from one attempt to find a lost target to the next */
 #define PATIENCE_MS	5000	/* with one attempt */
+#define SHORT_NS	(5 * CLOCK_NS_PER_MS)	/* for which no guest minds to stand still */
 #define PUSH_S		1	/* for what is left when nothing is missing */
 
 /* Channels. */
@@ -309,6 +310,12 @@ static bool fits(const struct outgoing *o, uint64_t bytes)
 	return (double)bytes <= (double)o->info.rate * (double)ns / CLOCK_NS_PER_S;
 }
 
+/* What is left after a round that has left much less than it sent soon is less again. */
+static bool pays(const struct outgoing *o, uint64_t sent)
+{
+	return o->info.remaining < sent / 2 && o->info.downtime_ns > SHORT_NS;
+}
+
 /* A guest that writes more than half as fast as we send is slowed down more and more. */
 static void throttle(struct outgoing *o, uint64_t sent, uint64_t dirty)
 {
@@ -358,7 +365,7 @@ static void begin_round(struct outgoing *o)
 /* When it returns the bitmap names what the target does not have as it is by now. */
 static int copy(struct outgoing *o)
 {
-	uint64_t left;
+	uint64_t left, sent;
 	int r;
 
 	do {
@@ -375,13 +382,14 @@ static int copy(struct outgoing *o)
 			r = machine_state_log_take(o->config.machine, o->bitmap, &o->err);
 		if (r < 0)
 			return r;
-		judge_round(o, sent_bytes(o) - before, clock_ns() - began);
+		sent = sent_bytes(o) - before;
+		judge_round(o, sent, clock_ns() - began);
 		for (unsigned i = 0; i < o->nr_streams; i++)
 			o->streams[i].sender.fresh = false;
 		left = atomic_load(&o->disks_sent.left);
 		if (!wanted(o))
 			left += o->info.remaining;
-	} while (!fits(o, left));
+	} while (!fits(o, left) || (!wanted(o) && pays(o, sent)));
 	return 0;
 }
 
