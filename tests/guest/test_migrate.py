@@ -260,6 +260,35 @@ class Migrate(SteadyTest):
                 self.moved(here, there, last)
                 self.end(there)
 
+    def test_memory_follows_over_a_line_that_breaks(self):
+        here = self.begin()
+        there = self.target()
+        pages, cuts = [], [3, 1]
+
+        def cut(_, kind):
+            if kind == GO:
+                pages.append(0)
+            if kind == PAGES and pages and cuts:
+                pages[0] += 1
+                if pages[0] > cuts[-1]:
+                    cuts.pop()
+                    return 'before'
+            return None
+
+        Between(self.path('line'), self.path('door'), cut)
+        last = self.go_on(here)
+        mover = threading.Thread(target=self.run_vmm, args=(
+            'migrate', 'web', f'unix:{self.path("line")}', '--postcopy', '--bandwidth', SLOW))
+        mover.start()
+        self.wait_status('web', here, 'active')
+
+        self.vmm_ok('qmp', 'web', 'migrate-start-postcopy')
+
+        mover.join()
+        self.assertEqual(cuts, [])
+        self.moved(here, there, last)
+        self.end(there)
+
     def test_guest_that_is_reset_needs_no_more_memory(self):
         here = self.begin()
         there = self.target()
@@ -427,6 +456,21 @@ class Migrate(SteadyTest):
         self.go_on(there)
         self.end(there)
 
+    def test_guest_that_changes_too_much_is_slowed_down(self):
+        here = self.begin()
+        self.target()
+        mover = threading.Thread(target=self.run_vmm, args=(
+            'migrate', 'web', self.uri, '--bandwidth', '4M', '--downtime', '1', '--throttle'))
+        mover.start()
+
+        here.wait(lambda: self.query('web').get('cpu-throttle-percentage', 0) > 20, 'it is slow')
+
+        self.vmm_ok('qmp', 'web', 'migrate_cancel')
+        mover.join()
+        self.assertNotIn('cpu-throttle-percentage', self.query('web'))
+        self.go_on(here)
+        self.end(here)
+
     def test_later_word_of_where_to_wait(self):
         here = self.begin()
         there = self.target('there', 'defer')
@@ -574,6 +618,24 @@ class Migrate(SteadyTest):
                 there.process.kill()
                 there.finish()
                 self.end(here)
+
+    def test_disk_that_was_written_in_between_is_refused_there(self):
+        here = self.begin()
+        there = self.target()
+        times = []
+
+        def write(_, kind):
+            if kind == LOADED:
+                times.append(os.stat(self.disk).st_mtime_ns)
+                os.utime(self.disk, ns=(times[0], times[0] + 10 ** 9))
+            if kind == FAILED:
+                os.utime(self.disk, ns=(times[0], times[0]))
+
+        Between(self.path('line'), self.path('door'), write)
+        self.stays(here, why='the other side: .*written or replaced since',
+                   uri=f'unix:{self.path("line")}')
+        self.assertEqual(there.finish(), USAGE)
+        self.end(here)
 
     def test_source_that_dies(self):
         here = self.begin()
