@@ -93,10 +93,10 @@ static void gave_no_answer(struct loop_timer *timer)
 	struct outgoing *o = container_of(timer, struct outgoing, watchdog);
 
 	pthread_mutex_lock(&o->lock);
-	if (o->at == OUTGOING_HANDS_OVER) {
-		o->unanswered = true;
+	o->unanswered = o->at == OUTGOING_HANDS_OVER;
+	/* Once GO is said that is a loss: it may answer when it is asked again. */
+	if (o->unanswered || o->at == OUTGOING_SENT_GO)
 		outgoing_parts_break(o);
-	}
 	pthread_mutex_unlock(&o->lock);
 }
 
@@ -376,7 +376,6 @@ static void reset_info(struct outgoing *o, const struct migration_parameters *pa
 	o->broken_off = o->taken_back = o->postcopy = o->uri_is_new = false;
 	atomic_store(&o->stop, false);
 	o->at = OUTGOING_COPIES;
-	o->nr_untold = 0;
 	o->told_rounds = 0;
 	o->sent.bytes = o->sent.pages = o->sent.zeroes = 0;
 	o->disks_sent.bytes = o->disks_sent.left = 0;
