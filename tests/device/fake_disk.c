@@ -68,6 +68,7 @@ static void complete_all(struct disk *disk)
 	while (log->nr_waiting) {
 		struct disk_request *request = disk->waiting[--log->nr_waiting];
 
+		log->done_at[log->nr_done++ % FAKE_DISK_LOG_MAX] = request->at;
 		request->done(request, serve(disk, request));
 	}
 }

@@ -25,8 +25,9 @@ struct fake_disk_log {
 	unsigned nr_waiting;		/* submitted, not complete */
 	unsigned nr_reads, nr_writes, nr_durable, nr_flushes, nr_discards, nr_zeroes, nr_unmaps;
 	unsigned nr_failures;		/* that were judged */
-	unsigned nr_submitted;
+	unsigned nr_submitted, nr_done;
 	uint64_t at[FAKE_DISK_LOG_MAX];	/* of the last ones; by number, modulo this */
+	uint64_t done_at[FAKE_DISK_LOG_MAX];	/* likewise, as they were done */
 };
 
 #define FAKE_DISK_UNIT	4096		/* of a discard */
