@@ -206,6 +206,12 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 struct disk *disk_close(struct disk *disk, struct err *err);
 
 /*
+ * All that was written is durable when this returns, whatever the cache mode says; what is
+ * asleep is so already.  Others may use the disk meanwhile.  Owner.
+ */
+int disk_flush(struct disk *disk, struct err *err);
+
+/*
  * Write back all that is in memory, let go of the files and forget what they hold.
  * Nothing is in flight.  On failure it is awake, unless it could not be opened again
  * either; what is asleep already stays so.  Owner.

@@ -184,7 +184,7 @@ struct disk *disk_close(struct disk *disk, struct err *err)
 	return NULL;
 }
 
-/* Handing over. */
+/* Flushing, by whoever has a disk open. */
 
 struct flush {
 	struct disk_request request;
@@ -208,18 +208,22 @@ static bool is_flushed(void *ctx)
 }
 
 /* Whatever the cache is: what is unsafe here would be wrong elsewhere. */
-static int flush(struct disk *disk, struct err *err)
+int disk_flush(struct disk *disk, struct err *err)
 {
 	struct flush flush = {
 		.request = { .op = DISK_FLUSH, .disk = disk, .done = flushed },
 	};
 
-	if (!disk->written)
+	assert(loop_here(disk->loop));
+	if (!disk->written || disk->how.asleep)
 		return 0;
 	disk->format->submit(disk, &flush.request);
 	loop_wait(disk->loop, is_flushed, &flush);
-	return flush.result < 0 ? err_sys(err, flush.result, "cannot flush it") : 0;
+	return flush.result < 0 ? err_sys(err, flush.result, "disk '%s': cannot flush it",
+					  disk->id) : 0;
 }
+
+/* Handing over. */
 
 /* A file that was renamed or deleted cannot be had again. */
 static int check_paths(const struct disk *disk, struct err *err)
@@ -248,10 +252,11 @@ int disk_sleep(struct disk *disk, struct err *err)
 	if (disk->how.asleep)
 		return 0;
 	r = check_paths(disk, err);
-	if (!r)
-		r = flush(disk, err);
 	if (r < 0)
 		return err_at(err, r, "disk '%s'", disk->id);
+	r = disk_flush(disk, err);
+	if (r < 0)
+		return r;
 	close_image(disk, &why);
 	note_mark(disk);
 	disk->how.asleep = true;

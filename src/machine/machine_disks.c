@@ -51,39 +51,6 @@ static int each_disk(const struct machine *m,
 	return r;
 }
 
-struct flush {
-	struct disk_request request;
-	bool done;
-	int result;
-};
-
-static void flushed(struct disk_request *request, int result)
-{
-	struct flush *flush = container_of(request, struct flush, request);
-
-	flush->done = true;
-	flush->result = result;
-}
-
-static bool is_flushed(void *ctx)
-{
-	const struct flush *flush = ctx;
-
-	return flush->done;
-}
-
-static int flush_disk(struct disk *disk, struct err *err)
-{
-	struct flush flush = { .request = { .op = DISK_FLUSH, .done = flushed } };
-
-	if (disk_read_only(disk))
-		return 0;
-	disk_submit(disk, &flush.request);
-	loop_wait(disk_loop(disk), is_flushed, &flush);
-	return flush.result < 0 ? err_sys(err, flush.result, "disk '%s': cannot flush it",
-					  disk_id(disk)) : 0;
-}
-
 struct disk *machine_state_disk(const struct machine *m, uint32_t i, const char **ret_id)
 {
 	for (const struct machine_part *part = m->parts; part; part = part->next) {
@@ -98,7 +65,7 @@ struct disk *machine_state_disk(const struct machine *m, uint32_t i, const char 
 
 int machine_state_flush(struct machine *m, struct err *err)
 {
-	return each_disk(m, flush_disk, err);
+	return each_disk(m, disk_flush, err);
 }
 
 int machine_state_sleep_disks(struct machine *m, struct err *err)
