@@ -85,12 +85,15 @@ static bool is_missing(const struct lazy_ram *lazy, uint64_t page)
 	return __atomic_load_n(&lazy->missing[page / 64], __ATOMIC_SEQ_CST) >> page % 64 & 1;
 }
 
-void lazy_ram_miss(struct lazy_ram *lazy, uint64_t page, uint64_t nr)
+/* A page that stays would be taken for one that has come. */
+int lazy_ram_miss(struct lazy_ram *lazy, uint64_t page, uint64_t nr)
 {
-	(void)madvise(host_of(lazy, page), nr * PAGES_LEN, MADV_DONTNEED);
+	if (madvise(host_of(lazy, page), nr * PAGES_LEN, MADV_DONTNEED))
+		return -errno;
 	for (uint64_t i = 0; i < nr; i++)
 		if (set_missing(lazy, page + i, true))
 			atomic_fetch_add(&lazy->nr_missing, 1);
+	return 0;
 }
 
 uint64_t lazy_ram_nr_missing(const struct lazy_ram *lazy)

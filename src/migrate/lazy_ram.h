@@ -30,8 +30,11 @@ int lazy_ram_new(struct lazy_ram **ret_lazy, const struct lazy_ram_config *confi
 /* Whoever still sleeps for a page that is missing gets one of zeroes.  Main.  -> NULL */
 struct lazy_ram *lazy_ram_free(struct lazy_ram *lazy);
 
-/* These pages are missing, and what they held is gone.  Before the start; any thread. */
-void lazy_ram_miss(struct lazy_ram *lazy, uint64_t page, uint64_t nr);
+/*
+ * These pages are missing, and what they held is gone; or a negative errno, where they are
+ * locked in memory.  Before the start; any thread.
+ */
+int lazy_ram_miss(struct lazy_ram *lazy, uint64_t page, uint64_t nr);
 
 /* From here on whoever touches one of them sleeps. */
 int lazy_ram_start(struct lazy_ram *lazy, struct err *err);

@@ -85,6 +85,8 @@ static int unpack(struct ram_receiver *receiver, const struct message *message, 
 static int place(struct ram_receiver *receiver, const struct message *message, char *to,
 		 struct err *err)
 {
+	int r;
+
 	switch (message->type) {
 	case MESSAGE_PAGES:
 		return receive(receiver, message, to, err);
@@ -96,8 +98,8 @@ static int place(struct ram_receiver *receiver, const struct message *message, c
 	default:
 		if (!receiver->lazy)
 			return err_set(err, -EPROTO, "nobody has spoken of post-copy");
-		lazy_ram_miss(receiver->lazy, message->at, message->nr);
-		return 0;
+		r = lazy_ram_miss(receiver->lazy, message->at, message->nr);
+		return r < 0 ? err_sys(err, r, "memory cannot be given up for post-copy") : 0;
 	}
 }
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define NR_PAGES	130
@@ -172,6 +173,17 @@ START_TEST(page_that_came_in_before_the_start_though_it_was_missing_stays)
 }
 END_TEST
 
+START_TEST(page_that_cannot_go_is_not_missed)
+{
+	ck_assert_int_eq(mlock(page_of(7), PAGES_LEN), 0);
+
+	ck_assert_int_eq(lazy_ram_miss(lazy, 7, 1), -EINVAL);
+
+	ck_assert_uint_eq(lazy_ram_nr_missing(lazy), 0);
+	munlock(page_of(7), PAGES_LEN);
+}
+END_TEST
+
 START_TEST(page_is_missed_once)
 {
 	lazy_ram_miss(lazy, 60, 8);
@@ -280,6 +292,7 @@ int main(void)
 	tcase_add_test(tc, page_that_is_there_is_not_asked_for_and_stays);
 	tcase_add_test(tc, page_that_comes_twice_is_as_it_was_first);
 	tcase_add_test(tc, page_that_came_in_before_the_start_though_it_was_missing_stays);
+	tcase_add_test(tc, page_that_cannot_go_is_not_missed);
 	tcase_add_test(tc, page_is_missed_once);
 	tcase_add_test(tc, runs_of_missing_pages_are_told);
 	tcase_add_test(tc, whoever_still_sleeps_in_the_end_gets_zeroes);
