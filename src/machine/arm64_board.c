@@ -7,17 +7,14 @@
  */
 #include "board_parts.h"
 
-#include "base/bits.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "boot/arm64_boot.h"
 #include "boot/arm64_layout.h"
 #include "boot/boot.h"
-#include "bus/bus.h"
 #include "cpu/arm64_host.h"
 #include "cpu/vcpu.h"
 #include "devices/gpio_button.h"
-#include "devices/pci/pci_bus.h"
 #include "devices/pci/pci_host.h"
 #include "devices/pl031.h"
 #include "kvm/arm64_vm.h"
@@ -31,11 +28,7 @@ struct board_arch {
 	struct board_pin uart, gpio;
 	struct pl031 *rtc;
 	struct gpio_button *button;
-	struct pci_window mmio64;
 };
-
-/* Most of what the window for 64-bit BARs has. */
-#define MMIO64_LEN	(64 * GiB)
 
 /* The device tree names a line of the device. */
 _Static_assert(ARM64_GPIO_BUTTON == GPIO_BUTTON_LINE, "power button");
@@ -45,27 +38,6 @@ int board_arch_map_ram(struct board *board, struct err *err)
 	int r = guest_mem_add(board->mem, ARM64_RAM_AT, board->ram.host, board->ram.len);
 
 	return r < 0 ? err_sys(err, r, "cannot lay out the guest's memory") : 0;
-}
-
-/* 64-bit BARs go above all RAM, into what the processor can still address. */
-static int place_mmio64(struct board *board, struct err *err)
-{
-	unsigned bits = vcpu_host_address_bits(board->host_cpu);
-	uint64_t at = align_up(ARM64_RAM_AT + board->ram.len, GiB), end = BIT64(bits);
-
-	if (at >= end)
-		return err_set(err, -E2BIG, "memory: %llu MiB are more than the %u address "
-			       "bits of a VM on this host reach",
-			       (unsigned long long)(board->ram.len / MiB), bits);
-	board->arch->mmio64 = (struct pci_window){ at, min_u64(end - at, MMIO64_LEN) };
-	return 0;
-}
-
-static int add_region(struct bus *bus, struct bus_region *region, struct err *err)
-{
-	int r = bus_add(bus, region);
-
-	return r < 0 ? err_sys(err, r, "cannot place %s", region->name) : 0;
 }
 
 static int add_platform(struct board *board, struct err *err)
@@ -88,35 +60,21 @@ static int add_platform(struct board *board, struct err *err)
 	arch->button = gpio_button_new(&button);
 	if (!board->uart || !arch->rtc || !arch->button)
 		return err_sys(err, -ENOMEM, "cannot make the devices");
-	r = add_region(board->mmio, uart_region(board->uart), err);
+	r = board_parts_add_region(board->mmio, uart_region(board->uart), err);
 	if (!r)
-		r = add_region(board->mmio, pl031_region(arch->rtc), err);
+		r = board_parts_add_region(board->mmio, pl031_region(arch->rtc), err);
 	if (!r)
-		r = add_region(board->mmio, gpio_button_region(arch->button), err);
+		r = board_parts_add_region(board->mmio, gpio_button_region(arch->button), err);
 	return r;
-}
-
-static int add_pci(struct board *board, struct err *err)
-{
-	const struct pci_bus_config bus = {
-		.mmio = board->mmio,
-		.mem32 = { ARM64_PCI_MMIO32_AT, ARM64_PCI_MMIO32_LEN },
-		.mem64 = board->arch->mmio64,
-	};
-	const struct pci_host_config host = {
-		.mmio = board->mmio,
-		.ecam_at = ARM64_ECAM_AT,
-	};
-
-	board->pci = pci_bus_new(&bus);
-	if (!board->pci)
-		return err_sys(err, -ENOMEM, "cannot make a PCI bus");
-	board->host = pci_host_new(board->pci, &host, err);
-	return board->host ? 0 : err->code;
 }
 
 int board_arch_add_devices(struct board *board, struct err *err)
 {
+	const struct board_pci pci = {
+		.ecam_at = ARM64_ECAM_AT,
+		.mem32 = { ARM64_PCI_MMIO32_AT, ARM64_PCI_MMIO32_LEN },
+		.free_from = ARM64_RAM_AT + board->ram.len,
+	};
 	int r;
 
 	board->arch = calloc(1, sizeof(*board->arch));
@@ -125,9 +83,7 @@ int board_arch_add_devices(struct board *board, struct err *err)
 	board_pin_init(&board->arch->uart, board->vm, ARM64_SPI_UART);
 	board_pin_init(&board->arch->gpio, board->vm, ARM64_SPI_GPIO);
 	r = add_platform(board, err);
-	if (!r)
-		r = place_mmio64(board, err);
-	return r < 0 ? r : add_pci(board, err);
+	return r < 0 ? r : board_parts_add_pci(board, &pci, err);
 }
 
 /* Nothing tells an arm64 guest that it is one of several. */
@@ -158,8 +114,8 @@ int board_arch_boot(struct board *board, struct err *err)
 		.cmdline = vm->cmdline,
 		.nr_cpus = vm->cpus,
 		.arm64 = &arm64,
-		.pci_mmio64_at = board->arch->mmio64.at,
-		.pci_mmio64_len = board->arch->mmio64.len,
+		.pci_mmio64_at = board->mmio64.at,
+		.pci_mmio64_len = board->mmio64.len,
 	};
 	struct boot_entry entry;
 	int r;
@@ -221,8 +177,6 @@ void board_arch_fini(struct board *board)
 {
 	struct board_arch *arch = board->arch;
 
-	pci_host_free(board->host);
-	pci_bus_free(board->pci);
 	if (!arch)
 		return;
 	gpio_button_free(arch->button);

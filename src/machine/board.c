@@ -12,6 +12,7 @@
 #include "cpu/vcpu.h"
 #include "devices/pci/pci.h"
 #include "devices/pci/pci_bus.h"
+#include "devices/pci/pci_host.h"
 #include "devices/virtio/virtio_blk.h"
 #include "devices/virtio/virtio_net.h"
 #include "devices/virtio/virtio_pci.h"
@@ -69,6 +70,55 @@ static int open_vm(struct board *board, struct err *err)
 }
 
 /* Devices. */
+
+int board_parts_add_region(struct bus *bus, struct bus_region *region, struct err *err)
+{
+	int r = bus_add(bus, region);
+
+	return r < 0 ? err_sys(err, r, "cannot place %s", region->name) : 0;
+}
+
+/* Most of what the window for 64-bit BARs has. */
+#define MMIO64_LEN	(64 * GiB)
+
+/* Above all RAM, into what the processor can still address. */
+static int place_mmio64(struct board *board, uint64_t free_from, struct err *err)
+{
+	unsigned bits = vcpu_host_address_bits(board->host_cpu);
+	uint64_t at = align_up(free_from, GiB), end = BIT64(bits);
+
+	if (at >= end)
+		return err_set(err, -E2BIG, "memory: %llu MiB are more than the %u address "
+			       "bits of a VM on this host reach",
+			       (unsigned long long)(board->ram.len / MiB), bits);
+	board->mmio64 = (struct pci_window){ at, min_u64(end - at, MMIO64_LEN) };
+	return 0;
+}
+
+int board_parts_add_pci(struct board *board, const struct board_pci *pci, struct err *err)
+{
+	struct pci_bus_config bus = {
+		.mmio = board->mmio,
+		.pio = board->pio,
+		.mem32 = pci->mem32,
+	};
+	const struct pci_host_config host = {
+		.mmio = board->mmio,
+		.ecam_at = pci->ecam_at,
+		.pio = pci->ports_at ? board->pio : NULL,
+		.ports_at = pci->ports_at,
+	};
+	int r = place_mmio64(board, pci->free_from, err);
+
+	if (r < 0)
+		return r;
+	bus.mem64 = board->mmio64;
+	board->pci = pci_bus_new(&bus);
+	if (!board->pci)
+		return err_sys(err, -ENOMEM, "cannot make a PCI bus");
+	board->host = pci_host_new(board->pci, &host, err);
+	return board->host ? 0 : err->code;
+}
 
 /* Slots that devices may come to, besides those that hold one at the start. */
 #define NR_FREE_SLOTS	8
@@ -493,6 +543,8 @@ struct board *board_free(struct board *board)
 	for (int slot = 0; slot < PCI_BUS_SLOTS; slot++)
 		remove_function(board, slot);
 	board_stats_close(board);
+	pci_host_free(board->host);
+	pci_bus_free(board->pci);
 	board_arch_fini(board);
 	for (uint32_t i = 0; i < board->nr_vcpus; i++)
 		vcpu_free(board->vcpus[i]);

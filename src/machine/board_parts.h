@@ -15,6 +15,7 @@
 
 struct board_arch;
 struct bus;
+struct bus_region;
 struct guest_mem;
 struct kvm_stats;
 struct kvm_vm;
@@ -41,6 +42,7 @@ struct board {
 	struct bus *mmio, *pio;
 	struct pci_bus *pci;
 	struct pci_host *host;
+	struct pci_window mmio64;	/* for 64-bit BARs */
 	struct uart *uart;
 	struct board_arch *arch;
 	struct virtio_pci *functions[PCI_BUS_SLOTS];	/* NULL: the slot is empty */
@@ -60,6 +62,20 @@ uint64_t board_parts_away_ns(const struct board *board);
 
 void board_pin_init(struct board_pin *pin, struct kvm_vm *vm, unsigned gsi);
 
+/* To place a device of the board. */
+int board_parts_add_region(struct bus *bus, struct bus_region *region, struct err *err);
+
+/* Where the PCI bus of an architecture lies. */
+struct board_pci {
+	uint64_t ecam_at;
+	struct pci_window mem32;
+	uint16_t ports_at;		/* of configuration; 0: none */
+	uint64_t free_from;		/* no RAM from there on: 64-bit BARs */
+};
+
+/* -E2BIG where the processor cannot address any of that. */
+int board_parts_add_pci(struct board *board, const struct board_pci *pci, struct err *err);
+
 /*
  * The architecture's part.  Each returns 0 or a negative errno; what was made
  * is undone by board_arch_fini(), also after a failure.  Main.
@@ -68,7 +84,7 @@ void board_pin_init(struct board_pin *pin, struct kvm_vm *vm, unsigned gsi);
 /* Say where board->ram lies, by guest_mem_add(). */
 int board_arch_map_ram(struct board *board, struct err *err);
 
-/* All but what sits on the PCI bus: board->uart, and the PCI bus itself. */
+/* All but what sits on the PCI bus: board->uart, and the PCI bus by board_parts_add_pci(). */
 int board_arch_add_devices(struct board *board, struct err *err);
 
 /* Load the kernel and tell the first vCPU. */

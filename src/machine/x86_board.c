@@ -10,12 +10,10 @@
 #include "base/err.h"
 #include "boot/boot.h"
 #include "boot/x86_layout.h"
-#include "bus/bus.h"
 #include "cpu/vcpu.h"
 #include "devices/acpi_hotplug.h"
 #include "devices/acpi_power.h"
 #include "devices/i8042.h"
-#include "devices/pci/pci_bus.h"
 #include "devices/pci/pci_host.h"
 #include "devices/pvpanic.h"
 #include "devices/rtc.h"
@@ -33,11 +31,7 @@ struct board_arch {
 	struct pvpanic *pvpanic;
 	struct acpi_power *power;
 	struct acpi_hotplug *hotplug;
-	struct pci_window mmio64;
 };
-
-/* Most of what the window for 64-bit BARs has. */
-#define MMIO64_LEN	(64 * GiB)
 
 /* The tables name the registers, the device has them. */
 _Static_assert(X86_ACPI_SLEEP_CONTROL == ACPI_POWER_SLEEP_CONTROL, "ACPI registers");
@@ -68,22 +62,6 @@ int board_arch_map_ram(struct board *board, struct err *err)
 		r = guest_mem_add(board->mem, X86_HIGH_RAM_AT,
 				  (char *)board->ram.host + low, len - low);
 	return r < 0 ? err_sys(err, r, "cannot lay out the guest's memory") : 0;
-}
-
-/* 64-bit BARs go above all RAM, into what the processor can still address. */
-static int place_mmio64(struct board *board, struct err *err)
-{
-	uint64_t high = board->ram.len - min_u64(board->ram.len, X86_LOW_RAM_END);
-	uint64_t at = align_up(X86_HIGH_RAM_AT + high, GiB);
-	unsigned bits = vcpu_host_address_bits(board->host_cpu);
-	uint64_t end = BIT64(bits);
-
-	if (at > end)
-		return err_set(err, -E2BIG, "memory: %llu MiB are more than the %u address "
-			       "bits of this host's processor reach",
-			       (unsigned long long)(board->ram.len / MiB), bits);
-	board->arch->mmio64 = (struct pci_window){ at, min_u64(end - at, MMIO64_LEN) };
-	return 0;
 }
 
 static void poweroff(void *ctx)
@@ -121,13 +99,6 @@ static void refused(void *ctx, unsigned slot)
 	struct board *board = ctx;
 
 	board->config.slot_changed(board->config.ctx, slot, true);
-}
-
-static int add_region(struct bus *bus, struct bus_region *region, struct err *err)
-{
-	int r = bus_add(bus, region);
-
-	return r < 0 ? err_sys(err, r, "cannot place %s", region->name) : 0;
 }
 
 static int add_legacy(struct board *board, struct err *err)
@@ -174,44 +145,29 @@ static int add_legacy(struct board *board, struct err *err)
 	if (!board->uart || !arch->rtc || !arch->i8042 || !arch->pvpanic || !arch->power ||
 	    !arch->hotplug)
 		return err_sys(err, -ENOMEM, "cannot make the devices");
-	r = add_region(board->pio, uart_region(board->uart), err);
+	r = board_parts_add_region(board->pio, uart_region(board->uart), err);
 	if (!r)
-		r = add_region(board->pio, rtc_region(arch->rtc), err);
+		r = board_parts_add_region(board->pio, rtc_region(arch->rtc), err);
 	if (!r)
-		r = add_region(board->pio, i8042_region(arch->i8042), err);
+		r = board_parts_add_region(board->pio, i8042_region(arch->i8042), err);
 	if (!r)
-		r = add_region(board->pio, pvpanic_region(arch->pvpanic), err);
+		r = board_parts_add_region(board->pio, pvpanic_region(arch->pvpanic), err);
 	if (!r)
-		r = add_region(board->pio, acpi_power_region(arch->power), err);
+		r = board_parts_add_region(board->pio, acpi_power_region(arch->power), err);
 	if (!r)
-		r = add_region(board->pio, acpi_hotplug_region(arch->hotplug), err);
+		r = board_parts_add_region(board->pio, acpi_hotplug_region(arch->hotplug), err);
 	return r;
-}
-
-static int add_pci(struct board *board, struct err *err)
-{
-	const struct pci_bus_config bus = {
-		.mmio = board->mmio,
-		.pio = board->pio,
-		.mem32 = { X86_PCI_MMIO32_AT, X86_PCI_MMIO32_LEN },
-		.mem64 = board->arch->mmio64,
-	};
-	const struct pci_host_config host = {
-		.mmio = board->mmio,
-		.ecam_at = X86_ECAM_AT,
-		.pio = board->pio,
-		.ports_at = X86_PORT_PCI_CONFIG,
-	};
-
-	board->pci = pci_bus_new(&bus);
-	if (!board->pci)
-		return err_sys(err, -ENOMEM, "cannot make a PCI bus");
-	board->host = pci_host_new(board->pci, &host, err);
-	return board->host ? 0 : err->code;
 }
 
 int board_arch_add_devices(struct board *board, struct err *err)
 {
+	const struct board_pci pci = {
+		.ecam_at = X86_ECAM_AT,
+		.mem32 = { X86_PCI_MMIO32_AT, X86_PCI_MMIO32_LEN },
+		.ports_at = X86_PORT_PCI_CONFIG,
+		.free_from = X86_HIGH_RAM_AT + board->ram.len -
+			     min_u64(board->ram.len, X86_LOW_RAM_END),
+	};
 	int r;
 
 	board->arch = calloc(1, sizeof(*board->arch));
@@ -220,9 +176,7 @@ int board_arch_add_devices(struct board *board, struct err *err)
 	board_pin_init(&board->arch->com1, board->vm, X86_GSI_COM1);
 	board_pin_init(&board->arch->acpi, board->vm, X86_GSI_ACPI);
 	r = add_legacy(board, err);
-	if (!r)
-		r = place_mmio64(board, err);
-	return r < 0 ? r : add_pci(board, err);
+	return r < 0 ? r : board_parts_add_pci(board, &pci, err);
 }
 
 /* Random, as a new one is to be like no other. */
@@ -253,8 +207,8 @@ int board_arch_boot(struct board *board, struct err *err)
 		.initrd = vm->initrd,
 		.cmdline = vm->cmdline,
 		.nr_cpus = vm->cpus,
-		.pci_mmio64_at = board->arch->mmio64.at,
-		.pci_mmio64_len = board->arch->mmio64.len,
+		.pci_mmio64_at = board->mmio64.at,
+		.pci_mmio64_len = board->mmio64.len,
 		.hotplug_slots = board->hotplug_slots,
 	};
 	struct boot_entry entry;
@@ -321,8 +275,6 @@ void board_arch_fini(struct board *board)
 {
 	struct board_arch *arch = board->arch;
 
-	pci_host_free(board->host);
-	pci_bus_free(board->pci);
 	if (!arch)
 		return;
 	acpi_hotplug_free(arch->hotplug);
