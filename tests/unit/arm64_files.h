@@ -16,17 +16,6 @@
 #define ZBOOT_PAYLOAD	0x200
 #define ZBOOT_PE	0x40
 
-static inline struct guest_mem *arm64_ram(uint64_t len, uint8_t **ret_host)
-{
-	struct guest_mem *mem = guest_mem_new();
-
-	*ret_host = mmap(NULL, len, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	ck_assert_ptr_ne(*ret_host, MAP_FAILED);
-	ck_assert_int_eq(guest_mem_add(mem, ARM64_RAM_AT, *ret_host, len), 0);
-	return mem;
-}
-
 static inline void image_arm64(struct image *image)
 {
 	memset(image, 0, sizeof(*image));

@@ -35,15 +35,22 @@ static inline const char *image_write(struct image *image)
 	return image->path;
 }
 
-/* Fresh RAM of len bytes at address 0. */
-static inline struct guest_mem *fresh_ram(uint64_t len, uint8_t **ret_host)
+/* A file that starts with these bytes, there. */
+static inline void image_begin_with(struct image *image, size_t at, const char *bytes, size_t len)
+{
+	memset(image, 0, sizeof(*image));
+	image->len = 4096;
+	memcpy(image->bytes + at, bytes, len);
+}
+
+static inline struct guest_mem *fresh_ram(gpa_t at, uint64_t len, uint8_t **ret_host)
 {
 	struct guest_mem *mem = guest_mem_new();
 
 	*ret_host = mmap(NULL, len, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ck_assert_ptr_ne(*ret_host, MAP_FAILED);
-	ck_assert_int_eq(guest_mem_add(mem, 0, *ret_host, len), 0);
+	ck_assert_int_eq(guest_mem_add(mem, at, *ret_host, len), 0);
 	return mem;
 }
 

@@ -3,62 +3,24 @@
 #include "boot/arm64_boot.h"
 
 #include "arm64_files.h"
-#include "base/err.h"
-#include "boot/boot.h"
+#include "boot_fixture.h"
 
 #include <errno.h>
 #include <libfdt.h>
 #include <stdlib.h>
 
-#define RAM_LEN	(16 * MiB)
-
-static struct image kernel, initrd;
-static struct guest_mem *mem;
-static uint8_t *ram;
 static const struct arm64_boot arm64 = { .gic = ARM64_BOOT_GICV3 };
-static struct boot_config config;
-static struct boot_entry entry;
-static struct err err;
 
 static void setup(void)
 {
-	mem = arm64_ram(RAM_LEN, &ram);
+	set_up(ARM64_RAM_AT);
 	image_arm64(&kernel);
-	memset(&initrd, 0, sizeof(initrd));
-	initrd.len = 5000;
-	memset(initrd.bytes, 0x99, initrd.len);
-	config = (struct boot_config){
-		.cmdline = "console=ttyS0",
-		.nr_cpus = 1,
-		.arm64 = &arm64,
-	};
-}
-
-static void teardown(void)
-{
-	mem = guest_mem_free(mem);
-	munmap(ram, RAM_LEN);
-}
-
-static int load(void)
-{
-	int r;
-
-	config.kernel = image_write(&kernel);
-	r = boot_load(mem, &config, &entry, &err);
-	close(kernel.fd);
-	return r;
-}
-
-static void assert_refused(int code, const char *reason)
-{
-	ck_assert_int_eq(load(), code);
-	ck_assert_msg(strstr(err.text, reason), "'%s' is not in '%s'", reason, err.text);
+	config.arm64 = &arm64;
 }
 
 START_TEST(guest_starts_at_the_kernel_with_the_device_tree)
 {
-	ck_assert_msg(load() == 0, "%s", err.text);
+	assert_loads();
 
 	ck_assert_int_eq(entry.mode, BOOT_ARM64);
 	ck_assert_uint_eq(entry.ip, ARM64_KERNEL_AT);
@@ -71,7 +33,7 @@ START_TEST(initrd_ends_where_ram_does)
 {
 	config.initrd = image_write(&initrd);
 
-	ck_assert_msg(load() == 0, "%s", err.text);
+	assert_loads();
 
 	ck_assert_uint_eq(ram[RAM_LEN - 8192], 0x99);
 	ck_assert_uint_eq(ram[RAM_LEN - 8192 + 4999], 0x99);

@@ -24,7 +24,7 @@ static struct err err;
 
 static void setup(void)
 {
-	mem = arm64_ram(RAM_LEN, &ram);
+	mem = fresh_ram(ARM64_RAM_AT, RAM_LEN, &ram);
 	fdt = ram + (ARM64_FDT_AT - ARM64_RAM_AT);
 	arm64 = (struct arm64_boot){ .gic = ARM64_BOOT_GICV3, .pmu = true };
 	initrd = (struct initrd){ 0 };

@@ -2,68 +2,36 @@
 #include "boot/arm64_image.h"
 
 #include "arm64_files.h"
-#include "base/err.h"
+#include "loader_fixture.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define RAM_LEN (16 * MiB)
-
-static struct image kernel;
 static struct arm64_image loaded;
-static struct guest_mem *mem;
-static uint8_t *ram;
-static struct err err;
+
+static int load_image(const struct boot_file *file)
+{
+	return arm64_image_load(file, mem, ARM64_RAM_AT + RAM_LEN, &loaded, &err);
+}
 
 static void setup(void)
 {
-	mem = arm64_ram(RAM_LEN, &ram);
-	image_arm64(&kernel);
+	load_file = load_image;
+	mem = fresh_ram(ARM64_RAM_AT, RAM_LEN, &ram);
+	image_arm64(&image);
 	loaded = (struct arm64_image){ 0 };
-}
-
-static void teardown(void)
-{
-	mem = guest_mem_free(mem);
-	munmap(ram, RAM_LEN);
-}
-
-static int load(void)
-{
-	struct boot_file file;
-	int r = boot_file_open(&file, "kernel", image_write(&kernel), &err);
-
-	if (!r) {
-		r = arm64_image_load(&file, mem, ARM64_RAM_AT + RAM_LEN, &loaded, &err);
-		boot_file_close(&file);
-	}
-	close(kernel.fd);
-	return r;
 }
 
 static void assert_loads_all(void)
 {
 	const uint8_t *at = ram + (ARM64_KERNEL_AT - ARM64_RAM_AT);
 
-	ck_assert_msg(load() == 0, "%s", err.text);
+	assert_loads();
 	ck_assert_uint_eq(loaded.entry, ARM64_KERNEL_AT);
 	ck_assert_uint_eq(loaded.end, ARM64_KERNEL_AT + ARM64_FILE_SIZE);
 	ck_assert_mem_eq(at + 56, "ARM\x64", 4);
 	ck_assert_uint_eq(at[ARM64_FILE_LEN - 1], 0x5a);
 	ck_assert_uint_eq(at[ARM64_FILE_LEN], 0);
-}
-
-static void assert_refused(int code, const char *reason)
-{
-	ck_assert_int_eq(load(), code);
-	ck_assert_msg(strstr(err.text, reason), "'%s' is not in '%s'", reason, err.text);
-}
-
-static void begin_with(size_t at, const char *bytes, size_t len)
-{
-	memset(&kernel, 0, sizeof(kernel));
-	kernel.len = 4096;
-	memcpy(kernel.bytes + at, bytes, len);
 }
 
 START_TEST(image_is_loaded)
@@ -74,7 +42,7 @@ END_TEST
 
 START_TEST(packed_image_is_loaded)
 {
-	image_gzip(&kernel);
+	image_gzip(&image);
 
 	assert_loads_all();
 }
@@ -82,8 +50,8 @@ END_TEST
 
 START_TEST(zboot_image_is_loaded)
 {
-	image_gzip(&kernel);
-	image_zboot(&kernel, "gzip");
+	image_gzip(&image);
+	image_zboot(&image, "gzip");
 
 	assert_loads_all();
 }
@@ -91,8 +59,8 @@ END_TEST
 
 START_TEST(zboot_image_by_zstd_is_loaded)
 {
-	image_zstd(&kernel);
-	image_zboot(&kernel, "zstd22");
+	image_zstd(&image);
+	image_zboot(&image, "zstd22");
 
 	assert_loads_all();
 }
@@ -100,7 +68,7 @@ END_TEST
 
 START_TEST(image_goes_where_it_wants_from_2_mib_on)
 {
-	put_le64(kernel.bytes + 8, 0x80000);
+	put_le64(image.bytes + 8, 0x80000);
 
 	ck_assert_int_eq(load(), 0);
 
@@ -110,7 +78,7 @@ END_TEST
 
 START_TEST(file_longer_than_it_says_keeps_its_end_free)
 {
-	put_le64(kernel.bytes + 16, 0x1000);
+	put_le64(image.bytes + 16, 0x1000);
 
 	ck_assert_int_eq(load(), 0);
 
@@ -120,7 +88,7 @@ END_TEST
 
 START_TEST(kernel_that_does_not_tell_its_size_is_refused)
 {
-	put_le64(kernel.bytes + 16, 0);
+	put_le64(image.bytes + 16, 0);
 
 	assert_refused(-ENOEXEC, "older than Linux 3.17");
 }
@@ -128,7 +96,7 @@ END_TEST
 
 START_TEST(wild_offset_is_refused)
 {
-	put_le64(kernel.bytes + 8, UINT64_MAX - 8);
+	put_le64(image.bytes + 8, UINT64_MAX - 8);
 
 	assert_refused(-ENOEXEC, "beyond a multiple of 2 MiB");
 }
@@ -136,7 +104,7 @@ END_TEST
 
 START_TEST(kernel_that_needs_more_memory_is_refused)
 {
-	put_le64(kernel.bytes + 16, RAM_LEN);
+	put_le64(image.bytes + 16, RAM_LEN);
 
 	assert_refused(-ENOSPC, "needs 18 MiB of memory; the VM has only 16 MiB");
 }
@@ -144,7 +112,7 @@ END_TEST
 
 START_TEST(wild_size_is_refused)
 {
-	put_le64(kernel.bytes + 16, UINT64_MAX);
+	put_le64(image.bytes + 16, UINT64_MAX);
 
 	assert_refused(-ENOSPC, "give it more");
 }
@@ -152,7 +120,7 @@ END_TEST
 
 START_TEST(file_that_is_only_a_magic_is_refused)
 {
-	kernel.len = 60;
+	image.len = 60;
 
 	assert_refused(-ENOEXEC, "truncated");
 }
@@ -160,8 +128,8 @@ END_TEST
 
 START_TEST(packed_file_that_is_cut_off_is_refused)
 {
-	image_gzip(&kernel);
-	kernel.len -= 20;
+	image_gzip(&image);
+	image.len -= 20;
 
 	assert_refused(-EBADMSG, "cannot be unpacked");
 }
@@ -169,8 +137,8 @@ END_TEST
 
 START_TEST(packed_x86_kernel_is_named)
 {
-	begin_with(0x202, "HdrS", 4);
-	image_gzip(&kernel);
+	image_begin_with(&image, 0x202, "HdrS", 4);
+	image_gzip(&image);
 
 	assert_refused(-ENOEXEC, "what is packed in it is an x86 bzImage");
 }
@@ -178,7 +146,7 @@ END_TEST
 
 START_TEST(x86_bzimage_is_named)
 {
-	begin_with(0x202, "HdrS", 4);
+	image_begin_with(&image, 0x202, "HdrS", 4);
 
 	assert_refused(-ENOEXEC, "is an x86 bzImage: this machine needs an arm64 kernel");
 }
@@ -186,8 +154,8 @@ END_TEST
 
 START_TEST(x86_elf_kernel_is_named)
 {
-	begin_with(0, "\x7f" "ELF", 4);
-	kernel.bytes[18] = EM_X86_64;
+	image_begin_with(&image, 0, "\x7f" "ELF", 4);
+	image.bytes[18] = EM_X86_64;
 
 	assert_refused(-ENOEXEC, "is an x86_64 kernel");
 }
@@ -195,8 +163,8 @@ END_TEST
 
 START_TEST(arm64_elf_kernel_is_refused_with_advice)
 {
-	begin_with(0, "\x7f" "ELF", 4);
-	kernel.bytes[18] = EM_AARCH64;
+	image_begin_with(&image, 0, "\x7f" "ELF", 4);
+	image.bytes[18] = EM_AARCH64;
 
 	assert_refused(-ENOEXEC, "is started as an Image");
 }
@@ -204,7 +172,7 @@ END_TEST
 
 START_TEST(anything_else_is_refused)
 {
-	begin_with(0, "hello", 5);
+	image_begin_with(&image, 0, "hello", 5);
 
 	assert_refused(-ENOEXEC, "not an arm64 Image");
 }
@@ -212,9 +180,9 @@ END_TEST
 
 START_TEST(zboot_image_of_another_machine_is_named)
 {
-	image_gzip(&kernel);
-	image_zboot(&kernel, "gzip");
-	put_le16(kernel.bytes + ZBOOT_PE + 4, 0x5064);
+	image_gzip(&image);
+	image_zboot(&image, "gzip");
+	put_le16(image.bytes + ZBOOT_PE + 4, 0x5064);
 
 	assert_refused(-ENOEXEC, "for another machine than arm64");
 }
@@ -222,7 +190,7 @@ END_TEST
 
 START_TEST(zboot_image_of_unknown_packing_is_named)
 {
-	image_zboot(&kernel, "lzma");
+	image_zboot(&image, "lzma");
 
 	assert_refused(-ENOEXEC, "is packed by 'lzma'");
 }
@@ -230,9 +198,9 @@ END_TEST
 
 START_TEST(zboot_payload_beyond_the_file_is_refused)
 {
-	image_gzip(&kernel);
-	image_zboot(&kernel, "gzip");
-	put_le32(kernel.bytes + 12, (uint32_t)kernel.len);
+	image_gzip(&image);
+	image_zboot(&image, "gzip");
+	put_le32(image.bytes + 12, (uint32_t)image.len);
 
 	assert_refused(-ENOEXEC, "truncated");
 }

@@ -134,7 +134,7 @@ END_TEST
 START_TEST(load_shrunk_file_is_told)
 {
 	uint8_t *ram;
-	struct guest_mem *mem = fresh_ram(RAM_LEN, &ram);
+	struct guest_mem *mem = fresh_ram(0, RAM_LEN, &ram);
 
 	ck_assert_int_eq(ftruncate(image.fd, 8), 0);
 
@@ -148,7 +148,7 @@ END_TEST
 START_TEST(load_puts_the_bytes_into_guest_memory)
 {
 	uint8_t *ram;
-	struct guest_mem *mem = fresh_ram(RAM_LEN, &ram);
+	struct guest_mem *mem = fresh_ram(0, RAM_LEN, &ram);
 
 	ck_assert_int_eq(boot_file_load(&file, 2, 4, mem, 0x1000, &err), 0);
 
@@ -177,7 +177,7 @@ END_TEST
 START_TEST(load_outside_ram_is_refused)
 {
 	uint8_t *ram;
-	struct guest_mem *mem = fresh_ram(RAM_LEN, &ram);
+	struct guest_mem *mem = fresh_ram(0, RAM_LEN, &ram);
 
 	ck_assert_int_eq(boot_file_load(&file, 0, 16, mem, RAM_LEN - 15, &err), -EFAULT);
 

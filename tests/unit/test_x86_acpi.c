@@ -19,7 +19,7 @@ static struct err err;
 
 static void setup(void)
 {
-	mem = fresh_ram(RAM_LEN, &ram);
+	mem = fresh_ram(0, RAM_LEN, &ram);
 	config = (struct boot_config){ .nr_cpus = 1 };
 }
 

@@ -21,7 +21,7 @@ static uint8_t *ram;
 
 static void setup(void)
 {
-	mem = fresh_ram(RAM_LEN, &ram);
+	mem = fresh_ram(0, RAM_LEN, &ram);
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 }
 

@@ -2,69 +2,16 @@
 /* boot_load() of boot.h, from files to registers. */
 #include "boot/x86_boot.h"
 
-#include "base/err.h"
-#include "boot/boot.h"
 #include "boot/x86_layout.h"
-#include "kernel_files.h"
+#include "boot_fixture.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define RAM_LEN (16 * MiB)
-
-static struct image kernel, initrd;
-static struct guest_mem *mem;
-static uint8_t *ram;
-static struct boot_config config;
-static struct boot_entry entry;
-static struct err err;
-
 static void setup(void)
 {
-	mem = fresh_ram(RAM_LEN, &ram);
+	set_up(0);
 	image_bzimage(&kernel);
-	memset(&initrd, 0, sizeof(initrd));
-	initrd.len = 5000;
-	memset(initrd.bytes, 0x99, initrd.len);
-	config = (struct boot_config){
-		.cmdline = "console=ttyS0",
-		.nr_cpus = 1,
-	};
-}
-
-static void teardown(void)
-{
-	mem = guest_mem_free(mem);
-	munmap(ram, RAM_LEN);
-}
-
-static int load(void)
-{
-	int r;
-
-	config.kernel = image_write(&kernel);
-	r = boot_load(mem, &config, &entry, &err);
-	close(kernel.fd);
-	return r;
-}
-
-static void assert_loads(void)
-{
-	ck_assert_msg(load() == 0, "%s", err.text);
-}
-
-static void assert_refused(int code, const char *reason)
-{
-	ck_assert_int_eq(load(), code);
-	ck_assert_msg(strstr(err.text, reason), "'%s' is not in '%s'", reason, err.text);
-}
-
-/* A kernel file that starts with these bytes. */
-static void begin_with(size_t at, const char *bytes, size_t len)
-{
-	memset(&kernel, 0, sizeof(kernel));
-	kernel.len = 4096;
-	memcpy(kernel.bytes + at, bytes, len);
 }
 
 START_TEST(bzimage_starts_in_long_mode)
@@ -260,7 +207,7 @@ END_TEST
 START_TEST(ram_of_one_mib_is_too_little)
 {
 	uint8_t *tiny;
-	struct guest_mem *small = fresh_ram(MiB, &tiny);
+	struct guest_mem *small = fresh_ram(0, MiB, &tiny);
 
 	config.kernel = image_write(&kernel);
 
@@ -282,7 +229,7 @@ END_TEST
 
 START_TEST(file_of_no_known_kind_is_refused)
 {
-	begin_with(0, "hello", 5);
+	image_begin_with(&kernel, 0, "hello", 5);
 
 	assert_refused(-ENOEXEC, "not a bzImage or an ELF kernel with a PVH note");
 }
@@ -290,7 +237,7 @@ END_TEST
 
 START_TEST(file_of_one_byte_is_refused)
 {
-	begin_with(0, "\x7f", 1);
+	image_begin_with(&kernel, 0, "\x7f", 1);
 	kernel.len = 1;
 
 	assert_refused(-ENOEXEC, "not a bzImage or an ELF kernel with a PVH note");
@@ -299,7 +246,7 @@ END_TEST
 
 START_TEST(arm64_image_is_named)
 {
-	begin_with(56, "ARM\x64", 4);
+	image_begin_with(&kernel, 56, "ARM\x64", 4);
 
 	assert_refused(-ENOEXEC, "is an arm64 Image");
 }
@@ -315,7 +262,7 @@ END_TEST
 
 START_TEST(zboot_image_is_named)
 {
-	begin_with(0, "MZ\0\0zimg", 8);
+	image_begin_with(&kernel, 0, "MZ\0\0zimg", 8);
 
 	assert_refused(-ENOEXEC, "is an EFI zboot image");
 }
@@ -323,7 +270,7 @@ END_TEST
 
 START_TEST(gzip_is_named)
 {
-	begin_with(0, "\x1f\x8b\x08", 3);
+	image_begin_with(&kernel, 0, "\x1f\x8b\x08", 3);
 
 	assert_refused(-ENOEXEC, "is gzip-compressed: decompress it first (gzip -d)");
 }
@@ -331,7 +278,7 @@ END_TEST
 
 START_TEST(zstd_is_named)
 {
-	begin_with(0, "\x28\xb5\x2f\xfd", 4);
+	image_begin_with(&kernel, 0, "\x28\xb5\x2f\xfd", 4);
 
 	assert_refused(-ENOEXEC, "is zstd-compressed");
 }
@@ -339,7 +286,7 @@ END_TEST
 
 START_TEST(xz_is_named)
 {
-	begin_with(0, "\xfd" "7zXZ\0", 6);
+	image_begin_with(&kernel, 0, "\xfd" "7zXZ\0", 6);
 
 	assert_refused(-ENOEXEC, "is xz-compressed");
 }
@@ -347,7 +294,7 @@ END_TEST
 
 START_TEST(bzip2_is_named)
 {
-	begin_with(0, "BZh9", 4);
+	image_begin_with(&kernel, 0, "BZh9", 4);
 
 	assert_refused(-ENOEXEC, "is bzip2-compressed");
 }
@@ -355,7 +302,7 @@ END_TEST
 
 START_TEST(lz4_is_named)
 {
-	begin_with(0, "\x02\x21\x4c\x18", 4);
+	image_begin_with(&kernel, 0, "\x02\x21\x4c\x18", 4);
 
 	assert_refused(-ENOEXEC, "is lz4-compressed");
 }

@@ -2,56 +2,24 @@
 /* ELF with a PVH note, as x86_kernel.h promises it. */
 #include "boot/x86_kernel.h"
 
-#include "base/err.h"
 #include "boot/x86_layout.h"
-#include "kernel_files.h"
+#include "loader_fixture.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define RAM_LEN (16 * MiB)
-
-static struct image image;
-static struct guest_mem *mem;
-static uint8_t *ram;
 static struct x86_kernel kernel;
-static struct err err;
+
+static int load_kernel(const struct boot_file *file)
+{
+	return x86_kernel_load_elf(file, mem, RAM_LEN, &kernel, &err);
+}
 
 static void setup(void)
 {
-	mem = fresh_ram(RAM_LEN, &ram);
+	load_file = load_kernel;
+	mem = fresh_ram(0, RAM_LEN, &ram);
 	image_elf(&image);
-}
-
-static void teardown(void)
-{
-	mem = guest_mem_free(mem);
-	munmap(ram, RAM_LEN);
-}
-
-static int load(void)
-{
-	struct boot_file file;
-	int r;
-
-	ck_assert_int_eq(boot_file_open(&file, "kernel", image_write(&image), &err), 0);
-	r = x86_kernel_load_elf(&file, mem, RAM_LEN, &kernel, &err);
-	boot_file_close(&file);
-	close(image.fd);
-	return r;
-}
-
-static void assert_loads(void)
-{
-	ck_assert_msg(load() == 0, "%s", err.text);
-}
-
-/* The message names the file and has the reason in it. */
-static void assert_refused(int code, const char *reason)
-{
-	ck_assert_int_eq(load(), code);
-	ck_assert_int_eq(strncmp(err.text, "kernel '/proc/self/fd/", 22), 0);
-	ck_assert_msg(strstr(err.text, reason), "'%s' is not in '%s'", reason, err.text);
 }
 
 START_TEST(elf_segment_goes_to_its_physical_address)

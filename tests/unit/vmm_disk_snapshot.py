@@ -15,12 +15,25 @@ import sys
 import tempfile
 import unittest
 
-from disk_commands import MIB, disk, qemu_img
-
+VMM = sys.argv[1]
+MIB = 1 << 20
 KINDS = ('cluster_size=64k', 'compat=0.10,cluster_size=4k', 'cluster_size=16k,extended_l2=on')
 
 
-class Snapshots(unittest.TestCase):
+def run(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def qemu_img(*arguments):
+    return run('qemu-img', *arguments)
+
+
+def vmm_disk(*arguments):
+    done = subprocess.run([VMM, 'disk', *arguments], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+class InFolder(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix='vmm-test-snapshot-', dir='/dev/shm')
         self.addCleanup(shutil.rmtree, self.folder)
@@ -31,16 +44,15 @@ class Snapshots(unittest.TestCase):
         qemu_img('create', '-f', 'qcow2', '-o', options, self.image, size)
 
     def write(self, value, at, length):
-        subprocess.run(['qemu-io', '-c', f'write -P {value} {at} {length}', self.image],
-                       check=True, capture_output=True)
+        run('qemu-io', '-c', f'write -P {value} {at} {length}', self.image)
 
     def snapshot(self, verb, *name):
-        status, text, errors = disk('snapshot', verb, self.image, *name)
+        status, text, errors = vmm_disk('snapshot', verb, self.image, *name)
         self.assertEqual((status, errors), (0, ''))
         return text
 
     def assert_good(self):
-        status, text, _ = disk('check', self.image)
+        status, text, _ = vmm_disk('check', self.image)
         self.assertEqual(status, 0, text)
         qemu_img('check', self.image)
 
@@ -52,20 +64,20 @@ class Snapshots(unittest.TestCase):
             return file.read()
 
     def listed(self):
-        text = disk('snapshot', 'list', '--json', self.image)[1]
+        text = vmm_disk('snapshot', 'list', '--json', self.image)[1]
         return [entry['name'] for entry in json.loads(text)]
 
     def assert_refused(self, pattern, *arguments):
         with open(self.image, 'rb') as file:
             before = file.read()
-        status, text, errors = disk('snapshot', *arguments)
+        status, text, errors = vmm_disk('snapshot', *arguments)
         self.assertEqual((status, text), (1, ''))
         self.assertRegex(errors, rf'\Avmm: .*{pattern}.*\n\Z')
         with open(self.image, 'rb') as file:
             self.assertEqual(file.read(), before)
 
 
-class Changes(Snapshots):
+class Changes(InFolder):
     def test_either_program_works_with_snapshots_of_the_other(self):
         for options in KINDS:
             with self.subTest(options):
@@ -119,7 +131,7 @@ class Changes(Snapshots):
     def test_disk_gets_the_size_that_it_had(self):
         self.write(1, '0', '4M')
         self.snapshot('create', 'small')
-        self.assertEqual(disk('resize', '--size', '3T', self.image)[0], 0)
+        self.assertEqual(vmm_disk('resize', '--size', '3T', self.image)[0], 0)
         self.write(2, '2T', '64k')
         self.snapshot('create', 'large')
         self.snapshot('apply', 'small')
@@ -162,12 +174,12 @@ class Changes(Snapshots):
             self.assertEqual(file.read(8), bytes(8))
 
 
-class Listing(Snapshots):
+class Listing(InFolder):
     def test_list_tells_what_qemu_knows(self):
         self.snapshot('create', 'one')
         qemu_img('snapshot', '-c', 'two words', self.image)
         theirs = json.loads(qemu_img('info', '--output=json', self.image))['snapshots']
-        ours = json.loads(disk('snapshot', 'list', '--json', self.image)[1])
+        ours = json.loads(vmm_disk('snapshot', 'list', '--json', self.image)[1])
         self.assertEqual([(s['id'], s['name'], s['created'], s['vm-state-size']) for s in ours],
                          [(s['id'], s['name'], s['date-sec'], s['vm-state-size'])
                           for s in theirs])
@@ -179,11 +191,11 @@ class Listing(Snapshots):
         top = os.path.join(self.folder, 'top.qcow2')
         self.snapshot('create', 'one')
         qemu_img('create', '-f', 'qcow2', '-b', 'a.qcow2', '-F', 'qcow2', top)
-        image, base = json.loads(disk('info', '--json', top)[1])
+        image, base = json.loads(vmm_disk('info', '--json', top)[1])
         self.assertEqual(image['snapshots'], [])
         self.assertEqual(base['snapshots'],
-                         json.loads(disk('snapshot', 'list', '--json', self.image)[1]))
-        self.assertTrue(disk('info', top)[1].endswith('\n\n' + self.snapshot('list')))
+                         json.loads(vmm_disk('snapshot', 'list', '--json', self.image)[1]))
+        self.assertTrue(vmm_disk('info', top)[1].endswith('\n\n' + self.snapshot('list')))
 
     def test_nothing_is_listed_where_there_is_none(self):
         self.assertEqual(self.snapshot('list'), '')
@@ -210,11 +222,11 @@ class Listing(Snapshots):
     def test_json_is_the_list_in_the_end(self):
         for verb, name, left in (('create', 'a', ['a']), ('create', 'b', ['a', 'b']),
                                  ('apply', 'a', ['a', 'b']), ('delete', 'a', ['b'])):
-            told = disk('snapshot', verb, '--json', self.image, name)[1]
+            told = vmm_disk('snapshot', verb, '--json', self.image, name)[1]
             self.assertEqual([entry['name'] for entry in json.loads(told)], left)
 
 
-class Refusals(Snapshots):
+class Refusals(InFolder):
     def test_words_that_make_no_sense(self):
         self.assert_refused("there is no 'take', only create", 'take', self.image, 'one')
         self.assert_refused('Its name is missing', 'create', self.image)
@@ -242,7 +254,7 @@ class Refusals(Snapshots):
         with open(raw, 'wb') as file:
             file.truncate(MIB)
         self.assert_refused('is a raw image, which has no snapshots', 'create', raw, 'one')
-        self.assertEqual(disk('snapshot', 'list', raw), (0, '', ''))
+        self.assertEqual(vmm_disk('snapshot', 'list', raw), (0, '', ''))
 
     def test_damaged_image(self):
         self.write(1, '0', '1M')
@@ -264,7 +276,7 @@ class Refusals(Snapshots):
 
     def test_version_2_does_not_change_its_size(self):
         self.make('compat=0.10')
-        self.assertEqual(disk('resize', '--size', '5M', self.image)[0], 0)
+        self.assertEqual(vmm_disk('resize', '--size', '5M', self.image)[0], 0)
         self.snapshot('create', 'one')
         self.snapshot('apply', 'one')
         with open(self.image, 'r+b') as file:
