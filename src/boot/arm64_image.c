@@ -15,7 +15,6 @@
 #include "boot/kernel_format.h"
 #include "boot/unpack.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -36,8 +35,6 @@
 #define ZBOOT_PE_AT		60
 #define PE_MACHINE		4	/* from there */
 #define PE_MACHINE_ARM64	0xaa64
-
-#define ELF_MACHINE	18	/* e_machine */
 
 #define PACKED_MAX	(256 * MiB)	/* beyond any kernel */
 
@@ -170,14 +167,11 @@ static int load_zboot(const struct boot_file *file, struct guest_mem *mem, gpa_t
 int arm64_image_load(const struct boot_file *file, struct guest_mem *mem, gpa_t ram_end,
 		     struct arm64_image *ret_image, struct err *err)
 {
-	uint8_t head[KERNEL_FORMAT_HEAD_LEN];
-	size_t len = min_u64(file->len, sizeof(head));
 	enum kernel_format format;
-	int r = boot_file_read(file, 0, head, len, err);
+	int r = kernel_format_read(file, &format, err);
 
 	if (r < 0)
 		return r;
-	format = kernel_format_of(head, len);
 	switch (format) {
 	case KERNEL_FORMAT_ARM64:
 		return load_plain(file, mem, ram_end, ret_image, err);
@@ -186,11 +180,6 @@ int arm64_image_load(const struct boot_file *file, struct guest_mem *mem, gpa_t 
 				   err);
 	case KERNEL_FORMAT_EFI_ZBOOT:
 		return load_zboot(file, mem, ram_end, ret_image, err);
-	case KERNEL_FORMAT_ELF:
-		if (len >= ELF_MACHINE + 2 && get_le16(head + ELF_MACHINE) == EM_X86_64)
-			return boot_file_refuse(file, -ENOEXEC, err, "is an x86_64 kernel: this "
-						"machine needs an arm64 kernel");
-		/* fallthrough */
 	default:
 		return boot_file_refuse(file, -ENOEXEC, err, "%s",
 					kernel_format_advice(format));

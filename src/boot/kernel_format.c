@@ -2,8 +2,16 @@
 #include "boot/kernel_format.h"
 
 #include "base/bits.h"
+#include "base/bytes.h"
+#include "boot/boot_file.h"
 
+#include <elf.h>
 #include <string.h>
+
+/* So many bytes from the start decide. */
+#define HEAD_LEN	1024
+
+#define ELF_MACHINE	18	/* e_machine */
 
 /* The first that matches; an EFI zboot image is told before what it wraps. */
 static const struct magic {
@@ -32,6 +40,18 @@ static const char *const advice[KERNEL_FORMAT_NR] = {
 	[KERNEL_FORMAT_LZ4]	  = "is lz4-compressed: decompress it first (lz4 -d)",
 };
 
+static enum kernel_format elf_of(const uint8_t *head, size_t len)
+{
+	switch (len < ELF_MACHINE + 2 ? EM_NONE : get_le16(head + ELF_MACHINE)) {
+	case EM_X86_64:
+		return KERNEL_FORMAT_ELF_X86_64;
+	case EM_AARCH64:
+		return KERNEL_FORMAT_ELF_ARM64;
+	default:
+		return KERNEL_FORMAT_ELF;
+	}
+}
+
 enum kernel_format kernel_format_of(const uint8_t *head, size_t len)
 {
 	for (size_t i = 0; i < ARRAY_LEN(magics); i++) {
@@ -39,9 +59,21 @@ enum kernel_format kernel_format_of(const uint8_t *head, size_t len)
 
 		if (range_within(m->at, m->len, len) &&
 		    memcmp(head + m->at, m->bytes, m->len) == 0)
-			return m->format;
+			return m->format == KERNEL_FORMAT_ELF ? elf_of(head, len) : m->format;
 	}
 	return KERNEL_FORMAT_UNKNOWN;
+}
+
+int kernel_format_read(const struct boot_file *file, enum kernel_format *ret_format,
+		       struct err *err)
+{
+	uint8_t head[HEAD_LEN];
+	size_t len = min_u64(file->len, sizeof(head));
+	int r = boot_file_read(file, 0, head, len, err);
+
+	if (!r)
+		*ret_format = kernel_format_of(head, len);
+	return r;
 }
 
 const char *kernel_format_advice(enum kernel_format format)

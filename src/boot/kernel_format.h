@@ -11,13 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* So many bytes from the start decide; a shorter file may be given whole. */
-#define KERNEL_FORMAT_HEAD_LEN 1024
+struct boot_file;
+struct err;
 
 enum kernel_format {
 	KERNEL_FORMAT_UNKNOWN,
 	KERNEL_FORMAT_BZIMAGE,
-	KERNEL_FORMAT_ELF,
+	KERNEL_FORMAT_ELF,		/* of no machine known here */
+	KERNEL_FORMAT_ELF_X86_64,
+	KERNEL_FORMAT_ELF_ARM64,
 	KERNEL_FORMAT_ARM64,
 	KERNEL_FORMAT_EFI_ZBOOT,
 	KERNEL_FORMAT_GZIP,
@@ -28,7 +30,10 @@ enum kernel_format {
 	KERNEL_FORMAT_NR
 };
 
+/* By the first len bytes of a file. */
 enum kernel_format kernel_format_of(const uint8_t *head, size_t len);
+int kernel_format_read(const struct boot_file *file, enum kernel_format *ret_format,
+		       struct err *err);
 
 /* The architecture's part of the advice: on what it has no use for; else NULL. */
 extern const char *const kernel_format_foreign[KERNEL_FORMAT_NR];

@@ -26,6 +26,7 @@
 const char *const kernel_format_foreign[KERNEL_FORMAT_NR] = {
 	[KERNEL_FORMAT_UNKNOWN]	  = "not a bzImage or an ELF kernel with a PVH note",
 	[KERNEL_FORMAT_ARM64]	  = "is an arm64 Image: this machine needs an x86_64 kernel",
+	[KERNEL_FORMAT_ELF_ARM64] = "is an arm64 kernel: this machine needs an x86_64 kernel",
 	[KERNEL_FORMAT_EFI_ZBOOT] = "is an EFI zboot image, of another machine than x86_64: this "
 				    "machine needs an x86_64 kernel",
 };
@@ -45,18 +46,16 @@ static uint64_t low_ram_end(struct guest_mem *mem)
 static int load_by_format(const struct boot_file *file, struct guest_mem *mem,
 			  uint64_t ram_end, struct x86_kernel *ret_kernel, struct err *err)
 {
-	uint8_t head[KERNEL_FORMAT_HEAD_LEN];
-	size_t len = min_u64(file->len, sizeof(head));
 	enum kernel_format format;
-	int r = boot_file_read(file, 0, head, len, err);
+	int r = kernel_format_read(file, &format, err);
 
 	if (r < 0)
 		return r;
-	format = kernel_format_of(head, len);
 	switch (format) {
 	case KERNEL_FORMAT_BZIMAGE:
 		return x86_kernel_load_bzimage(file, mem, ram_end, ret_kernel, err);
 	case KERNEL_FORMAT_ELF:
+	case KERNEL_FORMAT_ELF_X86_64:
 		return x86_kernel_load_elf(file, mem, ram_end, ret_kernel, err);
 	default:
 		return boot_file_refuse(file, -ENOEXEC, err, "%s",

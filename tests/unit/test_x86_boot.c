@@ -252,6 +252,24 @@ START_TEST(arm64_image_is_named)
 }
 END_TEST
 
+START_TEST(arm64_elf_kernel_is_named)
+{
+	image_elf(&kernel);
+	elf_header(&kernel)->e_machine = EM_AARCH64;
+
+	assert_refused(-ENOEXEC, "is an arm64 kernel: this machine needs an x86_64 kernel");
+}
+END_TEST
+
+START_TEST(elf_of_a_third_machine_is_refused)
+{
+	image_elf(&kernel);
+	elf_header(&kernel)->e_machine = EM_RISCV;
+
+	assert_refused(-ENOEXEC, "is an ELF file for another machine than x86_64");
+}
+END_TEST
+
 START_TEST(there_is_no_device_tree)
 {
 	ck_assert_int_eq(boot_dump_tree(mem, "dtb", &err), -ENOTSUP);
@@ -342,6 +360,8 @@ static TCase *refuses_case(void)
 	tcase_add_test(tc, file_of_no_known_kind_is_refused);
 	tcase_add_test(tc, file_of_one_byte_is_refused);
 	tcase_add_test(tc, arm64_image_is_named);
+	tcase_add_test(tc, arm64_elf_kernel_is_named);
+	tcase_add_test(tc, elf_of_a_third_machine_is_refused);
 	tcase_add_test(tc, there_is_no_device_tree);
 	tcase_add_test(tc, zboot_image_is_named);
 	tcase_add_test(tc, gzip_is_named);
