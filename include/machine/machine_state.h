@@ -70,9 +70,15 @@ int machine_state_load(struct machine *machine, struct state_reader *reader,
  * Whoever looks at the RAM from another thread, or has a log kept, holds the board.  When
  * a reset or the end is about to take it away, let_go() is called and returns when it has
  * let go.  -EBUSY while another holds it, -ESHUTDOWN when the machine has ended.
+ *
+ * A holder that has step_aside() is asked first whether it goes on after a reset.  When that
+ * returns true it is not in the RAM, keeps no log, and waits for come_back(): there is other
+ * RAM, as large, and the same devices are in the same slots.
  */
 struct machine_holder {
 	void (*let_go)(struct machine_holder *holder);
+	bool (*step_aside)(struct machine_holder *holder);
+	void (*come_back)(struct machine_holder *holder);
 };
 
 int machine_state_hold(struct machine *machine, struct machine_holder *holder,
@@ -98,8 +104,9 @@ void machine_state_throttle(struct machine *machine, unsigned percent);
 /*
  * Giving a machine away.  machine_state_hand_over() pauses it, if it runs, so that nothing
  * but these can make it run: machine_state_take_back() has it go on as it was;
- * machine_state_moved() says that it is another's for good.  -EAGAIN where what
- * the plan said has changed, or the guest is about to end; it then goes on.
+ * machine_state_moved() says that it is another's for good.  -EAGAIN where the guest has just
+ * asked for something that is about to happen, -ESTALE where what the plan said has changed;
+ * it then goes on.
  */
 int machine_state_hand_over(struct machine *machine, struct err *err);
 int machine_state_take_back(struct machine *machine, struct err *err);

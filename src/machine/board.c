@@ -222,8 +222,8 @@ static int add_functions(struct board *board, struct err *err)
 		r = add_function(board, d, d->slot, err);
 	if (r < 0)
 		return r;
-	board->hotplug_slots = board->config.loaded ? board->config.hotplug_slots :
-						      choose_hotplug_slots(board);
+	board->hotplug_slots = board->config.hotplug_slots ? board->config.hotplug_slots :
+							     choose_hotplug_slots(board);
 	return pci_bus_assign(board->pci, err);
 }
 

@@ -64,7 +64,7 @@ struct board_config {
 	const struct vm_config *vm;
 	struct board_device *devices;	/* those there from the start; may go meanwhile */
 	bool loaded;			/* board_load() follows, no kernel is booted */
-	uint32_t hotplug_slots;		/* then: what the guest knows as such */
+	uint32_t hotplug_slots;		/* what the guest knows as such; 0: to be chosen */
 	struct uart_backend console;
 
 	/*

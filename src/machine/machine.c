@@ -197,9 +197,11 @@ static void end(struct machine *m, enum machine_end end, enum machine_cause caus
 static void reset(struct machine *m, enum machine_cause cause)
 {
 	struct err err = { 0 };
+	bool aside;
 
 	log_info("reset");
-	machine_parts_let_go(m);
+	aside = machine_parts_step_aside(m);
+	m->hotplug_slots = aside ? board_hotplug_slots(m->board) : 0;
 	m->board = board_free(m->board);
 	machine_parts_settle(m);
 	if (machine_parts_new_board(m, &err) < 0 ||
@@ -210,6 +212,8 @@ static void reset(struct machine *m, enum machine_cause cause)
 	}
 	if (m->state != MACHINE_RUNNING)
 		m->state = MACHINE_PRELAUNCH;
+	if (aside)
+		machine_parts_come_back(m);
 	happened(m, MACHINE_RESET, cause);
 }
 

@@ -42,7 +42,7 @@ struct machine {
 	struct machine_part *parts;
 	struct board_device rng, vsock;	/* vsock.vsock is NULL where there is none */
 	struct board *board;
-	uint32_t hotplug_slots;		/* of a board that is loaded */
+	uint32_t hotplug_slots;		/* of the next board; 0: whichever it chooses */
 	struct machine_holder *holder;	/* of the board, or NULL */
 	struct vm_action_config actions;
 	enum machine_state state;
@@ -128,6 +128,13 @@ int machine_parts_load_marks(struct machine *m, struct state_reader *reader, str
 
 /* The board is about to go. */
 void machine_parts_let_go(struct machine *m);
+
+/*
+ * The same, but another one is to follow.  True: who holds it waits for that, unless he has to
+ * let go meanwhile.
+ */
+bool machine_parts_step_aside(struct machine *m);
+void machine_parts_come_back(struct machine *m);
 
 /* The board is gone: what the guest was asked to let go, it has. */
 void machine_parts_settle(struct machine *m);

@@ -237,9 +237,9 @@ int machine_state_hand_over(struct machine *m, struct err *err)
 	if (machine_parts_undecided(m) || !m->as_planned) {
 		if (before == MACHINE_RUNNING)
 			(void)machine_resume(m, err);
-		return err_set(err, -EAGAIN, m->as_planned ?
-			       "the guest has just asked for its end or a reset" :
-			       "a device has come, gone or changed meanwhile");
+		return m->as_planned ?
+			err_set(err, -EAGAIN, "the guest has just asked for its end or a reset") :
+			err_set(err, -ESTALE, "a device has come, gone or changed meanwhile");
 	}
 	m->before = before;
 	m->state = MACHINE_HANDED_OVER;
@@ -281,6 +281,23 @@ void machine_state_release(struct machine *m, struct machine_holder *holder)
 		return;
 	machine_state_throttle(m, 0);
 	m->holder = NULL;
+}
+
+bool machine_parts_step_aside(struct machine *m)
+{
+	struct machine_holder *holder = m->holder;
+
+	machine_state_throttle(m, 0);
+	if (holder && holder->step_aside && holder->step_aside(holder))
+		return true;
+	machine_parts_let_go(m);
+	return false;
+}
+
+void machine_parts_come_back(struct machine *m)
+{
+	if (m->holder)
+		m->holder->come_back(m->holder);
 }
 
 void machine_parts_let_go(struct machine *m)

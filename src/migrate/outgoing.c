@@ -22,6 +22,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+/* How long a reset may wait for what is on its way to the target. */
+#define ASIDE_S		2
+
 /* A target that says nothing for so long while the guest stands still is given up. */
 #define ANSWER_NS	(30 * CLOCK_NS_PER_S)
 
@@ -167,24 +170,40 @@ static int save(struct outgoing *o, int (*fill)(struct outgoing *o, struct state
 	return r;
 }
 
-/* The guest goes on while most of what its disks owe is written. */
+/*
+ * The guest goes on while most of what its disks owe is written.  -EAGAIN where it goes on
+ * after that, too.
+ */
+static int stop_guest(struct outgoing *o)
+{
+	struct machine *m = o->config.machine;
+	int r;
+
+	/* It was reset since the last round, so that all is left to send. */
+	if (o->anew)
+		return -EAGAIN;
+	r = machine_state_flush(m, &o->err);
+	o->stopped = clock_ns();
+	o->sent_running = atomic_load(&o->sent.bytes);
+	if (!r)
+		r = machine_state_hand_over(m, &o->err);
+	if (!r)
+		r = machine_state_log_take(m, o->bitmap, &o->err);
+	/* Those that are copied are nobody else's: they stay as they are. */
+	if (!r && !o->disks)
+		r = machine_state_sleep_disks(m, &o->err);
+	return r < 0 ? r : save(o, save_state, &o->state, &o->state_len);
+}
+
 static void hand_over(struct loop_task *task)
 {
 	struct outgoing *o = container_of(task, struct outgoing, hand_over);
-	struct machine *m = o->config.machine;
 
-	o->r = machine_state_flush(m, &o->err);
-	o->stopped = clock_ns();
-	o->sent_running = atomic_load(&o->sent.bytes);
-	if (!o->r)
-		o->r = machine_state_hand_over(m, &o->err);
-	if (!o->r)
-		o->r = machine_state_log_take(m, o->bitmap, &o->err);
-	/* Those that are copied are nobody else's: they stay as they are. */
-	if (!o->r && !o->disks)
-		o->r = machine_state_sleep_disks(m, &o->err);
-	if (!o->r)
-		o->r = save(o, save_state, &o->state, &o->state_len);
+	o->r = stop_guest(o);
+	if (o->r == -EAGAIN) {
+		sem_post(&o->turn);
+		return;
+	}
 	loop_timer_set(o->config.main, &o->watchdog, clock_ns() + ANSWER_NS);
 	sem_post(&o->turn);
 }
@@ -222,7 +241,7 @@ static void forget(struct outgoing *o)
 }
 
 /* The guest goes on here, if it can: its disks may be in use by somebody else. */
-static enum migration_status come_back(struct outgoing *o)
+static enum migration_status go_on(struct outgoing *o)
 {
 	struct err why = o->err, err = { 0 };
 	bool cancelled = o->r == -ECANCELED;
@@ -246,7 +265,7 @@ static void end(struct outgoing *o)
 	if (o->at == OUTGOING_GONE)
 		machine_state_moved(o->config.machine);
 	else
-		status = come_back(o);
+		status = go_on(o);
 	release(o);
 	forget(o);
 	pthread_mutex_lock(&o->lock);
@@ -265,12 +284,9 @@ static void finish(struct loop_task *task)
 	end(container_of(task, struct outgoing, finish));
 }
 
-/* Whatever the thread is at, it comes to its end without us from here on. */
-static void let_go(struct machine_holder *holder)
+/* Whatever the thread is at, it comes to its end. */
+static void give_up(struct outgoing *o, const struct err *why)
 {
-	struct outgoing *o = container_of(holder, struct outgoing, holder);
-
-	o->held = false;
 	break_off(o);
 	if (!o->started)
 		return;
@@ -278,10 +294,61 @@ static void let_go(struct machine_holder *holder)
 	o->started = false;
 	loop_cancel(o->config.main, &o->hand_over);
 	loop_cancel(o->config.main, &o->finish);
-	if (o->at != OUTGOING_GONE)
-		o->r = err_set(&o->err, -ESHUTDOWN, "the VM was reset or has ended, or has lost a "
-			       "disk");
+	if (o->at != OUTGOING_GONE) {
+		o->err = *why;
+		o->r = why->code;
+	}
 	end(o);
+}
+
+/* While a board is replaced no round begins, and the one that is under way ends early. */
+static bool step_aside(struct machine_holder *holder)
+{
+	struct outgoing *o = container_of(holder, struct outgoing, holder);
+	struct timespec until;
+	bool aside;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += ASIDE_S;
+	pthread_mutex_lock(&o->lock);
+	o->replaced = true;
+	atomic_store(&o->stop, true);
+	while (o->in_memory && !pthread_cond_timedwait(&o->wake, &o->lock, &until))
+		;
+	aside = !o->in_memory;
+	pthread_mutex_unlock(&o->lock);
+	return aside;
+}
+
+/* What the target has by now is of no use, but no page there is known to be zero either. */
+static void come_back(struct machine_holder *holder)
+{
+	struct outgoing *o = container_of(holder, struct outgoing, holder);
+	struct err err = { 0 };
+
+	if (machine_state_log(o->config.machine, true, &err) < 0) {
+		give_up(o, &err);
+		return;
+	}
+	memset(o->bitmap, 0xff, o->words * sizeof(*o->bitmap));
+	pthread_mutex_lock(&o->lock);
+	o->replaced = false;
+	o->anew = true;
+	atomic_store(&o->stop, o->postcopy);
+	pthread_cond_broadcast(&o->wake);
+	pthread_mutex_unlock(&o->lock);
+	machine_state_throttle(o->config.machine, o->info.throttle);
+}
+
+/* The board is not ours from here on. */
+static void let_go(struct machine_holder *holder)
+{
+	struct outgoing *o = container_of(holder, struct outgoing, holder);
+	struct err err = { 0 };
+
+	o->held = false;
+	err_set(&err, -ESHUTDOWN, "the VM was reset or has ended, or has lost a disk");
+	give_up(o, &err);
 }
 
 /* Beginning. */
@@ -374,6 +441,7 @@ static void reset_info(struct outgoing *o, const struct migration_parameters *pa
 	o->err = (struct err){ 0 };
 	o->unanswered = false;
 	o->broken_off = o->taken_back = o->postcopy = o->uri_is_new = false;
+	o->in_memory = o->replaced = o->anew = false;
 	atomic_store(&o->stop, false);
 	o->at = OUTGOING_COPIES;
 	o->told_rounds = 0;
@@ -562,6 +630,8 @@ struct outgoing *outgoing_new(const struct outgoing_config *config)
 	o->config = *config;
 	o->taken = -1;
 	o->holder.let_go = let_go;
+	o->holder.step_aside = step_aside;
+	o->holder.come_back = come_back;
 	o->hand_over.run = hand_over;
 	o->finish.run = finish;
 	o->slow_down.run = slow_down;

@@ -86,7 +86,7 @@ struct outgoing {
 	atomic_bool stop;			/* the round, for the guest is to be handed over */
 
 	pthread_mutex_t lock;			/* of all below */
-	pthread_cond_t wake;			/* broken_off, uri */
+	pthread_cond_t wake;			/* broken_off, uri, in_memory, replaced */
 	enum outgoing_state at;
 	struct channel *channels[MESSAGE_STREAMS_MAX];	/* the first for all but memory */
 	char uri[PATH_MAX];			/* of a descriptor only until it is used */
@@ -96,6 +96,9 @@ struct outgoing {
 	bool taken_back;			/* ... or is about to; it changes no state */
 	bool unanswered;			/* the target says nothing to be handed the guest */
 	bool postcopy;				/* the guest is to be handed over */
+	bool in_memory;				/* the thread, or its streams */
+	bool replaced;				/* the memory is about to be: keep out */
+	bool anew;				/* it was: no round has begun since */
 	struct migration_info info;
 
 	struct loop_task slow_down;		/* to what info says */

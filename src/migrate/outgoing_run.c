@@ -139,7 +139,6 @@ static int open_sender(struct outgoing *o, struct ram_sender *sender, unsigned i
 	*sender = (struct ram_sender){
 		.channel = o->channels[i],
 		.turn = i ? NULL : &o->say,
-		.ram = machine_state_ram(o->config.machine),
 		.share = i,
 		.nr_shares = o->nr_streams,
 		.fresh = o->at == OUTGOING_COPIES,
@@ -164,6 +163,39 @@ static int open_stream(struct outgoing *o, unsigned i)
 		stream->started = !r;
 	}
 	return r < 0 ? err_sys(&o->err, r, "cannot send memory") : 0;
+}
+
+/* What the senders send from here on. */
+static void use_memory(struct outgoing *o)
+{
+	struct ram *ram = machine_state_ram(o->config.machine);
+
+	for (unsigned i = 0; i < o->nr_streams; i++)
+		o->streams[i].sender.ram = ram;
+	o->urgent.ram = ram;
+}
+
+/* The memory is there, and no other, until leave_memory().  -ECANCELED. */
+static int enter_memory(struct outgoing *o)
+{
+	pthread_mutex_lock(&o->lock);
+	while (o->replaced && !o->broken_off)
+		pthread_cond_wait(&o->wake, &o->lock);
+	o->in_memory = !o->broken_off;
+	o->anew = false;
+	pthread_mutex_unlock(&o->lock);
+	if (!o->in_memory)
+		return -ECANCELED;
+	use_memory(o);
+	return 0;
+}
+
+static void leave_memory(struct outgoing *o)
+{
+	pthread_mutex_lock(&o->lock);
+	o->in_memory = false;
+	pthread_cond_broadcast(&o->wake);
+	pthread_mutex_unlock(&o->lock);
 }
 
 /* Channels but the first are still to be connected. */
@@ -322,7 +354,7 @@ static void throttle(struct outgoing *o, uint64_t sent, uint64_t dirty)
 	const struct migration_parameters *p = &o->parameters;
 	uint32_t percent;
 
-	if (!p->throttle || o->info.rounds < 2 || dirty < sent / 2)
+	if (!p->throttle || o->info.rounds < 2 || dirty < sent / 2 || atomic_load(&o->stop))
 		return;
 	pthread_mutex_lock(&o->lock);
 	percent = o->info.throttle ? o->info.throttle + p->throttle_step : p->throttle_first;
@@ -362,7 +394,23 @@ static void begin_round(struct outgoing *o)
 	loop_post(o->config.main, &o->tell);
 }
 
-/* When it returns the bitmap names what the target does not have as it is by now. */
+/* Afterwards the bitmap names what the target does not have as it is by now. */
+static int send_memory(struct outgoing *o)
+{
+	int r = 0;
+
+	/* Disks may have taken long; what was written meanwhile is about to be sent. */
+	if (o->disks)
+		r = machine_state_log_take(o->config.machine, o->bitmap, &o->err);
+	if (!r)
+		r = send_bitmap(o, ram_sender_send);
+	if (!r)
+		r = machine_state_log_take(o->config.machine, o->bitmap, &o->err);
+	for (unsigned i = 0; i < o->nr_streams; i++)
+		o->streams[i].sender.fresh = false;
+	return r;
+}
+
 static int copy(struct outgoing *o)
 {
 	uint64_t left, sent;
@@ -373,19 +421,16 @@ static int copy(struct outgoing *o)
 
 		begin_round(o);
 		r = send_disks(o);
-		/* That may take long; what was written meanwhile is about to be sent. */
-		if (!r && o->disks)
-			r = machine_state_log_take(o->config.machine, o->bitmap, &o->err);
 		if (!r)
-			r = send_bitmap(o, ram_sender_send);
-		if (!r)
-			r = machine_state_log_take(o->config.machine, o->bitmap, &o->err);
+			r = enter_memory(o);
 		if (r < 0)
 			return r;
+		r = send_memory(o);
 		sent = sent_bytes(o) - before;
 		judge_round(o, sent, clock_ns() - began);
-		for (unsigned i = 0; i < o->nr_streams; i++)
-			o->streams[i].sender.fresh = false;
+		leave_memory(o);
+		if (r < 0)
+			return r;
 		left = atomic_load(&o->disks_sent.left);
 		if (!wanted(o))
 			left += o->info.remaining;
@@ -394,6 +439,19 @@ static int copy(struct outgoing *o)
 }
 
 /* Handing over. */
+
+/* A guest that is about to be reset, or has been, is copied once more.  -EAGAIN. */
+static int not_yet(struct outgoing *o)
+{
+	bool goes_on;
+
+	pthread_mutex_lock(&o->lock);
+	goes_on = !o->broken_off;
+	if (goes_on)
+		o->at = OUTGOING_COPIES;
+	pthread_mutex_unlock(&o->lock);
+	return goes_on ? -EAGAIN : -ECANCELED;
+}
 
 /* The main thread's turn. */
 static int stop_guest(struct outgoing *o)
@@ -404,11 +462,16 @@ static int stop_guest(struct outgoing *o)
 	pthread_mutex_unlock(&o->lock);
 	if (o->at != OUTGOING_HANDS_OVER)
 		return -ECANCELED;
-	outgoing_parts_set_status(o, MIGRATION_DEVICE);
 	loop_post(o->config.main, &o->hand_over);
 	while (sem_wait(&o->turn))
 		;
-	return is_broken_off(o) ? -ECANCELED : o->r;
+	if (is_broken_off(o))
+		return -ECANCELED;
+	if (o->r == -EAGAIN)
+		return not_yet(o);
+	if (!o->r)
+		outgoing_parts_set_status(o, MIGRATION_DEVICE);
+	return o->r;
 }
 
 /* All but GO. */
@@ -643,6 +706,7 @@ static int find_again(struct outgoing *o)
 		if (!r && o->postcopy) {
 			memset(o->bitmap, 0, o->words * sizeof(*o->bitmap));
 			r = open_streams(o, 1);
+			use_memory(o);
 		}
 		if (!r)
 			return 0;
@@ -701,10 +765,12 @@ void *outgoing_parts_run(void *arg)
 
 	if (!r) {
 		outgoing_parts_set_status(o, MIGRATION_ACTIVE);
-		r = copy(o);
+		do {
+			r = copy(o);
+			if (!r)
+				r = hand_over(o);
+		} while (r == -EAGAIN);
 	}
-	if (!r)
-		r = hand_over(o);
 	if (is_broken_off(o) && o->at != OUTGOING_GONE)
 		r = err_set(&o->err, -ECANCELED, "cancelled");
 	else if (gave_no_answer(o))

@@ -2,9 +2,9 @@
 /*
  * steady.c - a guest that notices when it does not go on as it was: its memory, its disk,
  * its timer and its time stamp counter are all of the same round.  For each byte that it
- * receives it tells the round; at 'q' it switches off.  With "notsc" on the command line
- * the counter may be any: software hosts give each guest their own.  Not a test by
- * itself: snapshots and migration are tested with it.
+ * receives it tells the round; at 'r' it resets itself, at 'q' it switches off.  With "notsc"
+ * on the command line the counter may be any: software hosts give each guest their own.  Not
+ * a test by itself: snapshots and migration are tested with it.
  */
 #include "interrupt.h"
 #include "io.h"
@@ -27,6 +27,9 @@
 #define UART_DATA	0x3f8
 #define UART_STATUS	0x3fd
 #define UART_READY	1
+
+#define RESET		0x602
+#define RESET_VALUE	1
 
 static uint64_t pages[PAGES][512] __attribute__((aligned(4096)));
 static uint64_t sector[64];
@@ -71,10 +74,15 @@ static void start_timer(void)
 /* False: it was the last. */
 static bool answer(uint64_t round)
 {
+	uint8_t byte;
+
 	if (!(in8(UART_STATUS) & UART_READY))
 		return true;
-	if (in8(UART_DATA) == 'q')
+	byte = in8(UART_DATA);
+	if (byte == 'q')
 		return false;
+	if (byte == 'r')
+		out8(RESET, RESET_VALUE);
 	print("round ");
 	print_number(round);
 	print("\n");

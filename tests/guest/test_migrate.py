@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import random
+import signal
 import socket
 import struct
 import subprocess
@@ -29,6 +30,7 @@ SLOW = '256K'       # so that a copy takes a while
 # By hand there may be more of them.
 MOVES = int(os.environ.get('VMM_TEST_MOVES', '10'))
 KILLS = int(os.environ.get('VMM_TEST_KILLS', '8'))
+RESETS = int(os.environ.get('VMM_TEST_RESETS', '6'))
 
 
 class Between:
@@ -393,8 +395,8 @@ class Migrate(SteadyTest):
     def test_copy_of_a_disk_is_broken_off_and_done_again(self):
         self.own_disk()
         here = self.begin_with_disk()
-        for break_off in (['qmp', 'web', 'migrate_cancel'], ['reset', 'web']):
-            with self.subTest(break_off=break_off):
+        for also in ([], ['reset', 'web']):
+            with self.subTest(also=also):
                 there = self.target()
                 self.vmm_ok('qmp', 'web', 'migrate-set-capabilities', json.dumps({
                     'capabilities': [{'capability': 'x-vmm-with-disks', 'state': True}]}))
@@ -405,9 +407,11 @@ class Migrate(SteadyTest):
                 self.assertRegex(self.run_vmm('qmp', 'web', 'block_resize',
                                               json.dumps(size)).stderr, 'being copied')
 
-                self.vmm_ok(*break_off)
+                if also:
+                    self.vmm_ok(*also)
+                self.vmm_ok('qmp', 'web', 'migrate_cancel')
 
-                self.wait_status('web', here, 'cancelled', 'failed')
+                self.wait_status('web', here, 'cancelled')
                 self.go_on(here)
                 self.assertEqual(there.finish(), USAGE)
         there = self.target()
@@ -649,6 +653,100 @@ class Migrate(SteadyTest):
 
         mover.join()
         self.assertEqual(there.finish(), USAGE)
+
+    # A guest that does not wait for it.
+
+    def in_rounds(self, *arguments):
+        """A move that goes on until it is told to end."""
+        mover = threading.Thread(target=self.run_vmm, args=(
+            'migrate', 'web', self.uri, '--downtime', '0', '--bandwidth', '2M', *arguments))
+        mover.start()
+        return mover
+
+    def rounds(self, name='web'):
+        return self.query(name).get('ram', {}).get('dirty-sync-count', 0)
+
+    def end_rounds(self, mover):
+        self.vmm_ok('qmp', 'web', 'migrate-set-parameters',
+                    '{"downtime-limit": 2000, "max-bandwidth": 0}')
+        mover.join()
+
+    def test_guest_resets_itself_meanwhile(self):
+        for streams in ('1', '3'):
+            with self.subTest(streams=streams):
+                here = self.begin()
+                there = self.target()
+                self.go_on(here, 30)
+                mover = self.in_rounds('--streams', streams)
+                for _ in range(3):
+                    before = self.rounds()
+                    here.wait(lambda before=before: self.rounds() > before, 'a round')
+                    seen = here.out.count(b'READY')
+
+                    here.type(b'r')
+
+                    here.wait(lambda seen=seen: here.out.count(b'READY') > seen, 'a start')
+                self.assertEqual(self.query('web')['status'], 'active')
+                last = self.go_on(here)
+                self.assertLess(last, 30)
+                self.end_rounds(mover)
+                self.moved(here, there, last)
+                self.end(there)
+
+    def test_reset_does_not_wait_for_a_target_that_takes_nothing(self):
+        here = self.begin()
+        there = self.target()
+        mover = self.in_rounds()
+        here.wait(lambda: self.rounds() > 1, 'rounds')
+        there.process.send_signal(signal.SIGSTOP)
+        self.vmm_ok('qmp', 'web', 'migrate-set-parameters', '{"max-bandwidth": 0}')
+        here.wait(lambda: self.stands_still('web'), 'nothing to be sent')
+
+        self.vmm_ok('reset', 'web')
+
+        mover.join()
+        self.assertRegex(self.query('web')['error-desc'], 'was reset')
+        here.wait_for(b'READY')
+        self.go_on(here)
+        there.process.send_signal(signal.SIGCONT)
+        self.assertEqual(there.finish(), USAGE)
+        self.end(here)
+
+    def stands_still(self, name):
+        """It has sent nothing for a while."""
+        sent = self.query(name)['ram']['transferred']
+        time.sleep(0.5)
+        return self.query(name)['ram']['transferred'] == sent
+
+    def test_reset_at_any_moment(self):
+        seed = random.randrange(1 << 32)
+        chance = random.Random(seed)
+        for i in range(RESETS):
+            with self.subTest(seed=seed, i=i):
+                here = self.begin()
+                there = self.target()
+                self.vmm_ok('qmp', 'web', 'migrate', json.dumps({'uri': self.uri}))
+                time.sleep(chance.random() * 0.06)
+
+                here.type(b'r')
+
+                self.wait_status('web', here, 'completed')
+                self.go_on(there)
+                self.end(there)
+                self.vmm_ok('qmp', 'web', 'quit')
+                self.assertEqual(here.finish(), OK)
+
+    def test_guest_that_switches_off_meanwhile(self):
+        here = self.begin()
+        there = self.target()
+        mover = self.in_rounds()
+        here.wait(lambda: self.rounds() > 1, 'rounds')
+
+        self.end(here)
+
+        mover.join()
+        self.assertEqual(there.finish(), USAGE)
+        self.assertRegex(there.said(), 'has not come: .*closed the connection')
 
     # Nobody can tell who runs it.
 

@@ -32,6 +32,19 @@ void fake_vm_let_go(void)
 		holder->let_go(holder);
 }
 
+bool fake_vm_reset(void)
+{
+	struct machine_holder *holder = fake_vm.holder;
+
+	if (!holder->step_aside(holder)) {
+		fake_vm_let_go();
+		return false;
+	}
+	memset(fake_vm.ram.host, 0, fake_vm.ram.len);
+	holder->come_back(holder);
+	return true;
+}
+
 int machine_start(struct machine *m, struct err *err)
 {
 	(void)m, (void)err;
@@ -110,7 +123,11 @@ void machine_state_throttle(struct machine *m, unsigned percent)
 
 int machine_state_hand_over(struct machine *m, struct err *err)
 {
-	(void)m, (void)err;
+	(void)m;
+	if (fake_vm.waits) {
+		fake_vm.waits--;
+		return err_set(err, -EAGAIN, "not yet");
+	}
 	fake_vm.running = false;
 	fake_vm.handed_over = true;
 	return 0;

@@ -22,6 +22,7 @@ struct fake_vm {
 	struct machine_holder *holder;
 	bool running, handed_over, asleep, moved;
 	int wake_fails, load_fails;	/* with this errno */
+	unsigned waits;			/* so often the guest cannot be handed over yet */
 };
 
 extern struct fake_vm fake_vm;
@@ -30,7 +31,8 @@ extern struct fake_vm fake_vm;
 void fake_vm_open(uint64_t len, bool source);
 void fake_vm_close(void);
 
-/* As a reset does. */
+/* As its end does; and a reset: false is as its end, else there is zeroed memory then. */
 void fake_vm_let_go(void);
+bool fake_vm_reset(void);
 
 #endif

@@ -310,7 +310,7 @@ START_TEST(cancel_in_any_phase_leaves_the_guest_here)
 }
 END_TEST
 
-START_TEST(reset_in_any_phase_is_its_end)
+START_TEST(end_of_the_vm_in_any_phase_is_its_end)
 {
 	reach(_i);
 
@@ -328,6 +328,95 @@ START_TEST(end_in_any_phase_waits_for_nobody)
 	outgoing = outgoing_free(outgoing);
 
 	ck_assert_ptr_null(fake_vm.holder);
+}
+END_TEST
+
+/* Resets. */
+
+START_TEST(reset_during_set_up_changes_nothing)
+{
+	reach(0);
+
+	ck_assert(fake_vm_reset());
+
+	ck_assert_int_eq(outgoing_info(outgoing).status, MIGRATION_SETUP);
+}
+END_TEST
+
+START_TEST(reset_does_not_wait_for_a_target_that_takes_nothing)
+{
+	reach(1);
+
+	ck_assert(!fake_vm_reset());
+
+	ck_assert_int_eq(outgoing_info(outgoing).status, MIGRATION_FAILED);
+	ck_assert(fake_vm.running);
+}
+END_TEST
+
+static uint8_t there[NR_PAGES * PAGES_LEN];
+
+/* All that comes of it, from its first page until the state. */
+static void receive_memory(void)
+{
+	struct message message;
+	void *bytes;
+
+	do {
+		ck_assert_int_eq(message_receive(channel, &message, NULL), 0);
+		ck_assert_int_eq(message_receive_bytes(channel, &message, &bytes, NULL), 0);
+		if (message.type == MESSAGE_PAGES)
+			memcpy(there + message.at * PAGES_LEN, bytes, message.len);
+		if (message.type == MESSAGE_ZEROES)
+			memset(there + message.at * PAGES_LEN, 0, message.nr * PAGES_LEN);
+		free(bytes);
+		if (!reached && message.type == MESSAGE_PAGES) {
+			reached = true;
+			loop_quit(loop);
+		}
+	} while (message.type != MESSAGE_STATE);
+}
+
+static void *receive_and_run(void *arg)
+{
+	accept_source();
+	ck_assert(await(MESSAGE_PLAN));
+	say(MESSAGE_READY, 0, 0);
+	receive_memory();
+	say(MESSAGE_LOADED, 0, 0);
+	ck_assert(await(MESSAGE_GO));
+	say(MESSAGE_DONE, 0, 0);
+	(void)await(MESSAGE_BYE);
+	return arg;
+}
+
+START_TEST(memory_of_before_a_reset_is_replaced)
+{
+	begin(receive_and_run);
+	wanted = MIGRATION_NONE;
+	while (!reached)
+		loop_run(loop);
+
+	ck_assert(fake_vm_reset());
+
+	run_until(MIGRATION_COMPLETED);
+	pthread_join(target, NULL);
+	ck_assert_mem_eq(there, fake_vm.ram.host, sizeof(there));
+}
+END_TEST
+
+START_TEST(guest_that_cannot_be_handed_over_yet_is_copied_on)
+{
+	fake_vm.waits = 3;
+	begin(receive_and_run);
+
+	while (status != MIGRATION_COMPLETED)
+		loop_run(loop);
+
+	pthread_join(target, NULL);
+	ck_assert_uint_eq(fake_vm.waits, 0);
+	ck_assert_uint_ge(outgoing_info(outgoing).rounds, 4);
+	ck_assert_mem_eq(there, fake_vm.ram.host, sizeof(there));
 }
 END_TEST
 
@@ -399,7 +488,11 @@ int main(void)
 	tcase_add_test(tc, target_that_takes_nothing_holds_nobody_up);
 	tcase_add_test(tc, target_that_needs_no_more_need_not_take_the_rest);
 	tcase_add_loop_test(tc, cancel_in_any_phase_leaves_the_guest_here, 0, ARRAY_LEN(phases));
-	tcase_add_loop_test(tc, reset_in_any_phase_is_its_end, 0, ARRAY_LEN(phases));
+	tcase_add_loop_test(tc, end_of_the_vm_in_any_phase_is_its_end, 0, ARRAY_LEN(phases));
+	tcase_add_test(tc, reset_during_set_up_changes_nothing);
+	tcase_add_test(tc, reset_does_not_wait_for_a_target_that_takes_nothing);
+	tcase_add_test(tc, memory_of_before_a_reset_is_replaced);
+	tcase_add_test(tc, guest_that_cannot_be_handed_over_yet_is_copied_on);
 	tcase_add_loop_test(tc, end_in_any_phase_waits_for_nobody, 0, ARRAY_LEN(phases));
 	tcase_add_test(tc, descriptor_is_good_for_one_connection);
 	tcase_add_test(tc, descriptor_stays_where_the_move_does_not_begin);
