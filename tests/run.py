@@ -18,7 +18,7 @@ TAIL_LINES = 25
 # Bounds for what should never take as long; each test has a timeout of its own.
 PREPARE_SECONDS = 600
 BUILD_SECONDS = 600
-STEP_SECONDS = 1800
+STEP_SECONDS = 3600
 
 # All fuzzers together, after their corpora were replayed; scripts/fuzz runs longer.
 FUZZ_SECONDS = 120
