@@ -27,15 +27,15 @@ struct ram_sender_batch {
 	struct iovec segs[2 * BATCH_MESSAGES];
 	struct pace pace;
 	ZSTD_CCtx *zstd;		/* NULL: nothing is compressed */
-	char packed[BATCH_MESSAGES][PACKED_PAGES * PAGES_LEN];	/* with zstd only */
+	char packed[][PACKED_PAGES * PAGES_LEN];	/* one a message, with zstd */
 };
 
 int ram_sender_init(struct ram_sender *sender)
 {
-	size_t len = sender->pack ? sizeof(struct ram_sender_batch) :
-				    offsetof(struct ram_sender_batch, packed);
-	struct ram_sender_batch *batch = calloc(1, len);
+	struct ram_sender_batch *batch;
 
+	batch = calloc(1, sizeof(*batch) +
+			  (sender->pack ? BATCH_MESSAGES * sizeof(batch->packed[0]) : 0));
 	if (!batch)
 		return -ENOMEM;
 	sender->batch = batch;
