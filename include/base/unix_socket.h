@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * unix_socket.h - a listening Unix socket, and who may come in by it.
+ * unix_socket.h - a listening Unix socket, who may come in by it, and how.
  */
 #ifndef BASE_UNIX_SOCKET_H
 #define BASE_UNIX_SOCKET_H
@@ -17,6 +17,12 @@ struct stat;
  * -EADDRINUSE (somebody listens), -EEXIST (it is no socket) ...
  */
 int unix_socket_listen(const char *what, const char *path, struct err *err);
+
+/*
+ * Connect to who listens there: a descriptor, non-blocking, or a negative errno; -EAGAIN:
+ * too many wait there already.
+ */
+int unix_socket_connect(const char *path);
 
 /* Remove the file at path if it is still the one that lstat(2) told of. */
 void unix_socket_remove(const char *path, const struct stat *made);

@@ -42,23 +42,37 @@ static int new_socket(const char *what, struct err *err)
 	return fd < 0 ? err_sys(err, -errno, "cannot make a %s socket", what) : fd;
 }
 
+int unix_socket_connect(const char *path)
+{
+	struct sockaddr_un address;
+	int r = address_of(&address, "Unix", path, NULL), fd;
+
+	if (r < 0)
+		return r;
+	fd = new_socket("Unix", NULL);
+	if (fd < 0)
+		return fd;
+	if (!connect(fd, (const struct sockaddr *)&address, sizeof(address)))
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
 /*
  * Does a connect get through to anyone?  A full backlog (EAGAIN) is somebody's.
  * 1, 0 or a negative errno.
  */
 static int is_served(const char *what, const struct sockaddr_un *address, struct err *err)
 {
-	int fd = new_socket(what, err);
-	int r = 0;
+	int fd = unix_socket_connect(address->sun_path);
 
-	if (fd < 0)
-		return fd;
-	if (!connect(fd, (const struct sockaddr *)address, sizeof(*address)) || errno == EAGAIN)
-		r = 1;
-	else if (errno != ECONNREFUSED && errno != ENOENT)
-		r = err_sys(err, -errno, "%s socket '%s'", what, address->sun_path);
-	close(fd);
-	return r;
+	if (fd >= 0)
+		close(fd);
+	if (fd >= 0 || fd == -EAGAIN)
+		return 1;
+	return fd == -ECONNREFUSED || fd == -ENOENT ? 0 :
+	       err_sys(err, fd, "%s socket '%s'", what, address->sun_path);
 }
 
 /* What is there is a socket that nobody serves, or the reason why it stays. */

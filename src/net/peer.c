@@ -6,30 +6,15 @@
 #include "wire.h"
 
 #include <errno.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 static int connect_to(const struct peer_config *config, struct err *err)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t len = strlen(config->path);
-	int fd, r;
+	int fd = unix_socket_connect(config->path);
 
-	if (len >= sizeof(address.sun_path))
-		return err_set(err, -ENAMETOOLONG, "net '%s': the path of a socket has at most "
-			       "%zu bytes", config->id, sizeof(address.sun_path) - 1);
-	memcpy(address.sun_path, config->path, len);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return err_sys(err, -errno, "net '%s': cannot make a socket", config->id);
-	if (!connect(fd, (const struct sockaddr *)&address, sizeof(address)))
-		return fd;
-	r = -errno;
-	close(fd);
-	return err_sys(err, r, "net '%s': cannot connect to '%s'%s", config->id, config->path,
-		       r == -ENOENT || r == -ECONNREFUSED ?
+	return fd >= 0 ? fd :
+	       err_sys(err, fd, "net '%s': cannot connect to '%s'%s", config->id, config->path,
+		       fd == -ENOENT || fd == -ECONNREFUSED ?
 		       " (start first who has 'listen')" : "");
 }
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/unix_socket.h"
 #include "loop/listener.h"
 #include "loop/loop.h"
 
@@ -176,18 +177,10 @@ void vsock_front_detach(struct vsock_front *front)
 
 int vsock_front_connect(struct vsock_front *front, uint32_t port)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int r;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 
-	if (fd < 0)
-		return -errno;
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s_%u", front->path, port);
-	if (!connect(fd, (const struct sockaddr *)&address, sizeof(address)))
-		return fd;
-	r = -errno;
-	close(fd);
-	return r;
+	snprintf(path, sizeof(path), "%s_%u", front->path, port);
+	return unix_socket_connect(path);
 }
 
 int vsock_front_answer(int fd, uint32_t host_port)
