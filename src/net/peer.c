@@ -30,11 +30,12 @@ int peer_open(struct netdev **ret_netdev, const struct peer_config *config, stru
 	int r = 0, *fd = config->listen ? &wire.door : &wire.fd;
 
 	if (config->listen) {
-		wire.door_path = config->path;
+		wire.path = config->path;
 		r = unix_socket_listen("net", config->path, err);
 		if (r < 0)
 			return err_at(err, r, "net '%s'", config->id);
 	} else if (config->path) {
+		wire.path = config->path;
 		r = connect_to(config, err);
 	}
 	if (r < 0)

@@ -16,6 +16,7 @@
 #include "back_end.h"
 #include "base/bits.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/iov.h"
 #include "base/unix_socket.h"
@@ -36,16 +37,22 @@
 #define AHEAD		16384		/* read behind a frame */
 #define SEGS_MAX	256		/* of a frame; more than any has */
 #define SEE_OFF_MS	2000		/* a peer that takes longer is left to itself */
+#define PAUSE_MIN_NS	(CLOCK_NS_PER_S / 10)
+#define PAUSE_MAX_NS	(5 * CLOCK_NS_PER_S)
 
 struct wire {
 	struct netdev netdev;
 	int fd, door;				/* or -1 */
-	char *door_path;
+	char *path;
 	const char *peer;
 	bool sees_off;
 	struct netdev_lost lost;
 	struct loop_watch watch, door_watch;
 	struct loop_task stir;			/* there is something to do, or no longer */
+
+	struct loop_timer again;		/* while there is no peer, and a path to one */
+	uint64_t pause;				/* before that is tried */
+	uint64_t since;				/* when the peer came, by clock_ns() */
 
 	size_t in_at, in_len;			/* what came and was not taken, in in */
 	size_t out_at, out_len;			/* what is still to go of a frame, in out */
@@ -75,9 +82,17 @@ static int watch_peer(struct wire *w)
 			      w->out_len ? POLLIN | POLLOUT : POLLIN);
 }
 
-static int watch_door(struct wire *w)
+static int await_peer(struct wire *w)
 {
-	return w->door < 0 ? 0 : loop_watch_add(w->netdev.loop, &w->door_watch, w->door, POLLIN);
+	struct loop *loop = w->netdev.loop;
+
+	if (w->door >= 0)
+		return loop_watch_add(loop, &w->door_watch, w->door, POLLIN);
+	if (w->path) {
+		loop_timer_set(loop, &w->again, loop_now(loop) + w->pause);
+		w->pause = min_u64(2 * w->pause, PAUSE_MAX_NS);
+	}
+	return 0;
 }
 
 /* What waits to be sent is stirred up, to be lost. */
@@ -93,13 +108,39 @@ static void lose_peer(struct wire *w, const char *does)
 	loop_defer(w->netdev.loop, &w->stir);
 	snprintf(why, sizeof(why), "%s %s", w->peer, does);
 	w->lost.tell(w->lost.ctx, why);
-	if (watch_door(w))
+	/* One that has stayed may be back at once. */
+	if (loop_now(w->netdev.loop) - w->since > PAUSE_MAX_NS)
+		w->pause = PAUSE_MIN_NS;
+	if (await_peer(w))
 		w->lost.tell(w->lost.ctx, "nobody can connect any more");
 }
 
 static void lose_gone(struct wire *w)
 {
 	lose_peer(w, "is gone");
+}
+
+static void take_peer(struct wire *w, int fd)
+{
+	w->fd = fd;
+	w->since = loop_now(w->netdev.loop);
+	if (watch_peer(w)) {
+		lose_gone(w);
+		return;
+	}
+	back_end_set_link(&w->netdev, true);
+	loop_defer(w->netdev.loop, &w->stir);
+}
+
+static void connect_again(struct loop_timer *timer)
+{
+	struct wire *w = container_of(timer, struct wire, again);
+	int fd = unix_socket_connect(w->path);
+
+	if (fd >= 0)
+		take_peer(w, fd);
+	else
+		await_peer(w);
 }
 
 static void greet(struct wire *w, int fd)
@@ -111,13 +152,7 @@ static void greet(struct wire *w, int fd)
 		return;
 	}
 	loop_watch_remove(w->netdev.loop, &w->door_watch);
-	w->fd = fd;
-	if (watch_peer(w)) {
-		lose_gone(w);
-		return;
-	}
-	back_end_set_link(&w->netdev, true);
-	loop_defer(w->netdev.loop, &w->stir);
+	take_peer(w, fd);
 }
 
 /* One at a time: further ones wait until it is gone. */
@@ -399,13 +434,14 @@ static void wire_detach(struct netdev *netdev)
 
 	loop_watch_remove(netdev->loop, &w->watch);
 	loop_watch_remove(netdev->loop, &w->door_watch);
+	loop_timer_clear(netdev->loop, &w->again);
 	loop_cancel(netdev->loop, &w->stir);
 }
 
 static int wire_attach(struct netdev *netdev)
 {
 	struct wire *w = wire_of(netdev);
-	int r = w->fd < 0 ? watch_door(w) : watch_peer(w);
+	int r = w->fd < 0 ? await_peer(w) : watch_peer(w);
 
 	if (!r)
 		loop_defer(netdev->loop, &w->stir);
@@ -445,10 +481,10 @@ static void wire_close(struct netdev *netdev)
 	if (w->fd >= 0)
 		close(w->fd);
 	if (w->door >= 0) {
-		unlink(w->door_path);
+		unlink(w->path);
 		close(w->door);
 	}
-	free(w->door_path);
+	free(w->path);
 	free(w);
 }
 
@@ -482,9 +518,11 @@ int wire_new(struct netdev **ret_netdev, const struct wire_config *config,
 	w->watch.ready = ready;
 	w->door_watch.ready = door_ready;
 	w->stir.run = stir;
-	if (config->door_path) {
-		w->door_path = strdup(config->door_path);
-		if (!w->door_path) {
+	w->again.fired = connect_again;
+	w->pause = PAUSE_MIN_NS;
+	if (config->path) {
+		w->path = strdup(config->path);
+		if (!w->path) {
 			free(w);
 			return err_sys(err, -ENOMEM, "net '%s'", config->id);
 		}

@@ -6,9 +6,11 @@
  * most significant first: what QEMU and passt speak as well.  Nothing is left to the
  * receiver of a packet.
  *
- *	no peer --accepted--> link is up --the peer is gone, or talks nonsense--> no peer
+ *	no peer --connected--> link is up --the peer is gone, or talks nonsense--> no peer
  *
- * Only one that has a door, a socket that listens, ever gets another peer.
+ * One that has a door, a socket that listens, takes the next peer that comes by it.  One
+ * that has connected to a path does so again, after a pause that grows from a tenth of a
+ * second to five while that fails or nobody stays.  Any other never gets another peer.
  */
 #ifndef NET_WIRE_H
 #define NET_WIRE_H
@@ -24,7 +26,8 @@ struct wire_config {
 	const char *peer;		/* what it is, for ever */
 	int fd;				/* connected, non-blocking; -1: no peer so far */
 	int door;			/* listens, non-blocking; -1: none */
-	const char *door_path;		/* removed at the end, if there is a door */
+	const char *path;		/* of the door, which is removed at the end; without
+					   one, where to connect again; NULL: nowhere */
 	bool sees_off;			/* closing waits until the peer has closed, too */
 	const struct netdev_lost *lost;
 };

@@ -387,6 +387,37 @@ START_TEST(driver_that_cannot_announce_is_not_asked_to)
 }
 END_TEST
 
+static void await_announcing(void)
+{
+	while (!(status() & VIRTIO_NET_S_ANNOUNCE))
+		ck_assert_uint_ge(rig_wait_interrupts(&rig, driver.config_message), 1);
+	ck_assert_uint_eq(status(), VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
+}
+
+START_TEST(driver_is_asked_to_announce_when_the_link_is_back)
+{
+	start(CONTROL | BIT64(VIRTIO_NET_F_GUEST_ANNOUNCE));
+
+	virtio_net_set_link(virtio_pci_device(rig.vp), false);
+	virtio_net_set_link(virtio_pci_device(rig.vp), true);
+
+	await_announcing();
+}
+END_TEST
+
+START_TEST(driver_is_asked_to_announce_after_a_pause_that_comes_between)
+{
+	start(CONTROL | BIT64(VIRTIO_NET_F_GUEST_ANNOUNCE));
+	virtio_net_set_link(virtio_pci_device(rig.vp), false);
+	virtio_net_set_link(virtio_pci_device(rig.vp), true);
+
+	virtio_pause(virtio_pci_device(rig.vp));
+	virtio_resume(virtio_pci_device(rig.vp));
+
+	await_announcing();
+}
+END_TEST
+
 START_TEST(driver_is_not_asked_to_announce_itself_without_a_link)
 {
 	start(CONTROL | BIT64(VIRTIO_NET_F_GUEST_ANNOUNCE));
@@ -481,6 +512,8 @@ int main(void)
 	tcase_add_test(tc, offloads_that_the_back_end_refuses_are_refused);
 	tcase_add_test(tc, driver_is_asked_to_announce_until_it_has);
 	tcase_add_test(tc, driver_that_cannot_announce_is_not_asked_to);
+	tcase_add_test(tc, driver_is_asked_to_announce_when_the_link_is_back);
+	tcase_add_test(tc, driver_is_asked_to_announce_after_a_pause_that_comes_between);
 	tcase_add_test(tc, driver_is_not_asked_to_announce_itself_without_a_link);
 	tcase_add_test(tc, commands_of_features_that_were_not_accepted_are_refused);
 	tcase_add_test(tc, extra_modes_are_refused_without_their_feature);

@@ -4,7 +4,9 @@
 
 #include "base/bits.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/err.h"
+#include "base/unix_socket.h"
 #include "loop/loop.h"
 #include "net/netdev.h"
 #include "net/peer.h"
@@ -513,6 +515,95 @@ START_TEST(two_of_us_talk_to_each_other)
 }
 END_TEST
 
+/* One that connects. */
+
+static int door;
+
+static void open_door(void)
+{
+	door = unix_socket_listen("test", path, &err);
+	ck_assert_msg(door >= 0, "%s", err.text);
+	ck_assert_int_eq(fcntl(door, F_SETFL, 0), 0);
+}
+
+static void let_in(void)
+{
+	peer = accept(door, NULL, NULL);
+	ck_assert_int_ge(peer, 0);
+}
+
+static void setup_caller(void)
+{
+	setup();
+	open_door();
+	ck_assert_int_eq(open_at(&netdev, false), 0);
+	let_in();
+	ck_assert_int_eq(netdev_attach(netdev, loop, &user), 0);
+}
+
+static void teardown_caller(void)
+{
+	close(door);
+	teardown();
+}
+
+static void shut_door(void)
+{
+	close(peer);
+	close(door);
+	wait_for_link(false);
+}
+
+START_TEST(lost_peer_is_connected_to_when_it_is_back)
+{
+	static const uint8_t half = 0;
+
+	say(&half, sizeof(half));
+	shut_door();
+	ck_assert_uint_eq(nr_lost, 1);
+
+	open_door();
+	wait_for_link(true);
+	let_in();
+
+	say_frame(1, 60);
+	assert_receives(1, 60);
+	ck_assert_int_gt(try_to_send(2, 60), 0);
+	assert_hears(2, 60);
+	ck_assert_uint_eq(nr_lost, 1);
+}
+END_TEST
+
+START_TEST(pause_does_not_end_the_wait_for_a_peer)
+{
+	shut_door();
+	netdev_detach(netdev);
+	open_door();
+
+	ck_assert_int_eq(netdev_attach(netdev, loop, &user), 0);
+
+	wait_for_link(true);
+	let_in();
+}
+END_TEST
+
+/* A tenth of a second, then two, then four, and whatever it takes besides. */
+START_TEST(peer_that_does_not_stay_is_connected_to_less_and_less_often)
+{
+	uint64_t begin = clock_ns();
+
+	for (unsigned i = 0; i < 3; i++) {
+		close(peer);
+		wait_for_link(false);
+		wait_for_link(true);
+		let_in();
+	}
+
+	ck_assert_uint_ge(clock_ns() - begin, 7 * CLOCK_NS_PER_S / 10);
+	ck_assert_uint_eq(nr_lost, 3);
+}
+END_TEST
+
 static void refuses(bool listen, int code, const char *says)
 {
 	struct netdev *none = NULL;
@@ -591,6 +682,17 @@ static TCase *door_tests(void)
 	return tc;
 }
 
+static TCase *caller_tests(void)
+{
+	TCase *tc = tcase_create("one that connects");
+
+	tcase_add_checked_fixture(tc, setup_caller, teardown_caller);
+	tcase_add_test(tc, lost_peer_is_connected_to_when_it_is_back);
+	tcase_add_test(tc, pause_does_not_end_the_wait_for_a_peer);
+	tcase_add_test(tc, peer_that_does_not_stay_is_connected_to_less_and_less_often);
+	return tc;
+}
+
 static TCase *open_tests(void)
 {
 	TCase *tc = tcase_create("open");
@@ -609,6 +711,7 @@ int main(void)
 
 	suite_add_tcase(s, frame_tests());
 	suite_add_tcase(s, door_tests());
+	suite_add_tcase(s, caller_tests());
 	suite_add_tcase(s, open_tests());
 
 	sr = srunner_create(s);

@@ -89,6 +89,8 @@ struct net {
 	bool unplugged;			/* the cable, by virtio_net_set_link() */
 	bool link_down;			/* what comes is lost, either way */
 	bool announcing;		/* the driver is asked to say where it is */
+	bool announce_due;		/* it is to be, since the link is back */
+	struct loop_timer announce;
 	unsigned offloads;		/* that the driver can have left to it, now */
 	bool offloads_set;		/* by a command */
 	struct net_filter filter;

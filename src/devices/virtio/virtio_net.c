@@ -17,6 +17,7 @@
 
 #include "base/bits.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 #include <errno.h>
@@ -37,6 +38,9 @@
 #define DUPLEX_FULL	1
 
 #define MTU_DEFAULT	1500
+
+/* By then Linux sends again: it announces before it looks whether the link is up. */
+#define ANNOUNCE_AFTER_NS	(CLOCK_NS_PER_S / 10)
 
 static struct net *net_of(struct virtio_dev *dev)
 {
@@ -120,7 +124,41 @@ static void tell_status(struct net *net)
 	virtio_set_config(&net->dev, CONFIG_STATUS, status, sizeof(status));
 }
 
-/* A link takes a cable and something at its other end. */
+void net_set_announcing(struct net *net, bool announcing)
+{
+	if (net->announcing == announcing)
+		return;
+	net->announcing = announcing;
+	tell_status(net);
+}
+
+static void announce(void *ctx)
+{
+	struct net *net = ctx;
+
+	if (virtio_has(&net->dev, NET_F_GUEST_ANNOUNCE) && !net->link_down)
+		net_set_announcing(net, true);
+}
+
+static void announce_now(struct loop_timer *timer)
+{
+	struct net *net = container_of(timer, struct net, announce);
+
+	net->announce_due = false;
+	announce(net);
+}
+
+static void announce_soon(struct net *net)
+{
+	struct loop *loop = net->dev.loop;
+
+	loop_timer_set(loop, &net->announce, loop_now(loop) + ANNOUNCE_AFTER_NS);
+}
+
+/*
+ * A link takes a cable and something at its other end.  When it is back, that may be
+ * another, which knows nobody here.
+ */
 static void update_link(struct net *net)
 {
 	bool down = net->unplugged || !netdev_link_up(net->netdev);
@@ -128,21 +166,16 @@ static void update_link(struct net *net)
 	if (down == net->link_down)
 		return;
 	net->link_down = down;
+	net->announce_due = !down;
 	tell_status(net);
 	if (!net->dev.running)
 		return;
-	if (down)
+	if (down) {
 		net_vhost_stop(net);
-	else
+	} else {
 		net_vhost_start(net);
-}
-
-void net_set_announcing(struct net *net, bool announcing)
-{
-	if (net->announcing == announcing)
-		return;
-	net->announcing = announcing;
-	tell_status(net);
+		announce_soon(net);
+	}
 }
 
 static void link_changed(struct netdev_user *user)
@@ -236,6 +269,8 @@ static int net_start(struct virtio_dev *dev)
 		return r;
 	update_link(net);
 	net_vhost_start(net);
+	if (net->announce_due)
+		announce_soon(net);
 	return 0;
 }
 
@@ -247,6 +282,7 @@ static void net_reset(struct virtio_dev *dev)
 	net_tell_mac(net, net->card.mac);
 	net->offloads_set = false;
 	net->nr_used = 1;
+	net->announce_due = false;
 	net_set_announcing(net, false);
 }
 
@@ -254,6 +290,7 @@ static void net_stop(struct virtio_dev *dev)
 {
 	struct net *net = net_of(dev);
 
+	loop_timer_clear(dev->loop, &net->announce);
 	net_vhost_stop(net);
 	netdev_detach(net->netdev);
 	for (unsigned i = 0; i < nr_pairs(net); i++)
@@ -298,14 +335,6 @@ void virtio_net_set_link(struct virtio_dev *dev, bool up)
 	struct link link = { net_of(dev), up };
 
 	loop_call(dev->loop, set_link, &link);
-}
-
-static void announce(void *ctx)
-{
-	struct net *net = ctx;
-
-	if (virtio_has(&net->dev, NET_F_GUEST_ANNOUNCE) && !net->link_down)
-		net_set_announcing(net, true);
 }
 
 void virtio_net_announce(struct virtio_dev *dev)
@@ -366,6 +395,7 @@ int virtio_net_new(struct virtio_dev **ret_dev, struct netdev *netdev,
 	net->user = (struct netdev_user){ readable, writable, link_changed };
 	net->card = *card;
 	net->link_down = !netdev_link_up(netdev);
+	net->announce.fired = announce_now;
 	net->nr_used = 1;
 	net_filter_reset(&net->filter, card->mac);
 	net_vhost_init(net);
