@@ -25,7 +25,35 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* NAME stands for the program's name. */
+/*
+ * In the drivers NAME stands for the program's name.
+ *
+ * For both: the place moves on to the value that the cursor is in, what is before that to head.
+ */
+#define FIND_VALUE \
+	"\t# The value of an option.\n" \
+	"\tif [[ $word == --*=* ]] && _NAME_words \"$place ${word%%=*}\"; then\n" \
+	"\t\tplace+=\" ${word%%=*}\"\n" \
+	"\t\thead=${word%%=*}=\n" \
+	"\t\tword=${word#*=}\n" \
+	"\telif [[ $before == -* ]] && _NAME_words \"$place $before\"; then\n" \
+	"\t\tplace+=\" $before\"\n" \
+	"\tfi\n" \
+	"\t_NAME_words \"$place\"\n" \
+	"\n" \
+	"\t# Of KEY=VALUE pairs, the one after the last comma.\n" \
+	"\tif [[ $kind == keys* ]]; then\n" \
+	"\t\t[[ $word == *,* ]] && head+=${word%,*}, kind=keys\n" \
+	"\t\tword=${word##*,}\n" \
+	"\t\tif [[ $word == *=* ]]; then\n" \
+	"\t\t\tplace+=\" ${word%%=*}\"\n" \
+	"\t\t\thead+=${word%%=*}=\n" \
+	"\t\t\tword=${word#*=}\n" \
+	"\t\t\t_NAME_words \"$place\"\n" \
+	"\t\tfi\n" \
+	"\tfi\n" \
+	"\n"
+
 static const char bash_driver[] =
 	"_NAME()\n"
 	"{\n"
@@ -47,28 +75,7 @@ static const char bash_driver[] =
 	"\t\t_NAME_words \"$place\" || return\n"
 	"\tdone\n"
 	"\n"
-	"\t# The value of an option.\n"
-	"\tif [[ $word == --*=* ]] && _NAME_words \"$place ${word%%=*}\"; then\n"
-	"\t\tplace+=\" ${word%%=*}\"\n"
-	"\t\thead=${word%%=*}=\n"
-	"\t\tword=${word#*=}\n"
-	"\telif [[ $before == -* ]] && _NAME_words \"$place $before\"; then\n"
-	"\t\tplace+=\" $before\"\n"
-	"\tfi\n"
-	"\t_NAME_words \"$place\"\n"
-	"\n"
-	"\t# Of KEY=VALUE pairs, the one after the last comma.\n"
-	"\tif [[ $kind == keys* ]]; then\n"
-	"\t\t[[ $word == *,* ]] && head+=${word%,*}, kind=keys\n"
-	"\t\tword=${word##*,}\n"
-	"\t\tif [[ $word == *=* ]]; then\n"
-	"\t\t\tplace+=\" ${word%%=*}\"\n"
-	"\t\t\thead+=${word%%=*}=\n"
-	"\t\t\tword=${word#*=}\n"
-	"\t\t\t_NAME_words \"$place\"\n"
-	"\t\tfi\n"
-	"\tfi\n"
-	"\n"
+	FIND_VALUE
 	"\tmapfile -t found < <(compgen -W \"${offer[*]}\" -- \"$word\")\n"
 	"\t[[ ${found[0]} == *= ]] && compopt -o nospace\n"
 	"\tif [[ ${#found[@]} == 0 && $kind == *file ]]; then\n"
@@ -103,28 +110,7 @@ static const char zsh_driver[] =
 	"\t\t_NAME_words \"$place\" || return\n"
 	"\tdone\n"
 	"\n"
-	"\t# The value of an option.\n"
-	"\tif [[ $word == --*=* ]] && _NAME_words \"$place ${word%%=*}\"; then\n"
-	"\t\tplace+=\" ${word%%=*}\"\n"
-	"\t\thead=${word%%=*}=\n"
-	"\t\tword=${word#*=}\n"
-	"\telif [[ $before == -* ]] && _NAME_words \"$place $before\"; then\n"
-	"\t\tplace+=\" $before\"\n"
-	"\tfi\n"
-	"\t_NAME_words \"$place\"\n"
-	"\n"
-	"\t# Of KEY=VALUE pairs, the one after the last comma.\n"
-	"\tif [[ $kind == keys* ]]; then\n"
-	"\t\t[[ $word == *,* ]] && head+=${word%,*}, kind=keys\n"
-	"\t\tword=${word##*,}\n"
-	"\t\tif [[ $word == *=* ]]; then\n"
-	"\t\t\tplace+=\" ${word%%=*}\"\n"
-	"\t\t\thead+=${word%%=*}=\n"
-	"\t\t\tword=${word#*=}\n"
-	"\t\t\t_NAME_words \"$place\"\n"
-	"\t\tfi\n"
-	"\tfi\n"
-	"\n"
+	FIND_VALUE
 	"\tfound=(\"${(@M)offer:#${(b)word}*}\")\n"
 	"\tif [[ -z $found && $kind == *file ]]; then\n"
 	"\t\t[[ -z $head ]] || compset -P '*[=,]'\n"
