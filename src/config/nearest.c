@@ -102,6 +102,7 @@ const char *nearest_key(const struct option_object *object, const char *word)
 int nearest_refuse(const struct option_object *object, const char *dashes,
 		   const char *word, struct err *err)
 {
+	static const char rest[] = ", ...";
 	const char *nearest = nearest_key(object, word);
 	char known[ERR_TEXT_MAX / 2] = "";
 	size_t len = 0;
@@ -112,6 +113,10 @@ int nearest_refuse(const struct option_object *object, const char *dashes,
 	for (uint32_t i = 0; i < object->nr_rows && len < sizeof(known); i++)
 		len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s%s",
 					i ? ", " : "", dashes, object->rows[i].key);
+	if (len >= sizeof(known)) {
+		known[sizeof(known) - sizeof(rest)] = 0;
+		memcpy(strrchr(known, ','), rest, sizeof(rest));
+	}
 	return err_set(err, -EINVAL, "'%s%s' is unknown: there are %s", dashes,
 		       quote_of(word).text, known);
 }

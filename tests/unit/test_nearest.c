@@ -7,6 +7,7 @@
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct slip {
 	const char *typed, *meant;
@@ -70,6 +71,19 @@ START_TEST(refusal_lists_the_keys_when_none_is_near)
 }
 END_TEST
 
+START_TEST(long_list_of_keys_ends_behind_one)
+{
+	static const struct option rows[64] = { [0 ... 63] = { .key = "a-key" } };
+	const struct option_object object = { .rows = rows, .nr_rows = ARRAY_LEN(rows) };
+	struct err err;
+
+	ck_assert_int_eq(nearest_refuse(&object, "", "x", &err), -EINVAL);
+
+	ck_assert_ptr_nonnull(strstr(err.text, ", a-key, ..."));
+	ck_assert_str_eq(strstr(err.text, ", ..."), ", ...");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("nearest");
@@ -83,6 +97,7 @@ int main(void)
 	tcase_add_loop_test(tc, unlike_word_leads_nowhere, 0, ARRAY_LEN(strangers));
 	tcase_add_test(tc, refusal_names_the_nearest_key);
 	tcase_add_test(tc, refusal_lists_the_keys_when_none_is_near);
+	tcase_add_test(tc, long_list_of_keys_ends_behind_one);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);
