@@ -508,6 +508,11 @@ void board_update_link(struct board *board, const struct board_device *device)
 			    !device->link_down);
 }
 
+unsigned board_nr_queues(const struct board *board, const struct board_device *device)
+{
+	return virtio_pci_device(board->functions[device->slot])->nr_queues;
+}
+
 void board_announce(struct board *board, const struct board_device *device)
 {
 	virtio_net_announce(virtio_pci_device(board->functions[device->slot]));

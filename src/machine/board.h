@@ -152,6 +152,9 @@ void board_unplug(struct board *board, struct board_device *device);
 /* device->link_down has changed.  Main. */
 void board_update_link(struct board *board, const struct board_device *device);
 
+/* How many the guest knows of, all kinds of them.  Main. */
+unsigned board_nr_queues(const struct board *board, const struct board_device *device);
+
 /* Have the guest announce the card.  Main. */
 void board_announce(struct board *board, const struct board_device *device);
 

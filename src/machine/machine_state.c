@@ -24,6 +24,7 @@ struct device_place {
 	uint8_t kind, slot;
 	uint8_t id[VM_CONFIG_NAME_MAX + 1];	/* of a disk or card: text */
 	bool link_down;				/* of a card: somebody has pulled the cable */
+	uint32_t nr_queues;			/* 0: not known */
 };
 
 static const struct state_field place_fields[] = {
@@ -31,6 +32,7 @@ static const struct state_field place_fields[] = {
 	{ STATE_ONE(struct device_place, slot) },
 	{ STATE_ARRAY(struct device_place, id) },
 	{ STATE_ONE(struct device_place, link_down), .added = true },
+	{ STATE_ONE(struct device_place, nr_queues), .added = true },
 	STATE_END
 };
 
@@ -92,6 +94,7 @@ static void lay_out(struct machine *m, struct layout *layout)
 		place->kind = kinds[d->kind];
 		place->slot = (uint8_t)d->slot;
 		place->link_down = d->link_down;
+		place->nr_queues = board_nr_queues(m->board, d);
 		memcpy(place->id, id, strnlen(id, VM_CONFIG_NAME_MAX));
 	}
 }
@@ -129,19 +132,16 @@ static int check_layout(const struct machine *m, struct layout *layout, struct e
 }
 
 /* Put the devices where those of the saved machine were. */
-static int place(struct machine *m, struct state_reader *reader, struct err *err)
+static int place(struct machine *m, struct layout *layout, struct err *err)
 {
-	struct layout layout = { 0 };
 	uint32_t nr = 0;
-	int r = state_load(reader, &layout_table, 0, &layout, err);
+	int r = check_layout(m, layout, err);
 
-	if (!r)
-		r = check_layout(m, &layout, err);
 	if (r < 0)
 		return r;
 	for (struct board_device *d = machine_parts_devices(m); d; d = d->next) {
 		const char *id = device_id(m, d);
-		const struct device_place *place = find_place(&layout, d->kind, id);
+		const struct device_place *place = find_place(layout, d->kind, id);
 
 		if (!place)
 			return err_set(err, -EINVAL, "%s '%s': the saved VM has none of that "
@@ -150,19 +150,46 @@ static int place(struct machine *m, struct state_reader *reader, struct err *err
 		d->link_down = place->link_down;
 		nr++;
 	}
-	if (nr < layout.nr_devices)
+	if (nr < layout->nr_devices)
 		return err_set(err, -EINVAL, "the saved VM has %u devices, this one %u: give it "
-			       "the same disks, cards and vsock", layout.nr_devices, nr);
-	m->hotplug_slots = layout.hotplug_slots;
+			       "the same disks, cards and vsock", layout->nr_devices, nr);
+	m->hotplug_slots = layout->hotplug_slots;
+	return 0;
+}
+
+/* Of a card, three are a pair and the one for commands. */
+static unsigned as_option(enum board_device_kind kind, unsigned nr_queues)
+{
+	return kind == BOARD_NET ? nr_queues / 2 : nr_queues;
+}
+
+static int check_queues(struct machine *m, const struct layout *layout, struct err *err)
+{
+	for (struct board_device *d = machine_parts_devices(m); d; d = d->next) {
+		const char *id = device_id(m, d);
+		unsigned was = find_place(layout, d->kind, id)->nr_queues;
+		unsigned is = board_nr_queues(m->board, d);
+
+		if (was && was != is)
+			return err_set(err, -EINVAL, "%s '%s': the saved VM has it with "
+				       "queues=%u, this one with %u: give it as many",
+				       kind_names[d->kind], id, as_option(d->kind, was),
+				       as_option(d->kind, is));
+	}
 	return 0;
 }
 
 int machine_state_prepare(struct machine *m, struct state_reader *reader, struct err *err)
 {
-	int r = place(m, reader, err);
+	struct layout layout = { 0 };
+	int r = state_load(reader, &layout_table, 0, &layout, err);
 
 	if (!r)
+		r = place(m, &layout, err);
+	if (!r)
 		r = machine_parts_new_board(m, err);
+	if (!r)
+		r = check_queues(m, &layout, err);
 	return r < 0 ? r : board_check_features(m->board, reader, err);
 }
 

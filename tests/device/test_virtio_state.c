@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "devices/virtio/virtio.h"
 #include "devices/virtio/virtio_pci.h"
 #include "kind_fixture.h"
 #include "memory/guest_mem.h"
@@ -220,6 +221,76 @@ START_TEST(another_kind_of_device_is_refused)
 }
 END_TEST
 
+/* What is plugged is of a vmm that makes queues of this size. */
+static void resize_queues(uint16_t size)
+{
+	static struct virtio_class class;
+	struct virtio_dev *dev = virtio_pci_device(rig.vp);
+
+	class = *dev->class;
+	class.queue_size = size;
+	dev->class = &class;
+	for (unsigned i = 0; i < dev->nr_queues; i++)
+		dev->setup[i].size = size;
+}
+
+static uint16_t queue_size(unsigned index)
+{
+	driver_set(&driver, VIRTIO_PCI_COMMON_Q_SELECT, 2, index);
+	return (uint16_t)driver_get(&driver, VIRTIO_PCI_COMMON_Q_SIZE, 2);
+}
+
+START_TEST(queues_keep_their_size_where_others_are_made)
+{
+	static const uint16_t sizes[] = { RING_SIZE, VIRTIO_QUEUE_SIZE_MAX };
+
+	start(_i);
+	assert_serves();
+	for (size_t k = 0; k < ARRAY_LEN(sizes); k++) {
+		virtio_pci_pause(rig.vp);
+		save();
+		replace(_i);
+		resize_queues(sizes[k]);
+		ck_assert_int_eq(load(), 0);
+		virtio_pci_resume(rig.vp);
+
+		ck_assert_uint_eq(queue_size(kinds[_i].queue), RING_SIZE);
+		assert_serves();
+	}
+	driver_reset(&driver);
+	ck_assert_uint_eq(queue_size(kinds[_i].queue), VIRTIO_QUEUE_SIZE_MAX);
+	assert_serves_after_reset();
+}
+END_TEST
+
+START_TEST(queue_that_is_used_cannot_become_smaller)
+{
+	start(_i);
+	virtio_pci_pause(rig.vp);
+	save();
+	replace(_i);
+	resize_queues(RING_SIZE / 2);
+
+	ck_assert_int_eq(load(), -ENOTSUP);
+}
+END_TEST
+
+START_TEST(queue_that_is_not_used_yet_becomes_smaller)
+{
+	plug(_i);
+	virtio_pci_pause(rig.vp);
+	save();
+	replace(_i);
+	resize_queues(RING_SIZE);
+	ck_assert_int_eq(load(), 0);
+	virtio_pci_resume(rig.vp);
+
+	ck_assert_uint_eq(queue_size(kinds[_i].queue), RING_SIZE);
+	ck_assert(driver_start(&driver, 0, RING_SIZE));
+	assert_serves();
+}
+END_TEST
+
 /* As whoever forges a stream would. */
 static void put_checksums(void)
 {
@@ -362,6 +433,9 @@ int main(void)
 	tcase_add_loop_test(tc, device_that_asked_for_a_reset_still_does, 0, KINDS_NR);
 	tcase_add_loop_test(tc, another_kind_of_device_is_refused, 0, KINDS_NR);
 	tcase_add_loop_test(tc, features_that_are_not_offered_are_refused, 0, KINDS_NR);
+	tcase_add_loop_test(tc, queues_keep_their_size_where_others_are_made, 0, KINDS_NR);
+	tcase_add_loop_test(tc, queue_that_is_used_cannot_become_smaller, 0, KINDS_NR);
+	tcase_add_loop_test(tc, queue_that_is_not_used_yet_becomes_smaller, 0, KINDS_NR);
 	tcase_add_loop_test(tc, forged_stream_does_no_harm, 0, KINDS_NR);
 	tcase_add_loop_test(tc, all_that_the_device_writes_is_logged, 0, KINDS_NR);
 	suite_add_tcase(s, tc);

@@ -654,6 +654,25 @@ class Migrate(SteadyTest):
                 self.assertRegex(there.said(), f'has not come: .*{why}')
         self.end(here)
 
+    def test_other_numbers_of_queues_are_refused_before_memory(self):
+        sent = []
+        disk = self.disk
+        taps = [f'tap=vmm{os.getpid()}{end}' for end in 'ab']
+        here = self.begin('web', '--net', f'{taps[0]},queues=2')
+        for more, net, why in ((',queues=3', f'{taps[1]},queues=2',
+                                "disk 'disk0': .* queues=1, .* 3:"),
+                               ('', 'none', "net 'net0': .* queues=2, .* 1:")):
+            with self.subTest(more=more, net=net):
+                self.disk = disk + more
+                there = self.target('there', None, '--net', net)
+                Between(self.path('line'), self.path('door'),
+                        lambda from_source, kind: sent.append(kind) if from_source else None)
+                self.stays(here, why=f'the other side: .*{why}', uri=f'unix:{self.path("line")}')
+                self.assertEqual(there.finish(), USAGE)
+                os.unlink(self.path('line'))
+        self.assertEqual(set(sent), {PLAN, BYE})
+        self.end(here)
+
     def test_nobody_there(self):
         here = self.begin()
         for uri, why in ((self.uri, 'No such file'), ('tcp:127.0.0.1:1', 'refused'),

@@ -112,8 +112,9 @@ static int check_queue(const struct virtio_dev *dev, const struct queue_state *q
 		return err_set(err, -EINVAL, "state: %s: queue %u cannot hold %u requests", name,
 			       i, queue->position.nr_held);
 	if (queue->enabled && queue->size > dev->class->queue_size)
-		return err_set(err, -ENOTSUP, "%s: queue %u has %u entries, more than the %u it "
-			       "has here", name, i, queue->size, dev->class->queue_size);
+		return err_set(err, -ENOTSUP, "%s: the guest uses queue %u with %u entries, and "
+			       "this vmm makes %u at most: it takes one that makes more", name, i,
+			       queue->size, dev->class->queue_size);
 	return 0;
 }
 
@@ -152,8 +153,9 @@ static int take_over(struct virtio_dev *dev, const struct core_state *state, str
 
 		if (r < 0)
 			return err_sys(err, r, "%s", dev->class->name);
+		/* What a driver has yet to choose is what can be here. */
 		dev->setup[i] = (struct virtq_setup){
-			.size = queue->size,
+			.size = (uint16_t)min_u64(queue->size, dev->class->queue_size),
 			.enabled = queue->enabled,
 			.desc = queue->desc,
 			.driver = queue->driver,
