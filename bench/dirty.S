@@ -2,21 +2,12 @@
 /*
  * dirty.S - a guest that writes to each page of 64 MiB of its memory, for each byte that
  * comes on COM1, and then says so.
- *
- * An ELF kernel with a PVH note, entered in 32-bit protected mode.
  */
+#include "pvh.h"
+
 	.set	PAGES, 64 * 256
 	.set	AT, 0x10000000
 
-	.section .note.Xen, "a", @note
-	.long	4, 4, 18		/* name, desc, XEN_ELFNOTE_PHYS32_ENTRY */
-	.asciz	"Xen"
-	.long	start
-
-	.text
-	.code32
-	.globl	start
-start:
 	mov	$0x3f8, %dx
 	mov	$'D', %al
 	out	%al, %dx

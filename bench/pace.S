@@ -3,20 +3,11 @@
  * pace.S - a guest that writes to each page of MIB of its memory, says so on COM1, and
  * goes on writing to one page after the other of the first HOT_MIB of it, one each TICKS
  * of the time stamp counter.  With 0 ticks it sleeps instead.
- *
- * An ELF kernel with a PVH note, entered in 32-bit protected mode.
  */
+#include "pvh.h"
+
 	.set	AT, 0x10000000
 
-	.section .note.Xen, "a", @note
-	.long	4, 4, 18		/* name, desc, XEN_ELFNOTE_PHYS32_ENTRY */
-	.asciz	"Xen"
-	.long	start
-
-	.text
-	.code32
-	.globl	start
-start:
 	mov	$(MIB << 8), %ecx
 	mov	$AT, %edi
 first:	incl	(%edi)

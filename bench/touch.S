@@ -2,22 +2,13 @@
 /*
  * touch.S - a guest that fills 448 MiB of its memory and, for each byte that comes on COM1,
  * reads one page in 224 KiB of that, here and there, and then says so.
- *
- * An ELF kernel with a PVH note, entered in 32-bit protected mode.
  */
+#include "pvh.h"
+
 	.set	AT, 0x2000000
 	.set	PAGES, 2048
 	.set	APART, 56 * 4096
 
-	.section .note.Xen, "a", @note
-	.long	4, 4, 18		/* name, desc, XEN_ELFNOTE_PHYS32_ENTRY */
-	.asciz	"Xen"
-	.long	start
-
-	.text
-	.code32
-	.globl	start
-start:
 	mov	$AT, %edi
 1:	mov	%edi, (%edi)
 	add	$4096, %edi

@@ -50,12 +50,15 @@ struct vm_net_config {
 	char *socket;			/* path */
 	bool listen;			/* there */
 	bool none;
-	uint8_t mac[6];			/* all zero: made up */
+	uint8_t mac[6];			/* all zero: made up; by chance if renewed */
 	uint32_t mtu;			/* 0: the guest is told of none */
 	uint32_t queues;		/* pairs; 0: as many as a disk's, if the tap has them */
 	struct netdev_limits limits;
 	char *dump;			/* file for tcpdump; NULL: none */
 	bool vhost;			/* the kernel moves the packets, where it can */
+
+	/* No option: the guest, which goes on from elsewhere, knows another mac. */
+	bool renewed;
 };
 
 struct vm_vsock_config {

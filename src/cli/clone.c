@@ -29,6 +29,7 @@ struct clone {
 	struct option_given given;
 	uint32_t count;
 	char *disks;
+	bool new_mac;
 	bool paused;
 	bool help;
 };
@@ -40,6 +41,8 @@ static const struct option rows[] = {
 	{ .key = "disks", OPTION_PATH(struct clone, disks), .metavar = "FOLDER",
 	  .help = "keep what each writes to its disks in this folder, as NAME-ID.qcow2; "
 		  "else it is gone when the VM ends" },
+	{ .key = "new-mac", OPTION(struct clone, new_mac),
+	  .help = "give each card of each clone a new address, made up by chance" },
 	{ .key = "paused", OPTION(struct clone, paused),
 	  .help = "wait until QMP says 'cont'" },
 	{ .key = "help", .letter = 'h', OPTION(struct clone, help),
@@ -97,6 +100,8 @@ static int make_own(struct vm_config *vm, const struct clone *options, const cha
 		r = overlay(&vm->disk[i], options, name, err);
 	for (uint32_t i = 0; i < vm->nr_vsock && !r; i++)
 		r = own_vsock(&vm->vsock[i], name, err);
+	if (options->new_mac)
+		restore_renew_macs(vm);
 	vm->paused = options->paused;
 	vm->detach = true;
 	return r < 0 ? r : vm_config_check(vm, err);

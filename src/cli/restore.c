@@ -30,6 +30,7 @@ struct restore {
 	uint32_t nr_disk;
 	struct vm_net_config *net;
 	uint32_t nr_net;
+	bool new_mac;
 	struct vm_vsock_config *vsock;
 	uint32_t nr_vsock;
 	struct vm_qmp_config *qmp;
@@ -59,7 +60,9 @@ static const struct option rows[] = {
 	  .help = "another image, with the content of that time, for the disk of this id" },
 	{ .key = "net", .letter = 'n', OPTION_LIST(struct restore, net, nr_net,
 						   vm_config_net_options),
-	  .help = "another back end for the card of this id" },
+	  .help = "another back end for the card of this id, and another address with mac=" },
+	{ .key = "new-mac", OPTION(struct restore, new_mac),
+	  .help = "give each card a new address, made up by chance, unless mac= says which" },
 	{ .key = "vsock", OPTION_LIST(struct restore, vsock, nr_vsock, vm_config_vsock_options),
 	  .max = 1, .help = "another socket" },
 	{ .key = "qmp", OPTION_LIST(struct restore, qmp, nr_qmp, vm_config_qmp_options),
@@ -137,14 +140,29 @@ static int replace_disk(struct vm_config *vm, struct vm_disk_config *disk, struc
 		       disk->id ? disk->id : disk->path);
 }
 
+void restore_renew_macs(struct vm_config *vm)
+{
+	for (uint32_t i = 0; i < vm->nr_net; i++) {
+		struct vm_net_config *net = &vm->net[i];
+
+		if (!net->renewed)
+			memset(net->mac, 0, sizeof(net->mac));
+		net->renewed = true;
+	}
+}
+
 static int replace_net(struct vm_config *vm, struct vm_net_config *net, struct err *err)
 {
+	static const uint8_t none[sizeof(net->mac)];
+
 	for (uint32_t i = 0; i < vm->nr_net; i++) {
 		struct vm_net_config *old = &vm->net[i];
 
 		if (!net->id || strcmp(old->id, net->id))
 			continue;
-		memcpy(net->mac, old->mac, sizeof(net->mac));
+		if (!memcmp(net->mac, none, sizeof(none)))
+			memcpy(net->mac, old->mac, sizeof(net->mac));
+		net->renewed = memcmp(net->mac, old->mac, sizeof(net->mac));
 		net->mtu = old->mtu;
 		if (!net->queues)
 			net->queues = old->queues;
@@ -173,6 +191,8 @@ static int replace(struct vm_config *vm, struct restore *options, struct err *er
 		r = replace_disk(vm, &options->disk[i], err);
 	for (uint32_t i = 0; i < options->nr_net && !r; i++)
 		r = replace_net(vm, &options->net[i], err);
+	if (options->new_mac)
+		restore_renew_macs(vm);
 	if (options->nr_vsock) {
 		SWAP(vm->vsock, options->vsock);
 		SWAP(vm->nr_vsock, options->nr_vsock);

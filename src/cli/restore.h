@@ -17,6 +17,9 @@ struct restore_how {
 	uint32_t record;		/* seconds after which to note it; 0: do not */
 };
 
+/* Give each card a new address, unless it has got one. */
+void restore_renew_macs(struct vm_config *vm);
+
 /*
  * As run_go() (run.h) with vm, which has been checked.  *snapshot is NULL afterwards where it
  * was used up, and else still the caller's.

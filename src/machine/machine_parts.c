@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 static const uint8_t no_mac[6];
 
@@ -303,6 +304,7 @@ static int add_net(struct machine *m, const char *id, const struct vm_net_config
 		return r;
 	}
 	part->device.net_card.mtu = (uint16_t)config->mtu;
+	part->device.net_card.renewed = config->renewed;
 	append(m, part);
 	*ret_part = part;
 	return 0;
@@ -373,12 +375,16 @@ void machine_part_make_mac(struct machine_part *part, const char *id, uint32_t i
 	uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325),
 				  part->machine->config.vm->name);
 	uint8_t *mac = part->device.net_card.mac;
+	uint64_t chance;
 
 	if (only) {
 		memcpy(mac, only, 6);
 		return;
 	}
 	hash = hash_text(hash, id) + i;
+	/* The name may be what the old one was made of. */
+	if (part->net.renewed && getrandom(&chance, sizeof(chance), 0) == sizeof(chance))
+		hash ^= chance;
 	mac[0] = 0x52;
 	mac[1] = 0x54;
 	mac[2] = (uint8_t)(hash >> 24);

@@ -45,14 +45,19 @@ static int wire;
 static struct ring *rx, *tx;
 static struct vring_used_elem elem;
 
-static inline void setup_with(unsigned offloads)
+static inline void plug(void)
 {
 	struct virtio_dev *dev;
 
-	rig_open(&rig, RIG_THREAD);
-	netdev = fake_netdev_new(offloads, 1, &wire);
 	ck_assert_int_eq(virtio_net_new(&dev, netdev, &config, rig.mem, rig.loop, NULL), 0);
 	rig_plug(&rig, dev);
+}
+
+static inline void setup_with(unsigned offloads)
+{
+	rig_open(&rig, RIG_THREAD);
+	netdev = fake_netdev_new(offloads, 1, &wire);
+	plug();
 	ck_assert(driver_find(&driver, &rig, VIRTIO_ID_NET));
 	rx = &driver.rings[0];
 	tx = &driver.rings[1];

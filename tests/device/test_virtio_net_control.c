@@ -3,6 +3,7 @@
  * test_virtio_net_control.c - what a driver asks of its card, and what it then gets.
  */
 #include "net_fixture.h"
+#include "state/state.h"
 
 #define COMMAND_AT	OUT_AT
 #define DATA_AT		(OUT_AT + 0x10)
@@ -242,6 +243,51 @@ START_TEST(address_can_be_set_and_is_the_old_one_after_a_reset)
 
 	driver_reset(&driver);
 	ck_assert_uint_eq(driver_config(&driver, 5, 1), config.mac[5]);
+}
+END_TEST
+
+/* To a fresh card with another address. */
+static void move_to(const uint8_t *mac)
+{
+	const struct virtio_net_card old = config;
+	struct state_writer *writer = state_writer_new("test");
+	struct state_reader *reader;
+	const void *bytes;
+	size_t len;
+
+	virtio_pci_pause(rig.vp);
+	virtio_pci_save(rig.vp, writer);
+	ck_assert_int_eq(state_writer_end(writer, &bytes, &len), 0);
+	ck_assert_int_eq(state_reader_new(&reader, bytes, len, NULL), 0);
+	rig_unplug(&rig);
+	memcpy(config.mac, mac, 6);
+	config.renewed = true;
+	plug();
+	ck_assert_int_eq(virtio_pci_load(rig.vp, rig.pci, reader, NULL), 0);
+	virtio_pci_resume(rig.vp);
+	state_reader_free(reader);
+	state_writer_free(writer);
+	config = old;
+}
+
+START_TEST(new_address_is_shown_at_once_and_used_after_a_reset)
+{
+	const struct virtio_net_card old = config;
+
+	start_filtering(0);
+	move_to(friend);
+	put_frame_to(friend);
+	ck_assert_uint_eq(nr_received(), 0);
+	put_frame_to(old.mac);
+	ck_assert_uint_eq(nr_received(), 1);
+	ck_assert_uint_eq(driver_config(&driver, 5, 1), friend[5]);
+
+	start_filtering(0);
+	put_frame_to(old.mac);
+	ck_assert_uint_eq(nr_received(), 0);
+	put_frame_to(friend);
+	ck_assert_uint_eq(nr_received(), 1);
+	ck_assert_uint_eq(driver_config(&driver, 5, 1), friend[5]);
 }
 END_TEST
 
@@ -503,6 +549,7 @@ int main(void)
 	tcase_add_test(tc, table_with_more_than_there_is_room_for_is_all_addresses);
 	tcase_add_test(tc, table_that_is_cut_short_is_refused_and_changes_nothing);
 	tcase_add_test(tc, address_can_be_set_and_is_the_old_one_after_a_reset);
+	tcase_add_test(tc, new_address_is_shown_at_once_and_used_after_a_reset);
 	tcase_add_test(tc, filter_is_kept_over_a_pause_and_gone_after_a_reset);
 	tcase_add_test(tc, only_vlans_that_were_asked_for_come_in);
 	tcase_add_test(tc, all_vlans_come_in_where_the_driver_does_not_choose);

@@ -273,6 +273,66 @@ class Snapshot(SteadyTest):
             self.assertEqual(self.generation_of(one), [other, b'same'])
             ids.append(other)
 
+    def address_of(self, one, byte=b'?'):
+        """That of the guest's card, and whether it was told that this has changed."""
+        seen = len(one.out)
+        one.type(byte)
+        one.wait(lambda: one.out[seen:].endswith((b' new\n', b' same\n')), 'an address')
+        address, news = one.out[seen:].split()
+        return int(address, 16), news
+
+    def frozen_card(self):
+        """A guest whose card has an address that was made up."""
+        one = self.start('card', '--name', 'web', '--net', 'none,id=card')
+        one.wait_for(b'READY')
+        address, _ = self.address_of(one)
+        self.freeze(one, 'snap')
+        return address
+
+    def test_card_keeps_its_address(self):
+        first = self.frozen_card()
+
+        for more in [], ['--net', 'id=card,none']:
+            one = self.restore('snap', '--name', 'other', *more)
+
+            self.assertEqual(self.address_of(one), (first, b'same'))
+            self.assertEqual(self.address_of(one, b'b'), (first, b'same'))
+            one.type(b'q')
+            self.assertEqual(one.finish(), OK)
+
+    def test_card_gets_a_new_address(self):
+        first = self.frozen_card()
+        one = self.restore('snap', '--new-mac')
+        second, news = self.address_of(one)
+        self.assertNotEqual(second, first)
+        self.assertEqual((second >> 32, news), (0x5254, b'new'))
+        self.assertEqual(self.address_of(one), (second, b'same'))
+        self.freeze(one, 'more')
+
+        one = self.restore('more')
+
+        self.assertEqual(self.address_of(one), (second, b'same'))
+        self.assertEqual(self.address_of(one, b'b'), (second, b'same'))
+
+    def test_card_gets_the_address_that_is_given(self):
+        self.frozen_card()
+        given = 0x020000000007
+
+        one = self.restore('snap', '--new-mac', '--net', 'id=card,none,mac=02:00:00:00:00:07')
+
+        self.assertEqual(self.address_of(one), (given, b'new'))
+        self.assertEqual(self.address_of(one, b'b'), (given, b'same'))
+
+    def test_clones_get_addresses_of_their_own(self):
+        first = self.frozen_card()
+        self.vmm_ok('clone', self.path('snap'), 'a', 'b', '--new-mac')
+
+        others = [self.address_of(self.console(name)) for name in ('a', 'b')]
+
+        self.assertEqual(len({first, others[0][0], others[1][0]}), 3)
+        self.assertEqual([news for _, news in others], [b'new', b'new'])
+        self.vmm_ok('kill', 'a', 'b')
+
     def test_clone_keeps_what_it_writes_where_told(self):
         self.frozen()
         self.vmm_ok('clone', self.path('snap'), 'a', '--disks', self.folder)

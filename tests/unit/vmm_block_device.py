@@ -9,21 +9,14 @@ import json
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
 
 import loop_device
+from disk_commands import MIB, disk
 
-VMM = sys.argv[1]
-MIB = 1 << 20
 SIZE = 4 * MIB
-
-
-def disk(*arguments):
-    run = subprocess.run([VMM, 'disk', *arguments], capture_output=True, text=True, check=False)
-    return run.returncode, run.stdout, run.stderr
 
 
 class BlockDevice(unittest.TestCase):

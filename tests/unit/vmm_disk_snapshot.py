@@ -15,25 +15,12 @@ import sys
 import tempfile
 import unittest
 
-VMM = sys.argv[1]
-MIB = 1 << 20
+from disk_commands import MIB, disk, qemu_img
+
 KINDS = ('cluster_size=64k', 'compat=0.10,cluster_size=4k', 'cluster_size=16k,extended_l2=on')
 
 
-def run(*command):
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def qemu_img(*arguments):
-    return run('qemu-img', *arguments)
-
-
-def vmm_disk(*arguments):
-    done = subprocess.run([VMM, 'disk', *arguments], capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr
-
-
-class InFolder(unittest.TestCase):
+class Snapshots(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix='vmm-test-snapshot-', dir='/dev/shm')
         self.addCleanup(shutil.rmtree, self.folder)
@@ -44,15 +31,16 @@ class InFolder(unittest.TestCase):
         qemu_img('create', '-f', 'qcow2', '-o', options, self.image, size)
 
     def write(self, value, at, length):
-        run('qemu-io', '-c', f'write -P {value} {at} {length}', self.image)
+        subprocess.run(['qemu-io', '-c', f'write -P {value} {at} {length}', self.image],
+                       check=True, capture_output=True)
 
     def snapshot(self, verb, *name):
-        status, text, errors = vmm_disk('snapshot', verb, self.image, *name)
+        status, text, errors = disk('snapshot', verb, self.image, *name)
         self.assertEqual((status, errors), (0, ''))
         return text
 
     def assert_good(self):
-        status, text, _ = vmm_disk('check', self.image)
+        status, text, _ = disk('check', self.image)
         self.assertEqual(status, 0, text)
         qemu_img('check', self.image)
 
@@ -64,20 +52,20 @@ class InFolder(unittest.TestCase):
             return file.read()
 
     def listed(self):
-        text = vmm_disk('snapshot', 'list', '--json', self.image)[1]
+        text = disk('snapshot', 'list', '--json', self.image)[1]
         return [entry['name'] for entry in json.loads(text)]
 
     def assert_refused(self, pattern, *arguments):
         with open(self.image, 'rb') as file:
             before = file.read()
-        status, text, errors = vmm_disk('snapshot', *arguments)
+        status, text, errors = disk('snapshot', *arguments)
         self.assertEqual((status, text), (1, ''))
         self.assertRegex(errors, rf'\Avmm: .*{pattern}.*\n\Z')
         with open(self.image, 'rb') as file:
             self.assertEqual(file.read(), before)
 
 
-class Changes(InFolder):
+class Changes(Snapshots):
     def test_either_program_works_with_snapshots_of_the_other(self):
         for options in KINDS:
             with self.subTest(options):
@@ -131,7 +119,7 @@ class Changes(InFolder):
     def test_disk_gets_the_size_that_it_had(self):
         self.write(1, '0', '4M')
         self.snapshot('create', 'small')
-        self.assertEqual(vmm_disk('resize', '--size', '3T', self.image)[0], 0)
+        self.assertEqual(disk('resize', '--size', '3T', self.image)[0], 0)
         self.write(2, '2T', '64k')
         self.snapshot('create', 'large')
         self.snapshot('apply', 'small')
@@ -174,12 +162,12 @@ class Changes(InFolder):
             self.assertEqual(file.read(8), bytes(8))
 
 
-class Listing(InFolder):
+class Listing(Snapshots):
     def test_list_tells_what_qemu_knows(self):
         self.snapshot('create', 'one')
         qemu_img('snapshot', '-c', 'two words', self.image)
         theirs = json.loads(qemu_img('info', '--output=json', self.image))['snapshots']
-        ours = json.loads(vmm_disk('snapshot', 'list', '--json', self.image)[1])
+        ours = json.loads(disk('snapshot', 'list', '--json', self.image)[1])
         self.assertEqual([(s['id'], s['name'], s['created'], s['vm-state-size']) for s in ours],
                          [(s['id'], s['name'], s['date-sec'], s['vm-state-size'])
                           for s in theirs])
@@ -191,11 +179,11 @@ class Listing(InFolder):
         top = os.path.join(self.folder, 'top.qcow2')
         self.snapshot('create', 'one')
         qemu_img('create', '-f', 'qcow2', '-b', 'a.qcow2', '-F', 'qcow2', top)
-        image, base = json.loads(vmm_disk('info', '--json', top)[1])
+        image, base = json.loads(disk('info', '--json', top)[1])
         self.assertEqual(image['snapshots'], [])
         self.assertEqual(base['snapshots'],
-                         json.loads(vmm_disk('snapshot', 'list', '--json', self.image)[1]))
-        self.assertTrue(vmm_disk('info', top)[1].endswith('\n\n' + self.snapshot('list')))
+                         json.loads(disk('snapshot', 'list', '--json', self.image)[1]))
+        self.assertTrue(disk('info', top)[1].endswith('\n\n' + self.snapshot('list')))
 
     def test_nothing_is_listed_where_there_is_none(self):
         self.assertEqual(self.snapshot('list'), '')
@@ -222,11 +210,11 @@ class Listing(InFolder):
     def test_json_is_the_list_in_the_end(self):
         for verb, name, left in (('create', 'a', ['a']), ('create', 'b', ['a', 'b']),
                                  ('apply', 'a', ['a', 'b']), ('delete', 'a', ['b'])):
-            told = vmm_disk('snapshot', verb, '--json', self.image, name)[1]
+            told = disk('snapshot', verb, '--json', self.image, name)[1]
             self.assertEqual([entry['name'] for entry in json.loads(told)], left)
 
 
-class Refusals(InFolder):
+class Refusals(Snapshots):
     def test_words_that_make_no_sense(self):
         self.assert_refused("there is no 'take', only create", 'take', self.image, 'one')
         self.assert_refused('Its name is missing', 'create', self.image)
@@ -254,7 +242,7 @@ class Refusals(InFolder):
         with open(raw, 'wb') as file:
             file.truncate(MIB)
         self.assert_refused('is a raw image, which has no snapshots', 'create', raw, 'one')
-        self.assertEqual(vmm_disk('snapshot', 'list', raw), (0, '', ''))
+        self.assertEqual(disk('snapshot', 'list', raw), (0, '', ''))
 
     def test_damaged_image(self):
         self.write(1, '0', '1M')
@@ -276,7 +264,7 @@ class Refusals(InFolder):
 
     def test_version_2_does_not_change_its_size(self):
         self.make('compat=0.10')
-        self.assertEqual(vmm_disk('resize', '--size', '5M', self.image)[0], 0)
+        self.assertEqual(disk('resize', '--size', '5M', self.image)[0], 0)
         self.snapshot('create', 'one')
         self.snapshot('apply', 'one')
         with open(self.image, 'r+b') as file:

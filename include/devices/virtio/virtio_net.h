@@ -16,6 +16,7 @@ struct virtio_dev;
 
 struct virtio_net_card {
 	uint8_t mac[6];			/* of one card */
+	bool renewed;			/* a driver that is loaded knows another mac */
 	uint16_t mtu;			/* 0: the driver is not told of any */
 };
 

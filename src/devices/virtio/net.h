@@ -125,6 +125,7 @@ int net_load(struct virtio_dev *dev, uint32_t instance, struct state_reader *rea
 
 /* In the configuration. */
 void net_tell_mac(struct net *net, const uint8_t mac[6]);
+const uint8_t *net_told_mac(const struct net *net);
 void net_set_announcing(struct net *net, bool announcing);
 
 /* Nothing is received any more: give back what is left of the buffers. */

@@ -20,7 +20,8 @@ struct table_state {
 };
 
 struct net_state {
-	uint8_t mac[6];
+	uint8_t mac[6];			/* for which the driver wants packets */
+	uint8_t told_mac[6];		/* in the configuration; zero: mac */
 	bool promisc, allmulti, alluni, nomulti, nouni, nobcast;
 	struct table_state tables[2];	/* unicast, multicast */
 	uint8_t vlans[NET_FILTER_VLANS / 8];
@@ -38,6 +39,7 @@ static const struct state_field table_fields[] = {
 
 static const struct state_field fields[] = {
 	{ STATE_ARRAY(struct net_state, mac) },
+	{ STATE_ARRAY(struct net_state, told_mac), .added = true },
 	{ STATE_ONE(struct net_state, promisc) },
 	{ STATE_ONE(struct net_state, allmulti) },
 	{ STATE_ONE(struct net_state, alluni) },
@@ -89,6 +91,7 @@ void net_save(const struct virtio_dev *dev, uint32_t instance, struct state_writ
 	};
 
 	memcpy(state.mac, filter->mac, sizeof(state.mac));
+	memcpy(state.told_mac, net_told_mac(net), sizeof(state.told_mac));
 	memcpy(state.vlans, filter->vlans, sizeof(state.vlans));
 	save_table(&state.tables[0], &filter->unicast);
 	save_table(&state.tables[1], &filter->multicast);
@@ -110,11 +113,25 @@ static void load_filter(struct net_filter *filter, const struct net_state *state
 	load_table(&filter->multicast, &state->tables[1]);
 }
 
+/*
+ * Drivers look at it when they are bound to the device, so one that is here already is sent
+ * packets for the old address until it is bound again.
+ */
+static void load_mac(struct net *net, const struct net_state *state)
+{
+	static const uint8_t none[6];
+
+	if (net->card.renewed)
+		return;
+	net_tell_mac(net, memcmp(state->told_mac, none, sizeof(none)) ? state->told_mac :
+									state->mac);
+}
+
 int net_load(struct virtio_dev *dev, uint32_t instance, struct state_reader *reader,
 	     struct err *err)
 {
 	struct net *net = container_of(dev, struct net, dev);
-	struct net_state state;
+	struct net_state state = { 0 };
 	int r = state_load(reader, &table, instance, &state, err);
 
 	if (r < 0)
@@ -130,7 +147,7 @@ int net_load(struct virtio_dev *dev, uint32_t instance, struct state_reader *rea
 			       "back end does not have here",
 			       state.offloads);
 	load_filter(&net->filter, &state);
-	net_tell_mac(net, state.mac);
+	load_mac(net, &state);
 	net->offloads_set = state.offloads_set;
 	net->offloads = state.offloads;
 	net->nr_used = state.nr_used;

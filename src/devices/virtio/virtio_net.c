@@ -111,6 +111,11 @@ void net_tell_mac(struct net *net, const uint8_t mac[6])
 	virtio_set_config(&net->dev, CONFIG_MAC, mac, 6);
 }
 
+const uint8_t *net_told_mac(const struct net *net)
+{
+	return net->dev.config + CONFIG_MAC;
+}
+
 static uint16_t status_of(const struct net *net)
 {
 	return (net->link_down ? 0 : STATUS_LINK_UP) | (net->announcing ? STATUS_ANNOUNCE : 0);
