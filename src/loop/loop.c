@@ -51,6 +51,7 @@ struct loop {
 	struct task_queue posted;	/* under lock */
 	int wake_fd;			/* written when posted becomes non-empty */
 	struct loop_watch wake;
+	bool woken;			/* since posted was found empty; the owner's */
 };
 
 static void queue_init(struct task_queue *q)
@@ -333,6 +334,8 @@ static void run_posted(struct loop *loop)
 	struct loop_task *task;
 	unsigned left;
 
+	if (!loop->woken)
+		return;
 	pthread_mutex_lock(&loop->lock);
 	for (left = loop->posted.nr; left && loop->posted.first; left--) {
 		task = queue_remove(&loop->posted, &loop->posted.first);
@@ -341,7 +344,8 @@ static void run_posted(struct loop *loop)
 		pthread_mutex_lock(&loop->lock);
 	}
 	/* Whoever adds to a queue that is not empty relies on us to come back. */
-	if (loop->posted.first)
+	loop->woken = loop->posted.first;
+	if (loop->woken)
 		eventfd_write(loop->wake_fd, 1);
 	pthread_mutex_unlock(&loop->lock);
 }
@@ -352,11 +356,10 @@ static void run_deferred(struct loop *loop)
 		run_task(queue_remove(&loop->deferred, &loop->deferred.first));
 }
 
-/* The eventfd only ends the wait; run_posted() comes in every turn. */
 static void woken(struct loop_watch *watch, unsigned events)
 {
-	(void)watch;
 	(void)events;
+	container_of(watch, struct loop, wake)->woken = true;
 }
 
 /* The turn. */
