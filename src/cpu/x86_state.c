@@ -29,6 +29,8 @@
 #define XSAVE_MAX	(16 * 1024)	/* AMX takes 11 KiB */
 #define NESTED_MAX	(12 * 1024)	/* header and two pages */
 #define MSR_TSC		0x10
+#define MSR_WALL_CLOCK	0x11		/* of KVM; and by its newer number */
+#define MSR_WALL_CLOCK_NEW 0x4b564d00
 
 /* How far apart two clocks of the same frequency may be measured. */
 #define TSC_TOLERANCE_PPM 250
@@ -269,7 +271,16 @@ union msr_chunk {
 	uint8_t room[sizeof(struct kvm_msrs) + MSR_CHUNK * sizeof(struct kvm_msr_entry)];
 };
 
-/* Which MSRs there are; the TSC is kept by itself. */
+/*
+ * The TSC is kept by itself.  And to write where the wall clock is to be has KVM put it there,
+ * of a time when its own clock is not loaded yet; what the guest has in its memory is right.
+ */
+static bool is_state(uint32_t index)
+{
+	return index != MSR_TSC && index != MSR_WALL_CLOCK && index != MSR_WALL_CLOCK_NEW;
+}
+
+/* Which MSRs there are. */
 static int list_msrs(const struct kvm_vm *vm, struct vcpu_state *state, struct err *err)
 {
 	struct kvm_msr_list *list = calloc(1, sizeof(*list) + MSRS_MAX * sizeof(uint32_t));
@@ -280,7 +291,7 @@ static int list_msrs(const struct kvm_vm *vm, struct vcpu_state *state, struct e
 	list->nmsrs = MSRS_MAX;
 	r = ASK(kvm_vm_system_fd(vm), KVM_GET_MSR_INDEX_LIST, list, err);
 	for (uint32_t i = 0; i < list->nmsrs && !r; i++)
-		if (list->indices[i] != MSR_TSC)
+		if (is_state(list->indices[i]))
 			state->msrs[state->nr_msrs++].index = list->indices[i];
 	free(list);
 	return r;
@@ -516,8 +527,13 @@ static int load_sregs(int fd, const struct kvm_vm *vm, struct vcpu_state *state,
 /* One that KVM does not take is left out: software hosts refuse some that they list. */
 static int load_msrs(int fd, struct vcpu_state *state, struct err *err)
 {
-	uint32_t at = 0;
+	uint32_t nr = 0, at = 0;
 
+	/* Older streams have all that KVM lists. */
+	for (uint32_t i = 0; i < state->nr_msrs; i++)
+		if (is_state(state->msrs[i].index))
+			state->msrs[nr++] = state->msrs[i];
+	state->nr_msrs = nr;
 	while (at < state->nr_msrs) {
 		int r = some_msrs(fd, KVM_SET_MSRS, state->msrs + at, state->nr_msrs - at, err);
 

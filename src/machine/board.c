@@ -26,6 +26,10 @@
 #include <linux/pci.h>
 #include <stdlib.h>
 
+/* Within which clocks count as read at once, and how often that is tried. */
+#define MOMENT_NS	(CLOCK_NS_PER_MS / 20)
+#define MOMENT_TRIES	8
+
 static void set_pin(struct irq *irq, bool level)
 {
 	struct board_pin *pin = container_of(irq, struct board_pin, irq);
@@ -318,12 +322,46 @@ int board_new(struct board **ret_board, const struct board_config *config,
 	return 0;
 }
 
+/* False: we were interrupted since, so that what was looked at meanwhile is of two moments. */
+static bool is_same_moment(uint64_t wall_ns)
+{
+	return clock_wall_ns() - wall_ns < MOMENT_NS;
+}
+
+/* All clocks stop in the same moment, if the host's load allows for one. */
 static void stop_time(struct board *board)
 {
-	board->ticks = vcpu_ticks();
-	board->wall_ns = clock_wall_ns();
-	if (kvm_vm_get_clock(board->vm, &board->clock_ns))
-		board->clock_ns = 0;
+	unsigned tries = MOMENT_TRIES;
+
+	do {
+		board->wall_ns = clock_wall_ns();
+		board->ticks = vcpu_ticks();
+		if (kvm_vm_get_clock(board->vm, &board->clock_ns))
+			board->clock_ns = 0;
+	} while (!is_same_moment(board->wall_ns) && --tries);
+}
+
+/* Returns for how many ticks the guest's counter has stood still. */
+static uint64_t start_time(struct board *board)
+{
+	unsigned tries = MOMENT_TRIES;
+	uint64_t wall_ns, away, ticks;
+
+	do {
+		wall_ns = clock_wall_ns();
+		away = board_parts_away_ns(board);
+		ticks = vcpu_ticks() - board->ticks;
+		if (board->catch_up)
+			ticks -= vcpu_ticks_in(board->vcpus[0], away);
+		if (board->clock_ns)
+			(void)kvm_vm_set_clock(board->vm, board->clock_ns +
+						  (board->catch_up ? away : 0));
+	} while (!is_same_moment(wall_ns) && --tries);
+	/* What goes by the host's clock has gone on. */
+	if (board->fall_back)
+		board_arch_fall_back(board, away);
+	board->catch_up = board->fall_back = false;
+	return ticks;
 }
 
 /* What was loaded is paused, and goes on like that. */
@@ -381,32 +419,33 @@ int board_check_features(struct board *board, struct state_reader *reader, struc
 }
 
 /* vCPUs first: from there on nothing reaches a device but its loop. */
-void board_pause(struct board *board)
+static void stop_devices(struct board *board)
 {
 	board->paused = true;
-	park(board);
-	stop_time(board);
 	for (unsigned slot = 0; slot < PCI_BUS_SLOTS; slot++)
 		if (board->functions[slot])
 			virtio_pci_pause(board->functions[slot]);
 }
 
-void board_resume(struct board *board)
+static void start_devices(struct board *board)
 {
-	uint64_t ticks = vcpu_ticks() - board->ticks, away = board_parts_away_ns(board);
-
-	if (board->catch_up) {
-		ticks -= vcpu_ticks_in(board->vcpus[0], away);
-		board->clock_ns += away;
-	}
-	board->catch_up = false;
 	board->paused = false;
 	for (unsigned slot = 0; slot < PCI_BUS_SLOTS; slot++)
 		if (board->functions[slot])
 			virtio_pci_resume(board->functions[slot]);
-	if (board->clock_ns)
-		(void)kvm_vm_set_clock(board->vm, board->clock_ns);
-	unpark(board, ticks);
+}
+
+void board_pause(struct board *board)
+{
+	park(board);
+	stop_time(board);
+	stop_devices(board);
+}
+
+void board_resume(struct board *board)
+{
+	start_devices(board);
+	unpark(board, start_time(board));
 }
 
 void board_rest(struct board *board, bool rest)
@@ -415,14 +454,19 @@ void board_rest(struct board *board, bool rest)
 		vcpu_rest(board->vcpus[i], rest);
 }
 
-/* Who else writes to the guest's memory, as vhost does, sees the log when it starts. */
+/*
+ * Who else writes to the guest's memory, as vhost does, sees the log when it starts.  Its
+ * clocks go on meanwhile: this is over in a moment, and nobody has asked for a pause.
+ */
 int board_log(struct board *board, bool on, struct err *err)
 {
 	bool runs = !board->paused;
 	int r = 0;
 
-	if (runs)
-		board_pause(board);
+	if (runs) {
+		park(board);
+		stop_devices(board);
+	}
 	if (on)
 		r = guest_mem_log_start(board->mem);
 	if (r < 0)
@@ -433,8 +477,10 @@ int board_log(struct board *board, bool on, struct err *err)
 		(void)kvm_vm_log(board->vm, false, NULL);
 	if (!on || r < 0)
 		guest_mem_log_stop(board->mem);
-	if (runs)
-		board_resume(board);
+	if (runs) {
+		start_devices(board);
+		unpark(board, 0);
+	}
 	return r;
 }
 

@@ -52,6 +52,7 @@ struct board {
 	uint64_t clock_ns, ticks;	/* when it was paused */
 	uint64_t wall_ns;		/* likewise, of the host (CLOCK_REALTIME) */
 	bool catch_up;			/* the guest is to have all the time since */
+	bool fall_back;			/* ... or none of it, where a clock has gone on */
 	uint32_t nr_vcpus;
 	struct vcpu **vcpus;
 	struct kvm_stats **kvm_stats;	/* VM, vCPUs; NULL until asked for */

@@ -99,8 +99,7 @@ int board_load(struct board *board, struct state_reader *reader, bool catch_up,
 	board->clock_ns = time.clock_ns;
 	board->wall_ns = time.wall_ns;
 	board->catch_up = catch_up;
-	if (!catch_up)
-		board_arch_fall_back(board, board_parts_away_ns(board));
+	board->fall_back = !catch_up;
 	return load_vcpus(board, reader, err);
 }
 

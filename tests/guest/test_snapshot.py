@@ -24,6 +24,7 @@ from steady import DISK_LEN, SteadyTest
 from vm import FORCED, OK, USAGE, Vm
 
 CYCLES = 12
+MS_OFF = 10                 # that a clock may be
 MEMORY_PAGES = 64 << 8
 WATCHED_PAGES = 512         # as steady.c has it
 FAR_PAGES = {*range(12000, 12600), 15000}       # which it has not
@@ -332,6 +333,60 @@ class Snapshot(SteadyTest):
         self.assertEqual(len({first, others[0][0], others[1][0]}), 3)
         self.assertEqual([news for _, news in others], [b'new', b'new'])
         self.vmm_ok('kill', 'a', 'b')
+
+    def time_of(self, one, byte=b'?'):
+        """The guest's, between two of the host's, in ms."""
+        seen = len(one.out)
+        asked = time.time()
+        one.type(byte)
+        one.wait(lambda: b'time ' in one.out[seen:] and one.out.endswith(b'\n'), 'a time')
+        return asked * 1e3, int(one.out.split()[-1]) / 1e6, time.time() * 1e3
+
+    def ahead(self, one):
+        """By how many ms at least, and at most, the guest's clock is ahead."""
+        times = [self.time_of(one) for _ in range(30)]
+        return (max(guest - after for _, guest, after in times),
+                min(guest - before for before, guest, _ in times))
+
+    def second_is_right(self, one):
+        """The real-time clock begins one when the other clock does, which is asked after it."""
+        for _ in range(5):
+            guest = self.time_of(one, b'r')[1]
+            second = int(re.findall(rb'second (\d+)', one.out)[-1])
+            if 0 <= guest / 1e3 % 60 - second < 0.1:
+                return True
+        return False
+
+    def test_clocks_are_the_host_s_when_asked(self):
+        one = self.start('clock', '--name', 'web')
+        one.wait_for(b'READY')
+        least, most = self.ahead(one)
+        self.assertLess(least, MS_OFF)
+        self.assertGreater(most, -MS_OFF)
+        for i in range(3):
+            self.freeze(one, f'snap{i}')
+            time.sleep(0.3)
+
+            one = self.restore(f'snap{i}', '--clock', 'host')
+
+            least, most = self.ahead(one)
+            self.assertLess(least, MS_OFF)
+            self.assertGreater(most, -MS_OFF)
+        self.assertTrue(self.second_is_right(one))
+
+    def test_clocks_go_on_where_they_stopped_else(self):
+        one = self.start('clock', '--name', 'web')
+        one.wait_for(b'READY')
+        before, last, _ = self.time_of(one)
+        self.freeze(one, 'snap')
+        time.sleep(1)
+
+        one = self.restore('snap')
+
+        _, first, after = self.time_of(one)
+        self.assertGreaterEqual(first, last)
+        self.assertLess(first - last, after - before - 900)
+        self.assertTrue(self.second_is_right(one))
 
     def test_clone_keeps_what_it_writes_where_told(self):
         self.frozen()
