@@ -37,6 +37,9 @@ struct outgoing_config {
 	/* The descriptor of fd:NAME (migrate/channel.h), or NULL. */
 	int (*take_fd)(void *ctx, const char *name, struct err *err);
 	void *ctx;
+
+	/* A target that says nothing while the guest stands still is given up; 0: 30 s. */
+	unsigned answer_ms;
 };
 
 /* What config points to outlives it.  NULL when memory runs out. */

@@ -127,16 +127,7 @@ int channel_connect(struct channel **ret_channel, const char *text,
 	if (uri.kind == CHANNEL_URI_TLS &&
 	    (r = channel_tls_new(&channel->tls, options->tls, uri.host, err)) < 0)
 		return finish(ret_channel, channel, r);
-	r = finish(&channel, channel, open_uri(&uri, options, err));
-	if (r < 0)
-		return r;
-	r = channel_handshake(channel, err);
-	if (r < 0) {
-		channel_close(channel);
-		return err_at(err, r, "'%s'", text);
-	}
-	*ret_channel = channel;
-	return 0;
+	return finish(ret_channel, channel, open_uri(&uri, options, err));
 }
 
 int channel_handshake(struct channel *channel, struct err *err)

@@ -53,6 +53,7 @@ struct channel_options {
 	const char *tls;		/* folder of certificates; only with tls: */
 	bool insecure;			/* tcp: may leave this machine */
 	unsigned patience_ms;		/* to connect, and for TLS; 0: 10 s each */
+	int cancel;			/* end connecting when this is readable; 0: nothing does */
 
 	/* The descriptor called name, for fd:NAME, or a negative errno; NULL: numbers only. */
 	int (*take_fd)(void *ctx, const char *name, struct err *err);
@@ -63,16 +64,16 @@ struct channel_options {
 int channel_check(const char *uri, const struct channel_options *options, struct err *err);
 
 /*
- * Blocks until there is a connection, -ETIMEDOUT comes, or whatever is the reason;
- * to look a host's name up may take longer.  A descriptor of fd:N is taken unless this
- * fails.  Any thread.
+ * Blocks until there is a connection, -ETIMEDOUT or -ECANCELED comes, or whatever is the
+ * reason; to look a host's name up may take longer.  A descriptor of fd:N is taken unless
+ * this fails.  Any thread.
  */
 int channel_connect(struct channel **ret_channel, const char *uri,
 		    const struct channel_options *options, struct err *err);
 
 /*
- * TLS on the side that has accepted, before anything else; does nothing for the others.
- * Blocks as channel_connect() does.  The thread that receives.
+ * TLS, on both sides, before anything else; does nothing for the others.  Blocks as
+ * channel_connect() does, until channel_break().  The thread that receives.
  */
 int channel_handshake(struct channel *channel, struct err *err);
 

@@ -10,15 +10,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -116,49 +117,79 @@ int channel_socket_name(char **ret_name, int fd, struct err *err)
 
 /* To connect. */
 
-/* The time that a send may take holds for a connect, too. */
-static int connect_by(int fd, const struct sockaddr *address, socklen_t len, uint64_t deadline)
-{
-	const struct timeval forever = { 0 };
-	uint64_t now = clock_ns();
-	uint64_t left_us = deadline > now ? (deadline - now) / 1000 : 0;
-	struct timeval left = { .tv_sec = (time_t)(left_us / 1000000),
-				.tv_usec = (suseconds_t)(left_us % 1000000) };
-	int r;
+#define AGAIN_MS	20	/* until a Unix socket may have room for one more to wait */
 
-	if (!left_us)
+/* 1: the socket is ready, 0: it is time to look again; or -ETIMEDOUT, -ECANCELED. */
+static int await(struct pollfd *socket, int cancel, uint64_t deadline, uint64_t most_ms)
+{
+	struct pollfd fds[] = { *socket, { cancel ? cancel : -1, POLLIN, 0 } };
+	uint64_t now = clock_ns(), left;
+
+	if (now >= deadline)
 		return -ETIMEDOUT;
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &left, sizeof(left));
-	while ((r = connect(fd, address, len)) && errno == EINTR)
-		;
-	if (r)
-		return errno == EINPROGRESS || errno == EAGAIN ? -ETIMEDOUT : -errno;
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &forever, sizeof(forever));
-	return fd;
+	left = min_u64((deadline - now) / CLOCK_NS_PER_MS + 1, most_ms);
+	poll(fds, ARRAY_LEN(fds), (int)left);
+	if (fds[1].revents)
+		return -ECANCELED;
+	return fds[0].revents != 0;
 }
 
-static int connect_to(int domain, const struct sockaddr *address, socklen_t len,
+/* Nobody tells when a Unix socket has room, so that is tried. */
+static int begin_connecting(int fd, const struct sockaddr *address, socklen_t len, int cancel,
+			    uint64_t deadline)
+{
+	struct pollfd nothing = { .fd = -1 };
+
+	while (connect(fd, address, len)) {
+		int r = errno == EAGAIN ? await(&nothing, cancel, deadline, AGAIN_MS) :
+		        errno == EINTR ? 0 : -errno;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int connect_by(int fd, const struct sockaddr *address, socklen_t len, int cancel,
 		      uint64_t deadline)
 {
-	int fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct pollfd writable = { .fd = fd, .events = POLLOUT };
+	int r = begin_connecting(fd, address, len, cancel, deadline);
+
+	if (r != -EINPROGRESS)
+		return r;
+	do
+		r = await(&writable, cancel, deadline, INT_MAX);
+	while (!r);
+	return r < 0 ? r : -option_of(fd, SO_ERROR);
+}
+
+static int connect_to(int domain, const struct sockaddr *address, socklen_t len, int cancel,
+		      uint64_t deadline)
+{
+	int fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	r = connect_by(fd, address, len, deadline);
+	r = connect_by(fd, address, len, cancel, deadline);
+	if (!r && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK))
+		r = -errno;
 	if (r < 0)
 		close(fd);
-	return r;
+	return r < 0 ? r : fd;
 }
 
-static int connect_unix(const struct channel_uri *uri, uint64_t deadline, struct err *err)
+static int connect_unix(const struct channel_uri *uri, const struct channel_options *options,
+			uint64_t deadline, struct err *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct unix_socket_peer peer;
 	int fd;
 
 	memcpy(address.sun_path, uri->rest, strlen(uri->rest));
-	fd = connect_to(AF_UNIX, (struct sockaddr *)&address, sizeof(address), deadline);
+	fd = connect_to(AF_UNIX, (struct sockaddr *)&address, sizeof(address), options->cancel,
+			deadline);
 	if (fd < 0)
 		return err_sys(err, fd, "cannot connect to '%s'", uri->text);
 	if (unix_socket_peer("migration", fd, &peer, NULL)) {
@@ -178,8 +209,9 @@ static int connect_tcp(const struct channel_uri *uri, const struct channel_optio
 	if (fd < 0)
 		return fd;
 	fd = -EHOSTUNREACH;
-	for (const struct addrinfo *at = found; fd < 0 && at; at = at->ai_next)
-		fd = connect_to(at->ai_family, at->ai_addr, at->ai_addrlen, deadline);
+	for (const struct addrinfo *at = found; fd < 0 && fd != -ECANCELED && at; at = at->ai_next)
+		fd = connect_to(at->ai_family, at->ai_addr, at->ai_addrlen, options->cancel,
+				deadline);
 	freeaddrinfo(found);
 	return fd < 0 ? err_sys(err, fd, "cannot connect to '%s'", uri->text) : fd;
 }
@@ -187,7 +219,7 @@ static int connect_tcp(const struct channel_uri *uri, const struct channel_optio
 int channel_socket_connect(const struct channel_uri *uri, const struct channel_options *options,
 			   uint64_t deadline, struct err *err)
 {
-	int fd = uri->kind == CHANNEL_URI_UNIX ? connect_unix(uri, deadline, err) :
+	int fd = uri->kind == CHANNEL_URI_UNIX ? connect_unix(uri, options, deadline, err) :
 						 connect_tcp(uri, options, deadline, err);
 
 	return fd < 0 ? fd : set_up(fd);

@@ -18,6 +18,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
+#include <netdb.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ struct channel_tls {
 	gnutls_certificate_credentials_t credentials;
 	gnutls_session_t session;
 	bool accepts;
+	char host[NI_MAXHOST];		/* GnuTLS keeps no copy; "": any */
 	uint8_t record[RECORD];		/* of smaller pieces, on their way */
 };
 
@@ -74,8 +76,9 @@ static bool is_address(const char *host)
 	return inet_pton(AF_INET, host, &parsed) || inet_pton(AF_INET6, host, &parsed);
 }
 
-static int begin_session(struct channel_tls *tls, const char *host)
+static int begin_session(struct channel_tls *tls)
 {
+	const char *host = tls->accepts ? NULL : tls->host;
 	const struct channel_gnutls *gnutls = &tls->gnutls;
 	int r = gnutls->init(&tls->session, (host ? GNUTLS_CLIENT : GNUTLS_SERVER) |
 			     GNUTLS_NO_SIGNAL | GNUTLS_NO_AUTO_REKEY | GNUTLS_NO_TICKETS);
@@ -103,6 +106,7 @@ int channel_tls_new(struct channel_tls **ret_tls, const char *folder, const char
 	if (!tls)
 		return err_sys(err, -ENOMEM, "cannot begin TLS");
 	tls->accepts = !host;
+	snprintf(tls->host, sizeof(tls->host), "%s", host ? host : "");
 	r = channel_gnutls_load(&tls->gnutls, err);
 	if (r < 0) {
 		free(tls);
@@ -113,7 +117,7 @@ int channel_tls_new(struct channel_tls **ret_tls, const char *folder, const char
 		r = err_sys(err, -ENOMEM, "cannot begin TLS");
 	else
 		r = read_folder(tls, folder, err);
-	if (!r && (r = begin_session(tls, host)) < 0)
+	if (!r && (r = begin_session(tls)) < 0)
 		r = err_set(err, -EINVAL, "cannot begin TLS: %s", tls->gnutls.strerror(r));
 	if (r < 0) {
 		channel_tls_free(tls);

@@ -19,14 +19,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 /* How long a reset may wait for what is on its way to the target. */
 #define ASIDE_S		2
 
-/* A target that says nothing for so long while the guest stands still is given up. */
-#define ANSWER_NS	(30 * CLOCK_NS_PER_S)
+#define ANSWER_MS	30000
 
 /* What is told. */
 
@@ -86,6 +86,7 @@ static void break_off(struct outgoing *o)
 	pthread_mutex_lock(&o->lock);
 	o->broken_off = true;
 	outgoing_parts_break(o);
+	(void)eventfd_write(o->cancel, 1);
 	pthread_cond_broadcast(&o->wake);
 	pthread_mutex_unlock(&o->lock);
 	sem_post(&o->turn);
@@ -204,7 +205,8 @@ static void hand_over(struct loop_task *task)
 		sem_post(&o->turn);
 		return;
 	}
-	loop_timer_set(o->config.main, &o->watchdog, clock_ns() + ANSWER_NS);
+	loop_timer_set(o->config.main, &o->watchdog,
+		       clock_ns() + o->config.answer_ms * CLOCK_NS_PER_MS);
 	sem_post(&o->turn);
 }
 
@@ -455,17 +457,20 @@ static void reset_info(struct outgoing *o, const struct migration_parameters *pa
 int outgoing_start(struct outgoing *o, const char *uri,
 		   const struct migration_parameters *parameters, struct err *err)
 {
+	eventfd_t ignored;
 	int r;
 
 	if (o->started)
 		return err_set(err, -EBUSY, "the VM is being moved already");
 	sem_destroy(&o->turn);
 	sem_init(&o->turn, 0, 0);
+	(void)eventfd_read(o->cancel, &ignored);
 	reset_info(o, parameters);
 	o->tls = parameters->tls ? strdup(parameters->tls) : NULL;
 	o->options = (struct channel_options){
 		.tls = o->tls,
 		.insecure = parameters->insecure,
+		.cancel = o->cancel,
 		.take_fd = o->config.take_fd,
 		.ctx = o->config.ctx,
 	};
@@ -500,6 +505,7 @@ int outgoing_cancel(struct outgoing *o, struct err *err)
 	} else {
 		o->broken_off = true;
 		pthread_cond_broadcast(&o->wake);
+		(void)eventfd_write(o->cancel, 1);
 		outgoing_parts_break(o);
 	}
 	pthread_mutex_unlock(&o->lock);
@@ -628,7 +634,10 @@ struct outgoing *outgoing_new(const struct outgoing_config *config)
 	if (!o)
 		return NULL;
 	o->config = *config;
+	if (!o->config.answer_ms)
+		o->config.answer_ms = ANSWER_MS;
 	o->taken = -1;
+	o->cancel = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	o->holder.let_go = let_go;
 	o->holder.step_aside = step_aside;
 	o->holder.come_back = come_back;
@@ -641,7 +650,7 @@ struct outgoing *outgoing_new(const struct outgoing_config *config)
 	pthread_mutex_init(&o->say, NULL);
 	pthread_cond_init(&o->wake, NULL);
 	sem_init(&o->turn, 0, 0);
-	return o;
+	return o->cancel < 0 ? outgoing_free(o) : o;
 }
 
 struct outgoing *outgoing_free(struct outgoing *o)
@@ -658,6 +667,8 @@ struct outgoing *outgoing_free(struct outgoing *o)
 	loop_cancel(o->config.main, &o->tell);
 	release(o);
 	forget(o);
+	if (o->cancel >= 0)
+		close(o->cancel);
 	sem_destroy(&o->turn);
 	pthread_cond_destroy(&o->wake);
 	pthread_mutex_destroy(&o->say);

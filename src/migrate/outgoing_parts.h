@@ -83,6 +83,7 @@ struct outgoing {
 	struct pace pace;			/* of disks */
 	atomic_uint_least64_t rate;		/* of each stream */
 	atomic_uint_least64_t downtime_ms;
+	int cancel;				/* eventfd: connecting is to end */
 	atomic_bool stop;			/* the round, for the guest is to be handed over */
 
 	pthread_mutex_t lock;			/* of all below */

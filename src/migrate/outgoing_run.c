@@ -18,6 +18,7 @@
 #define AGAIN_MS	500	/* from one attempt to find a lost target to the next */
 #define PATIENCE_MS	5000	/* with one attempt */
 #define SHORT_NS	(5 * CLOCK_NS_PER_MS)	/* for which no guest minds to stand still */
+#define LAST_WORD_MS	1000	/* of a target that takes nothing any more */
 #define PUSH_S		1	/* for what is left when nothing is missing */
 
 /* Channels. */
@@ -87,7 +88,30 @@ static int connect_to(struct outgoing *o, unsigned i)
 	r = channel_connect(&channel, uri, &o->options, &o->err);
 	if (r < 0 && taken >= 0)
 		close(taken);
-	return r < 0 ? r : keep_channel(o, i, channel);
+	if (!r)
+		r = keep_channel(o, i, channel);
+	if (r < 0)
+		return r;
+	r = channel_handshake(channel, &o->err);
+	return r < 0 ? err_at(&o->err, r, "'%s'", uri) : 0;
+}
+
+/*
+ * Nothing can be sent any more.  What the target has said before it left counts for more than
+ * that it has left.
+ */
+static int lost(struct outgoing *o, int r)
+{
+	struct err ignored = { 0 };
+	struct message message;
+
+	if (r == -ECONNRESET && o->at <= OUTGOING_HANDS_OVER) {
+		channel_set_patience(o->channels[0], LAST_WORD_MS);
+		if (!message_receive(o->channels[0], &message, &ignored) &&
+		    message.type == MESSAGE_FAILED)
+			return message_receive_failure(o->channels[0], &message, &o->err);
+	}
+	return message_lost(&o->err, r);
 }
 
 static int say(struct outgoing *o, unsigned i, enum message_type type, uint64_t at,
@@ -99,7 +123,7 @@ static int say(struct outgoing *o, unsigned i, enum message_type type, uint64_t 
 	pthread_mutex_lock(&o->say);
 	r = message_send(o->channels[i], &message, bytes);
 	pthread_mutex_unlock(&o->say);
-	return r < 0 ? message_lost(&o->err, r) : 0;
+	return r < 0 ? lost(o, r) : 0;
 }
 
 /* The next message, and that it is one of this type. */
@@ -261,10 +285,10 @@ static int await_sending(struct outgoing *o)
 			;
 		if (r || o->streams[i].r >= 0)
 			continue;
-		r = o->streams[i].r;
+		r = lost(o, o->streams[i].r);
 		break_channels(o);
 	}
-	return r < 0 ? message_lost(&o->err, r) : 0;
+	return r;
 }
 
 /* All streams at once; returns when each has sent its share. */
@@ -304,8 +328,11 @@ int outgoing_parts_send_disk(void *ctx, const struct message *message, const voi
 	pthread_mutex_lock(&o->say);
 	r = message_send(o->channels[0], message, bytes);
 	pthread_mutex_unlock(&o->say);
-	if (r < 0)
-		return message_lost(err, r);
+	if (r < 0) {
+		r = lost(o, r);
+		*err = o->err;
+		return r;
+	}
 	pace_keep(&o->pace, MESSAGE_HEADER_LEN + message->len, &o->rate, o->nr_streams, &o->stop);
 	return 0;
 }

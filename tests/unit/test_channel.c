@@ -4,6 +4,7 @@
 #include "channel_fixture.h"
 
 #include "base/bits.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -338,6 +340,46 @@ START_TEST(connecting_gives_up_where_nobody_accepts)
 }
 END_TEST
 
+static void *cancel_soon(void *arg)
+{
+	poll(NULL, 0, 50);
+	(void)eventfd_write(options.cancel, 1);
+	return arg;
+}
+
+/* Nobody is at such an address, and nobody says so. */
+START_TEST(connecting_is_cancelled_at_once)
+{
+	static const char *const uris[] = { "tcp:127.0.0.1", "unix" };
+	struct channel *waiting[80];
+	unsigned nr = 0;
+	uint64_t began;
+	pthread_t thread;
+	char uri[64];
+	int r;
+
+	listen_at(_i ? socket_uri() : "tcp:127.0.0.1:0");
+	snprintf(uri, sizeof(uri), "%s", channel_listener_address(listener));
+	ck_assert_int_eq(strncmp(uri, uris[_i], strlen(uris[_i])), 0);
+	options.patience_ms = 500;
+	while (!(r = channel_connect(&waiting[nr], uri, &options, &err)))
+		ck_assert_uint_lt(++nr, ARRAY_LEN(waiting));
+	ck_assert_int_eq(r, -ETIMEDOUT);
+	options.patience_ms = 20000;
+	options.cancel = eventfd(0, EFD_CLOEXEC);
+	began = clock_ns();
+	pthread_create(&thread, NULL, cancel_soon, NULL);
+
+	ck_assert_int_eq(channel_connect(&sender, uri, &options, &err), -ECANCELED);
+
+	ck_assert_uint_lt(clock_ns() - began, 10 * CLOCK_NS_PER_S);
+	pthread_join(thread, NULL);
+	close(options.cancel);
+	while (nr)
+		channel_close(waiting[--nr]);
+}
+END_TEST
+
 /* Descriptors. */
 
 START_TEST(descriptor_that_is_no_connected_stream_is_left_alone)
@@ -436,6 +478,7 @@ int main(void)
 	tcase_add_test(listeners, port_is_used_once);
 	tcase_add_test(listeners, socket_file_is_removed_with_its_listener_and_no_other);
 	tcase_add_test(listeners, connecting_gives_up_where_nobody_accepts);
+	tcase_add_loop_test(listeners, connecting_is_cancelled_at_once, 0, 2);
 	tcase_add_test(listeners, descriptor_that_is_no_connected_stream_is_left_alone);
 	tcase_add_test(listeners, descriptor_may_have_a_name);
 	tcase_add_test(listeners, dead_peer_is_looked_for);

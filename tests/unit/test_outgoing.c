@@ -27,6 +27,7 @@
 
 static struct loop *loop;
 static struct outgoing *outgoing;
+static struct outgoing_config whole;
 static struct migration_parameters parameters;
 static struct err err;
 static enum migration_status status, wanted;
@@ -63,14 +64,12 @@ static int take_fd(void *ctx, const char *name, struct err *why)
 static void setup(void)
 {
 	const struct channel_options none = { 0 };
-	const struct outgoing_config config = {
-		.machine = FAKE_VM_MACHINE, .changed = changed, .round = begun,
-		.take_fd = take_fd,
-	};
-	struct outgoing_config whole = config;
 
 	ck_assert_int_eq(loop_new(&loop, NULL), 0);
-	whole.main = loop;
+	whole = (struct outgoing_config){
+		.machine = FAKE_VM_MACHINE, .main = loop, .changed = changed, .round = begun,
+		.take_fd = take_fd,
+	};
 	fake_vm_open(NR_PAGES * PAGES_LEN, true);
 	memset(fake_vm.ram.host, 'x', fake_vm.ram.len);
 	parameters = migration_defaults;
@@ -331,6 +330,53 @@ START_TEST(end_in_any_phase_waits_for_nobody)
 }
 END_TEST
 
+/* Last words. */
+
+static void *fail_amid_memory(void *arg)
+{
+	static const char text[] = "the disk is full";
+	const struct message message = { MESSAGE_FAILED, 0, 0, sizeof(text) - 1 };
+
+	memory_only(NULL);
+	(void)message_send(channel, &message, text);
+	channel = channel_close(channel);
+	return arg;
+}
+
+START_TEST(failure_amid_memory_is_heard)
+{
+	begin(fail_amid_memory);
+
+	run_until(MIGRATION_FAILED);
+
+	pthread_join(target, NULL);
+	ck_assert_str_eq(outgoing_info(outgoing).error, "the other side: the disk is full");
+	ck_assert(fake_vm.running);
+}
+END_TEST
+
+static void *answer_nothing(void *arg)
+{
+	state_only(NULL);
+	ck_assert(!await(MESSAGE_GO));
+	return arg;
+}
+
+START_TEST(target_that_gives_no_answer_is_given_up)
+{
+	outgoing = outgoing_free(outgoing);
+	whole.answer_ms = 100;
+	outgoing = outgoing_new(&whole);
+	begin(answer_nothing);
+
+	run_until(MIGRATION_FAILED);
+
+	pthread_join(target, NULL);
+	ck_assert_ptr_nonnull(strstr(outgoing_info(outgoing).error, "gives no answer"));
+	ck_assert(fake_vm.running);
+}
+END_TEST
+
 /* Resets. */
 
 START_TEST(reset_during_set_up_changes_nothing)
@@ -489,6 +535,8 @@ int main(void)
 	tcase_add_test(tc, target_that_needs_no_more_need_not_take_the_rest);
 	tcase_add_loop_test(tc, cancel_in_any_phase_leaves_the_guest_here, 0, ARRAY_LEN(phases));
 	tcase_add_loop_test(tc, end_of_the_vm_in_any_phase_is_its_end, 0, ARRAY_LEN(phases));
+	tcase_add_test(tc, failure_amid_memory_is_heard);
+	tcase_add_test(tc, target_that_gives_no_answer_is_given_up);
 	tcase_add_test(tc, reset_during_set_up_changes_nothing);
 	tcase_add_test(tc, reset_does_not_wait_for_a_target_that_takes_nothing);
 	tcase_add_test(tc, memory_of_before_a_reset_is_replaced);
