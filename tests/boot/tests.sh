@@ -17,7 +17,7 @@ all=(
 )
 
 # Of a vmm of arm64, in the lab for that: what needs no programs but those of its machine.
-arm64=(everything cpus reboot sigterm image_gz)
+arm64=(payloads everything cpus reboot sigterm image_gz)
 
 # These mostly wait, so a lab runs one of them beside another test.
 sleepers=(long_pause)
@@ -150,6 +150,14 @@ skip()
 
 test_vmlinux() { pass hello ""; }
 test_bzimage() { boot bzImage vmm.test=hello && passed hello; }
+
+# Those of tests/guest, on a machine that cannot run them itself.
+test_payloads()
+{
+	VMM_TEST_NAMESPACE=net /usr/bin/python3 -B "$here/../guest/run.py" "$vmm" \
+		"${vmm%/*}/tests/guest" > "$log" 2>&1
+}
+
 test_next_vmlinux() { pass hello ""; }
 test_image_gz()
 {

@@ -3,7 +3,7 @@
  * blk_request.c - a disk keeps what is written to it, tells its size and serial
  * number, and refuses what it cannot do.
  */
-#include "io.h"
+#include "machine.h"
 #include "payload.h"
 #include "virtio.h"
 

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Usage: run.py VMM PAYLOADS NAME
+"""Usage: run.py VMM PAYLOADS NAME...
 
-Runs the payload of that name, as the table below says, and judges it: by its exit
-status, by the PASS it prints, and by what else is expected of the run.
+Runs the payloads of these names, or all of this machine's without one, as the tables
+below say, and judges them: by exit status, by the PASS they print, and by what else is
+expected of the run.
 """
 
 import calendar
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -23,6 +25,7 @@ SECTOR = 512
 # A guest's I/O costs no exit; what an unrelated signal causes may.
 REQUESTS = (100, 1100)
 EXITS_MORE = 10
+NO_EXITS = 'ioeventfd_no_exits'
 
 
 class Case(NamedTuple):
@@ -34,7 +37,7 @@ class Case(NamedTuple):
     files: dict = {}            # what to make first; arguments name it as {name}
     meanwhile: Callable = lambda vm: None
     after: Callable = lambda vm, paths: None
-    image: str = ''             # instead of NAME.elf
+    image: str = ''             # instead of NAME with the suffix
 
 
 def press_button(vm):
@@ -45,6 +48,11 @@ def press_button(vm):
 def time_is_now(vm, _):
     century, year, *rest = map(int, re.search(rb'time ([\d ]+)', vm.out).group(1).split())
     then = calendar.timegm((century * 100 + year, *rest))
+    assert abs(time.time() - then) <= 3, f'the guest has {time.gmtime(then)}'
+
+
+def seconds_are_now(vm, _):
+    then = int(re.search(rb'seconds (\d+)', vm.out).group(1))
     assert abs(time.time() - then) <= 3, f'the guest has {time.gmtime(then)}'
 
 
@@ -61,21 +69,27 @@ def exits(vm):
     return sum(map(int, line.groups()))
 
 
-CASES = {
-    'acpi': Case(('--cpus', '3', '--cmdline', 'cpus=3')),
-    'blk_random': Case(('--disk', '{disk}', '--cmdline', 'depth=32 ticks=100000000'),
-                       files={'disk': bytes(1 << 20)}, out=None),
+# For both architectures.
+COMMON = {
     'blk_readonly': Case(('--disk', 'path={disk},readonly'),
                          files={'disk': b'R' + bytes(8 * SECTOR - 1)}),
     'blk_request': Case(('--disk', 'path={disk},serial=serial-of-the-disk'),
                         files={'disk': bytes(2048 * SECTOR)}, after=was_written),
-    'bzimage': Case(('--cmdline', 'hello bzImage'), image='bzimage'),
     'cmdline': Case(('--cmdline', 'root=/dev/vda  "two words", a=b,c')),
-    'high_memory': Case(('--memory', '5G')),
     'initrd': Case(('--initrd', '{initrd}'), files={'initrd': b'b' + bytes(4998) + b'e'}),
-    'memory_holes': Case(('--memory', '256M')),
     'mmio': Case(),
     'msix_irq': Case(),
+    'rng': Case(),
+    'serial_irq': Case(),
+}
+
+X86 = {
+    'acpi': Case(('--cpus', '3', '--cmdline', 'cpus=3')),
+    'blk_random': Case(('--disk', '{disk}', '--cmdline', 'depth=32 ticks=100000000'),
+                       files={'disk': bytes(1 << 20)}, out=None),
+    'bzimage': Case(('--cmdline', 'hello bzImage'), image='bzimage'),
+    'high_memory': Case(('--memory', '5G')),
+    'memory_holes': Case(('--memory', '256M')),
     'pci': Case(('--disk', '{disk}'),
                 out='3 functions\nPASS\n',
                 files={'disk': bytes(SECTOR)}),
@@ -87,14 +101,29 @@ CASES = {
                        files={'disk': bytes(SECTOR)}),
     'reset_i8042': Case(('--disk', '{disk}'), out='first boot\nsecond boot\nPASS\n',
                         files={'disk': bytes(SECTOR)}),
-    'rng': Case(),
     'rtc': Case(out=None, after=time_is_now),
-    'serial_irq': Case(),
     'smp': Case(('--cpus', '5', '--cmdline', 'cpus=5')),
     'triple_fault': Case(status=DIED, out='',
                          err=r'vmm: .*vCPU 0: triple fault[^\n]*\n'
                              r'(?s:.*)rip 0000000000.*(?s:.*)rbx 1122334455667788'),
 }
+
+ARM64 = {
+    'blind': Case(status=DIED, out='', err=r'vmm: .*vCPU 0: (?s:.*)pc  '),
+    'button': Case(out='READY\nPASS\n', meanwhile=press_button),
+    'clock': Case(out=None, after=seconds_are_now),
+    'psci_off': Case(out='still on\n'),
+    'psci_reset': Case(('--disk', '{disk}'), out='first boot\nsecond boot\nPASS\n',
+                       files={'disk': bytes(SECTOR)}),
+    'psci_smp': Case(('--cpus', '18', '--cmdline', 'cpus=18')),
+    'stolen': Case(),
+    'timer': Case(),
+}
+
+SUFFIX, CASES = {
+    'x86_64': ('.elf', {**COMMON, **X86}),
+    'aarch64': ('.image', {**COMMON, **ARM64}),
+}[platform.machine()]
 
 
 def run(vmm, payloads, name, case):
@@ -103,7 +132,7 @@ def run(vmm, payloads, name, case):
         for key, content in case.files.items():
             with open(paths[key], 'wb') as file:
                 file.write(content)
-        command = [vmm, 'run', '--kernel', os.path.join(payloads, case.image or name + '.elf')]
+        command = [vmm, 'run', '--kernel', os.path.join(payloads, case.image or name + SUFFIX)]
         with Vm(command + [argument.format(**paths) for argument in case.arguments]) as vm:
             case.meanwhile(vm)
             status = vm.finish()
@@ -141,23 +170,27 @@ def run_ioeventfd_no_exits(vmm, payloads):
         case = Case(('--log', 'debug', '--disk', '{disk}', '--net', 'tap=tap0',
                      '--cmdline', f'requests={requests} frames={requests}'),
                     files={'disk': bytes(SECTOR)}, err='.')
-        counts.append(exits(run(vmm, payloads, 'ioeventfd_no_exits', case)))
+        counts.append(exits(run(vmm, payloads, NO_EXITS, case)))
     assert counts[1] - counts[0] <= EXITS_MORE, \
         f'{REQUESTS[1] - REQUESTS[0]} more requests took {counts[1] - counts[0]} more exits'
     assert frames_received('tap0') == sum(REQUESTS), 'the tap has not got each frame'
 
 
-def main():
-    vmm, payloads, name = sys.argv[1:]
+def run_all(vmm, payloads, names):
+    """All of them, also after one that fails."""
+    failures = []
+    for name in names:
+        try:
+            if name == NO_EXITS:
+                in_namespace()
+                run_ioeventfd_no_exits(vmm, payloads)
+            else:
+                run(vmm, payloads, name, CASES[name])
+        except AssertionError as error:
+            failures.append(f'{name}: {error}')
+    return '\n'.join(failures)
+
+
+if __name__ == '__main__':
     need_kvm()
-    try:
-        if name == 'ioeventfd_no_exits':
-            in_namespace()
-            run_ioeventfd_no_exits(vmm, payloads)
-        else:
-            run(vmm, payloads, name, CASES[name])
-    except AssertionError as error:
-        sys.exit(f'{name}: {error}')
-
-
-main()
+    sys.exit(run_all(*sys.argv[1:3], sys.argv[3:] or [*CASES, NO_EXITS]) or 0)

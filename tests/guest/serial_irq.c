@@ -4,16 +4,13 @@
  * it can send, and when it has received.
  */
 #include "interrupt.h"
-#include "io.h"
+#include "machine.h"
 #include "payload.h"
 
-#define PIN	4
-#define VECTOR	0x24
-
-#define DATA	0x3f8
-#define ENABLE	0x3f9
-#define CAUSE	0x3fa
-#define MODEM	0x3fc
+#define DATA	0
+#define ENABLE	1
+#define CAUSE	2
+#define MODEM	4
 
 #define RECEIVED	1
 #define EMPTY		2
@@ -27,30 +24,30 @@ static volatile uint8_t cause, byte;
 
 static void handle(void)
 {
-	cause = in8(CAUSE) & 0xf;
+	cause = uart_read(CAUSE) & 0xf;
 	if (cause == CAUSE_DATA)
-		byte = in8(DATA);
+		byte = uart_read(DATA);
 }
 
 void payload(void)
 {
-	interrupt_on(VECTOR, handle);
-	interrupt_route_pin(PIN, VECTOR);
-	out8(MODEM, OUT2);
+	interrupt_on(MACHINE_UART_VECTOR, handle);
+	interrupt_route_pin(MACHINE_UART_PIN, MACHINE_UART_VECTOR);
+	uart_write(MODEM, OUT2);
 
-	out8(ENABLE, EMPTY);
-	interrupt_wait(VECTOR, 1);
+	uart_write(ENABLE, EMPTY);
+	interrupt_wait(MACHINE_UART_VECTOR, 1);
 	expect_eq(cause, CAUSE_EMPTY, "the empty transmitter interrupts");
-	expect_eq(in8(CAUSE) & 0xf, CAUSE_NONE, "reading the cause withdraws it");
-	out8(ENABLE, 0);
+	expect_eq(uart_read(CAUSE) & 0xf, CAUSE_NONE, "reading the cause withdraws it");
+	uart_write(ENABLE, 0);
 
 	/* In loopback the port is cut off from the interrupt, too. */
-	out8(MODEM, OUT2 | LOOP);
-	out8(DATA, 'x');
-	out8(ENABLE, RECEIVED);
-	out8(MODEM, OUT2);
-	interrupt_wait(VECTOR, 2);
-	out8(ENABLE, 0);
+	uart_write(MODEM, OUT2 | LOOP);
+	uart_write(DATA, 'x');
+	uart_write(ENABLE, RECEIVED);
+	uart_write(MODEM, OUT2);
+	interrupt_wait(MACHINE_UART_VECTOR, 2);
+	uart_write(ENABLE, 0);
 	expect_eq(cause, CAUSE_DATA, "a received byte interrupts");
 	expect_eq(byte, 'x', "the byte that was sent comes back");
 }

@@ -4,7 +4,7 @@
  * the one that it was started as: by its local APIC, in both modes, and by CPUID.
  */
 #include "smp.h"
-#include "interrupt.h"
+#include "apic.h"
 #include "io.h"
 #include "payload.h"
 

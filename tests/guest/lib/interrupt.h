@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * interrupt.h - vectors, the local APIC and the I/O APIC.
+ * interrupt.h - interrupts by number: a vector of x86; of arm64 that of a wire or a
+ * message (an LPI, counted from the first).
  *
  * Interrupts are off but for the time spent in interrupt_wait().
  */
@@ -9,31 +10,15 @@
 
 #include <stdint.h>
 
-#define VECTOR_FIRST	0x20		/* below are the exceptions */
 #define VECTORS		0x40
-
-/* What a stub of start.S leaves on the stack. */
-struct interrupt_frame {
-	uint64_t r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax;
-	uint64_t vector, error;
-	uint64_t rip, cs, rflags, rsp, ss;
-};
 
 void interrupt_init(void);
 
-/* Switch on this processor's local APIC, in the mode that it is in. */
-void interrupt_enable_apic(void);
-
-/* 32 bits; from the local APIC. */
-uint32_t interrupt_apic_id(void);
-
-void interrupt_enter_x2apic(void);
-
-/* To another processor's local APIC; command is ICR's low half. */
-void interrupt_send(uint32_t apic_id, uint32_t command);
-
-/* Lead an I/O APIC pin to a vector of this processor: edge, active high. */
+/* Lead a device's wire to a vector of this processor; of arm64 it is the wire's own. */
 void interrupt_route_pin(unsigned pin, unsigned vector);
+
+/* What the function in this place of the PCI buses is to write to raise the vector. */
+void interrupt_message(unsigned place, unsigned vector, uint64_t *ret_at, uint32_t *ret_data);
 
 /* How often the vector was raised so far. */
 uint32_t interrupt_count(unsigned vector);

@@ -24,6 +24,7 @@
 enum boot_protocol {
 	FROM_PVH,
 	FROM_LINUX64,
+	FROM_DEVICE_TREE,
 };
 
 #define RANGE_RAM	1
@@ -37,8 +38,10 @@ struct memory_range {
 /* What the monitor told the payload, by whichever protocol. */
 struct boot_info {
 	enum boot_protocol protocol;
-	uint64_t arg;			/* address of the start info or zero page */
+	uint64_t arg;			/* address of the start info, zero page or tree */
 	const char *cmdline;
+
+	/* Not from a device tree, which devicetree.h looks into. */
 	uint64_t rsdp;
 	unsigned nr_ranges;
 	struct memory_range ranges[RANGES_MAX];
@@ -65,7 +68,7 @@ bool same_text(const char *a, const char *b);
 uint64_t cmdline_number(const char *key);
 
 /*
- * Call a function in user mode, which such a host runs at full speed.  It reaches all
+ * On x86: call a function in user mode, which such a host runs at full speed.  It reaches all
  * memory and devices' registers there, but no ports.  One processor at a time.
  */
 void user_call(void (*function)(void));

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pci.h - configuration space of bus 0, by ECAM.
+ * pci.h - configuration space, by ECAM.
+ *
+ * A place is a slot of bus 0; of other buses, whose number is added 32 times.
  */
 #ifndef TESTS_GUEST_LIB_PCI_H
 #define TESTS_GUEST_LIB_PCI_H
 
-#include "io.h"
+#include "machine.h"
 
 #include <stdint.h>
 
@@ -22,15 +24,15 @@
 #define PCI_CAP_MSIX		0x11
 
 /* The address of a function's register. */
-static inline uint64_t pci_at(unsigned slot, unsigned reg)
+static inline uint64_t pci_at(unsigned place, unsigned reg)
 {
-	return 0xe0000000 + slot * 0x8000 + reg;
+	return MACHINE_ECAM + place * 0x8000 + reg;
 }
 
 /*
  * The capability of this kind after the one at, or the first for 0; returns its
  * offset, 0 when there is none.
  */
-unsigned pci_next_capability(unsigned slot, unsigned at, uint8_t id);
+unsigned pci_next_capability(unsigned place, unsigned at, uint8_t id);
 
 #endif

@@ -2,13 +2,12 @@
 /*
  * virtio.c - the driver's half of virtio 1.2, sections 2.7 and 4.1.
  *
- * Only one processor drives a device here, and stores reach memory in order on
- * x86, so a compiler barrier is all that the ring needs.
+ * Only one processor drives a device here.
  */
 #include "virtio.h"
 
 #include "interrupt.h"
-#include "io.h"
+#include "machine.h"
 #include "payload.h"
 #include "pci.h"
 
@@ -45,7 +44,6 @@
 #define MSIX_CONTROL	2
 #define MSIX_ENABLE	0x8000
 #define MSIX_TABLE	4
-#define MSIX_MESSAGE	0xfee00000
 
 #define DESC_NEXT	1
 #define DESC_WRITE	2
@@ -131,11 +129,14 @@ static void enable_msix(const struct virtio *v)
 	uint32_t table = read32(pci_at(v->slot, cap + MSIX_TABLE));
 	uint64_t entry = bar(v->slot, table & 7) + (table & ~UINT32_C(7));
 
+	uint64_t at;
+	uint32_t data;
+
 	expect(cap, "the device has MSI-X");
-	interrupt_enable_apic();
-	write32(entry, MSIX_MESSAGE | interrupt_apic_id() << 12);
-	write32(entry + 4, 0);
-	write32(entry + 8, v->vector);
+	interrupt_message(v->slot, v->vector, &at, &data);
+	write32(entry, (uint32_t)at);
+	write32(entry + 4, (uint32_t)(at >> 32));
+	write32(entry + 8, data);
 	write32(entry + 12, 0);
 	write16(pci_at(v->slot, cap + MSIX_CONTROL), MSIX_ENABLE);
 }
@@ -192,6 +193,7 @@ static void wait(struct virtio *v)
 		interrupt_wait(v->vector, v->nr_done);
 	while (used.idx != (uint16_t)v->nr_done)
 		relax();
+	ordered();
 }
 
 uint32_t virtio_request(struct virtio *v, const struct virtio_part *parts,
@@ -208,8 +210,9 @@ uint32_t virtio_request(struct virtio *v, const struct virtio_part *parts,
 			.next = (uint16_t)(i + 1),
 		};
 	avail.ring[avail.idx % VIRTIO_QUEUE_SIZE] = 0;
-	__asm__ volatile("" : : : "memory");
+	ordered();
 	avail.idx++;
+	ordered();
 	write16(v->notify, (uint16_t)v->queue);
 	wait(v);
 	return used.ring[(uint16_t)(used.idx - 1) % VIRTIO_QUEUE_SIZE].len;

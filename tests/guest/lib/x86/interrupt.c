@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "interrupt.h"
 
+#include "apic.h"
 #include "io.h"
 #include "payload.h"
 
@@ -148,6 +149,14 @@ void interrupt_route_pin(unsigned pin, unsigned vector)
 	write32(IOAPIC_DATA, interrupt_apic_id() << 24);
 	write32(IOAPIC_AT, IOAPIC_PIN + 2 * pin);
 	write32(IOAPIC_DATA, vector);
+}
+
+void interrupt_message(unsigned place, unsigned vector, uint64_t *ret_at, uint32_t *ret_data)
+{
+	(void)place;
+	interrupt_enable_apic();
+	*ret_at = APIC_AT | interrupt_apic_id() << 12;
+	*ret_data = vector;
 }
 
 uint32_t interrupt_count(unsigned vector)

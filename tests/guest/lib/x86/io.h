@@ -2,8 +2,8 @@
 /*
  * io.h - the instructions by which a guest reaches its machine.
  */
-#ifndef TESTS_GUEST_LIB_IO_H
-#define TESTS_GUEST_LIB_IO_H
+#ifndef TESTS_GUEST_LIB_X86_IO_H
+#define TESTS_GUEST_LIB_X86_IO_H
 
 #include <stdint.h>
 

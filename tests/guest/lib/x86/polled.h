@@ -5,8 +5,8 @@
  * There is neither an operating system nor an interrupt in what it measures: kicks, the
  * monitor and the host.  It runs under each monitor, so BARs are where it places them.
  */
-#ifndef TESTS_GUEST_LIB_POLLED_H
-#define TESTS_GUEST_LIB_POLLED_H
+#ifndef TESTS_GUEST_LIB_X86_POLLED_H
+#define TESTS_GUEST_LIB_X86_POLLED_H
 
 #include "io.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "smp.h"
 
-#include "interrupt.h"
+#include "apic.h"
 #include "payload.h"
 
 #define TRAMPOLINE_AT	0x10000		/* free RAM below 1 MiB, a page's begin */

@@ -2,8 +2,8 @@
 /*
  * smp.h - the processors besides the first.
  */
-#ifndef TESTS_GUEST_LIB_SMP_H
-#define TESTS_GUEST_LIB_SMP_H
+#ifndef TESTS_GUEST_LIB_X86_SMP_H
+#define TESTS_GUEST_LIB_X86_SMP_H
 
 #include <stdint.h>
 

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* machine.h - where payloads for both architectures find what they drive. */
+#ifndef TESTS_GUEST_LIB_ARM64_MACHINE_H
+#define TESTS_GUEST_LIB_ARM64_MACHINE_H
+
+#include "io.h"
+
+#define MACHINE_PROTOCOL	FROM_DEVICE_TREE
+#define MACHINE_ECAM		UINT64_C(0x3f000000)
+#define MACHINE_UART_PIN	0		/* SPI */
+#define MACHINE_UART_VECTOR	32
+
+#define MACHINE_UART		UINT64_C(0x09000000)
+#define MACHINE_RTC		UINT64_C(0x09010000)
+#define MACHINE_GPIO		UINT64_C(0x09020000)
+#define MACHINE_GPIO_PIN	1
+#define MACHINE_GPIO_VECTOR	33
+#define MACHINE_TIMER_VECTOR	27		/* virtual timer: private, no pin */
+#define MACHINE_NOBODY		UINT64_C(0x20000000)
+
+static inline uint8_t uart_read(unsigned reg)
+{
+	return read8(MACHINE_UART + reg);
+}
+
+static inline void uart_write(unsigned reg, uint8_t value)
+{
+	write8(MACHINE_UART + reg, value);
+}
+
+/* Stores before are seen before stores after. */
+static inline void ordered(void)
+{
+	__asm__ volatile("dmb ish" : : : "memory");
+}
+
+/* To the console. */
+void machine_print(char byte);
+
+/* A property of the device tree, of the first node that has it; NULL: none has. */
+const void *machine_property(const char *name, uint32_t *ret_len);
+
+/* One of 8 bytes, or of 4; fails when there is none. */
+uint64_t machine_number(const char *name);
+
+#endif

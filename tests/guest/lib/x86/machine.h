@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* machine.h - where payloads for both architectures find what they drive: a PC. */
+#ifndef TESTS_GUEST_LIB_X86_MACHINE_H
+#define TESTS_GUEST_LIB_X86_MACHINE_H
+
+#include "io.h"
+
+#define MACHINE_PROTOCOL	FROM_PVH	/* that of the file built here */
+#define MACHINE_ECAM		UINT64_C(0xe0000000)
+#define MACHINE_BUSES_BEHIND	0
+#define MACHINE_UART_PIN	4
+#define MACHINE_UART_VECTOR	0x24
+
+static inline uint8_t uart_read(unsigned reg)
+{
+	return in8((uint16_t)(0x3f8 + reg));
+}
+
+static inline void uart_write(unsigned reg, uint8_t value)
+{
+	out8((uint16_t)(0x3f8 + reg), value);
+}
+
+/* Stores before are seen before stores after: as ever on x86. */
+static inline void ordered(void)
+{
+	__asm__ volatile("" : : : "memory");
+}
+
+/* To the console. */
+void machine_print(char byte);
+
+#endif
