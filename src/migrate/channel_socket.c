@@ -141,9 +141,10 @@ static int begin_connecting(int fd, const struct sockaddr *address, socklen_t le
 	struct pollfd nothing = { .fd = -1 };
 
 	while (connect(fd, address, len)) {
-		int r = errno == EAGAIN ? await(&nothing, cancel, deadline, AGAIN_MS) :
-		        errno == EINTR ? 0 : -errno;
+		int r = errno == EINTR ? 0 : -errno;
 
+		if (r == -EAGAIN)
+			r = await(&nothing, cancel, deadline, AGAIN_MS);
 		if (r < 0)
 			return r;
 	}
