@@ -341,10 +341,14 @@ static void break_off(struct incoming *in)
 {
 	pthread_mutex_lock(&in->lock);
 	in->broken_off = true;
+	if (in->newcomer)
+		channel_break(in->newcomer);
 	pthread_mutex_unlock(&in->lock);
 	incoming_parts_break(in);
 	(void)eventfd_write(in->stop, 1);
 	sem_post(&in->turn);
+	sem_post(&in->returned);
+	sem_post(&in->taken);
 }
 
 /* What is missing of the memory is not needed any more; the source is still to hear of it. */
@@ -428,6 +432,8 @@ struct incoming *incoming_new(const struct incoming_config *config)
 	pthread_mutex_init(&in->say, NULL);
 	pthread_mutex_init(&in->lock, NULL);
 	sem_init(&in->turn, 0, 0);
+	sem_init(&in->returned, 0, 0);
+	sem_init(&in->taken, 0, 0);
 	return in->stop < 0 ? incoming_free(in) : in;
 }
 
@@ -450,6 +456,8 @@ struct incoming *incoming_free(struct incoming *in)
 	if (in->stop >= 0)
 		close(in->stop);
 	sem_destroy(&in->turn);
+	sem_destroy(&in->returned);
+	sem_destroy(&in->taken);
 	pthread_mutex_destroy(&in->say);
 	pthread_rwlock_destroy(&in->memory);
 	pthread_mutex_destroy(&in->lock);

@@ -70,6 +70,7 @@ struct incoming {
 	struct err err;
 	struct loop_task prepare, load, start, finish;	/* turns of the main thread */
 	sem_t turn;					/* after prepare */
+	sem_t returned, taken;		/* of the door: newcomer is the source; it is in its place */
 
 	pthread_rwlock_t memory;	/* whoever is in the VM's memory reads */
 	atomic_bool forgotten;		/* nobody is to enter it any more */
@@ -80,6 +81,7 @@ struct incoming {
 	pthread_mutex_t lock;		/* of all below */
 	enum incoming_state at;
 	struct channel *channels[MESSAGE_STREAMS_MAX];
+	struct channel *newcomer;	/* who may be the source that returns */
 	bool broken_off;
 	struct migration_info info;
 
@@ -107,7 +109,7 @@ void incoming_parts_say_state(struct incoming *in);
 /* Once the guest runs and no page is missing, the source is of no more use. */
 void incoming_parts_say_if_done(struct incoming *in);
 
-/* Whoever is at a channel is done with it soon. */
+/* Whoever is at a channel is done with it soon; but for a newcomer. */
 void incoming_parts_break(struct incoming *in);
 
 #endif

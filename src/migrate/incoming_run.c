@@ -12,6 +12,8 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
 
 #define FIRST_WORD_MS	3000		/* of whoever connects */
 #define STREAMS_MS	10000		/* in which further channels have to come */
@@ -19,7 +21,7 @@
 
 /* Channels. */
 
-static int keep_channel(struct incoming *in, unsigned i, struct channel *channel)
+static int keep_channel(struct incoming *in, struct channel **place, struct channel *channel)
 {
 	int r = 0;
 
@@ -27,7 +29,7 @@ static int keep_channel(struct incoming *in, unsigned i, struct channel *channel
 	if (in->broken_off)
 		r = -ECANCELED;
 	else
-		in->channels[i] = channel;
+		*place = channel;
 	pthread_mutex_unlock(&in->lock);
 	if (r < 0)
 		channel_close(channel);
@@ -44,22 +46,23 @@ static bool is_broken_off(struct incoming *in)
 	return is;
 }
 
-static void drop_channel(struct incoming *in, unsigned i)
+static void drop_channel(struct incoming *in, struct channel **place)
 {
-	struct channel *channel = in->channels[i];
+	struct channel *channel = *place;
 
 	pthread_mutex_lock(&in->say);
-	if (!i)
+	if (place == &in->channels[0])
 		in->source = NULL;
 	pthread_mutex_lock(&in->lock);
-	in->channels[i] = NULL;
+	*place = NULL;
 	pthread_mutex_unlock(&in->lock);
 	pthread_mutex_unlock(&in->say);
 	channel_close(channel);
 }
 
 /* The next one that comes until then; -ETIMEDOUT. */
-static int accept_one(struct incoming *in, unsigned i, uint64_t until, struct err *ret_err)
+static int accept_one(struct incoming *in, struct channel **place, uint64_t until,
+		      struct err *ret_err)
 {
 	for (;;) {
 		struct pollfd fds[] = {
@@ -79,19 +82,20 @@ static int accept_one(struct incoming *in, unsigned i, uint64_t until, struct er
 			return err_set(ret_err, -ECANCELED, "broken off");
 		r = channel_accept(&channel, in->listener, &err);
 		if (!r)
-			return keep_channel(in, i, channel);
+			return keep_channel(in, place, channel);
 		if (r != -EAGAIN)
 			log_warn("somebody who wanted to move a VM here was turned away: %s",
 				 err.text);
 	}
 }
 
-static bool of_session(struct incoming *in, unsigned i, const struct message *message)
+static bool of_session(struct incoming *in, struct channel *channel,
+		       const struct message *message)
 {
 	uint8_t session[MESSAGE_SESSION_LEN];
 
 	return message->len == sizeof(session) &&
-	       !channel_receive(in->channels[i], session, sizeof(session)) &&
+	       !channel_receive(channel, session, sizeof(session)) &&
 	       !memcmp(session, in->plan.session, sizeof(session));
 }
 
@@ -107,29 +111,27 @@ static void know_source(struct incoming *in)
  * One whose first message is of this type and, but for a plan, of the session.  Whoever
  * says anything else is turned away, and told nothing.
  */
-static int accept_for(struct incoming *in, unsigned i, enum message_type type, uint64_t until,
-		      struct message *ret_message, struct err *ret_err)
+static int accept_for(struct incoming *in, struct channel **place, enum message_type type,
+		      uint64_t until, struct message *ret_message, struct err *ret_err)
 {
 	for (;;) {
 		struct err err = { 0 };
-		int r = accept_one(in, i, until, ret_err);
+		int r = accept_one(in, place, until, ret_err);
 
 		if (r < 0)
 			return r;
-		channel_set_patience(in->channels[i], FIRST_WORD_MS);
-		r = channel_handshake(in->channels[i], &err);
+		channel_set_patience(*place, FIRST_WORD_MS);
+		r = channel_handshake(*place, &err);
 		if (!r)
-			r = message_receive(in->channels[i], ret_message, &err);
+			r = message_receive(*place, ret_message, &err);
 		if (!r && ret_message->type == type &&
-		    (type == MESSAGE_PLAN || of_session(in, i, ret_message))) {
-			channel_set_patience(in->channels[i], 0);
-			if (!i)
-				know_source(in);
+		    (type == MESSAGE_PLAN || of_session(in, *place, ret_message))) {
+			channel_set_patience(*place, 0);
 			return 0;
 		}
 		log_warn("somebody who wanted to move a VM here was turned away: %s",
 			 r < 0 ? err.text : "it is another VM");
-		drop_channel(in, i);
+		drop_channel(in, place);
 	}
 }
 
@@ -146,10 +148,11 @@ static int receive_bytes(struct incoming *in, const struct message *message)
 static int build(struct incoming *in)
 {
 	struct message message;
-	int r = accept_for(in, 0, MESSAGE_PLAN, UINT64_MAX, &message, &in->err);
+	int r = accept_for(in, &in->channels[0], MESSAGE_PLAN, UINT64_MAX, &message, &in->err);
 
 	if (r < 0)
 		return r;
+	know_source(in);
 	in->began = clock_ns();
 	incoming_parts_set_status(in, MIGRATION_SETUP);
 	r = receive_bytes(in, &message);
@@ -230,7 +233,8 @@ static int open_stream(struct incoming *in, unsigned i)
 	struct incoming_stream *stream = &in->streams[i];
 	uint64_t until = clock_ns() + STREAMS_MS * CLOCK_NS_PER_MS;
 	struct message message;
-	int r = i ? accept_for(in, i, MESSAGE_STREAM, until, &message, &in->err) : 0;
+	int r = i ? accept_for(in, &in->channels[i], MESSAGE_STREAM, until, &message, &in->err) :
+		    0;
 
 	if (r < 0)
 		return r;
@@ -283,7 +287,7 @@ static void close_streams(struct incoming *in)
 		stream->started = stream->open = false;
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(in->channels); i++)
-		drop_channel(in, i);
+		drop_channel(in, &in->channels[i]);
 }
 
 /* All of them have come to their end; after a failure some would wait for ever. */
@@ -399,19 +403,74 @@ static int listen_to_source(struct incoming *in)
 	return r;
 }
 
+/*
+ * A source that returns has lost its connection, whether or not we know it by now: it takes
+ * the place of who is there.
+ */
+static void *mind_the_door(void *arg)
+{
+	struct incoming *in = arg;
+	struct err ignored = { 0 };
+	struct message message;
+
+	while (!accept_for(in, &in->newcomer, MESSAGE_RESUME, UINT64_MAX, &message, &ignored)) {
+		incoming_parts_break(in);
+		sem_post(&in->returned);
+		while (sem_wait(&in->taken))
+			;
+	}
+	return NULL;
+}
+
+static void close_door(struct incoming *in, pthread_t door)
+{
+	(void)eventfd_write(in->stop, 1);
+	sem_post(&in->taken);
+	pthread_mutex_lock(&in->lock);
+	if (in->newcomer)
+		channel_break(in->newcomer);
+	pthread_mutex_unlock(&in->lock);
+	pthread_join(door, NULL);
+	drop_channel(in, &in->newcomer);
+}
+
+/* -ETIMEDOUT, -ECANCELED. */
+static int take_newcomer(struct incoming *in, uint64_t patience_ms)
+{
+	struct timespec until;
+	int r;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += (time_t)(patience_ms / 1000);
+	while ((r = sem_timedwait(&in->returned, &until)) && errno == EINTR)
+		;
+	if (r)
+		return -ETIMEDOUT;
+	pthread_mutex_lock(&in->lock);
+	r = in->broken_off ? -ECANCELED : 0;
+	if (!r) {
+		in->channels[0] = in->newcomer;
+		in->newcomer = NULL;
+	}
+	pthread_mutex_unlock(&in->lock);
+	if (r < 0)
+		return r;
+	sem_post(&in->taken);
+	know_source(in);
+	return 0;
+}
+
 /* A guest that runs here needs it until all of its memory has come. */
 static int await_return(struct incoming *in)
 {
-	uint64_t until = incoming_parts_at(in) == INCOMING_RUNS ? UINT64_MAX :
-			 clock_ns() + RETURN_MS * CLOCK_NS_PER_MS;
-	struct err err = { 0 };
-	struct message message;
 	int r;
 
 	close_streams(in);
 	/* Before anybody can say to it that the guest runs, without what it misses. */
 	in->resumed = true;
-	r = accept_for(in, 0, MESSAGE_RESUME, until, &message, &err);
+	do
+		r = take_newcomer(in, RETURN_MS);
+	while (r == -ETIMEDOUT && incoming_parts_at(in) == INCOMING_RUNS);
 	if (r < 0)
 		return r;
 	in->streams[0].receiver.channel = in->channels[0];
@@ -421,11 +480,15 @@ static int await_return(struct incoming *in)
 
 static int conclude(struct incoming *in)
 {
-	int r;
+	pthread_t door;
+	int r = thread_start(&door, "migration", mind_the_door, in);
 
+	if (r < 0)
+		return err_sys(&in->err, r, "cannot wait for a source that returns");
 	do
 		r = listen_to_source(in);
 	while (r < 0 && !is_broken_off(in) && !await_return(in));
+	close_door(in, door);
 	if (incoming_parts_at(in) == INCOMING_RUNS || incoming_parts_at(in) == INCOMING_DONE)
 		return 0;
 	if (incoming_parts_at(in) == INCOMING_FAILED)

@@ -195,6 +195,32 @@ START_TEST(guest_runs_after_go)
 }
 END_TEST
 
+/* It knows that its connection is lost; the target does not. */
+static void returns_too_early(void)
+{
+	struct channel *old;
+
+	load(false);
+	old = channel;
+	channel = NULL;
+	resume();
+	hears(MESSAGE_LOADED);
+	say(MESSAGE_GO, 0, 0);
+	hears(MESSAGE_RUNS);
+	hears(MESSAGE_DONE);
+	channel_close(old);
+	say(MESSAGE_BYE, 0, 0);
+}
+
+START_TEST(source_that_returns_takes_the_place_of_who_is_there)
+{
+	play(returns_too_early);
+
+	ck_assert(fake_vm.running);
+	ck_assert_int_eq(incoming_info(incoming).status, MIGRATION_COMPLETED);
+}
+END_TEST
+
 static void writes_late(void)
 {
 	moves();
@@ -404,6 +430,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tc, guest_runs_after_go);
+	tcase_add_test(tc, source_that_returns_takes_the_place_of_who_is_there);
 	tcase_add_test(tc, memory_of_a_guest_that_runs_is_its_own);
 	tcase_add_test(tc, nothing_runs_before_it_is_loaded);
 	tcase_add_test(tc, stranger_is_told_nothing);
