@@ -37,6 +37,14 @@ struct vcpu_host;
 int vcpu_host_new(struct vcpu_host **ret_host, const struct kvm_vm *vm, struct err *err);
 struct vcpu_host *vcpu_host_free(struct vcpu_host *host);	/* -> NULL */
 
+/*
+ * They are to be what those of a saved VM were: for what has to be known before one is made,
+ * from the plan or state that vcpu_save_features() was called for.  -ENOTSUP: this host
+ * lacks some of it.  Before the first is made.  Main.
+ */
+int vcpu_host_limit(struct vcpu_host *host, const struct kvm_vm *vm,
+		    struct state_reader *reader, struct err *err);
+
 /* How many bits a guest-physical address has. */
 unsigned vcpu_host_address_bits(const struct vcpu_host *host);
 

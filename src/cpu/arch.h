@@ -33,7 +33,8 @@ int arch_load(int fd, const struct kvm_vm *vm, unsigned id, uint64_t ticks,
 	      struct state_reader *reader, struct err *err);
 
 /* What vcpu_save_features() and vcpu_check_features() do. */
-int arch_save_features(int fd, struct state_writer *writer, struct err *err);
+int arch_save_features(int fd, const struct kvm_vm *vm, const struct vcpu_host *host,
+		       struct state_writer *writer, struct err *err);
 int arch_check_features(int fd, const struct kvm_vm *vm, struct state_reader *reader,
 			struct err *err);
 

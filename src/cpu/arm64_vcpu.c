@@ -7,105 +7,41 @@
  */
 #include "arch.h"
 
+#include "arm64_host_parts.h"
 #include "arm64_reg.h"
 #include "base/bits.h"
 #include "base/err.h"
 #include "boot/arm64_layout.h"
 #include "boot/boot.h"
-#include "cpu/arm64_host.h"
-#include "cpu/vcpu.h"
-#include "kvm/arm64_vm.h"
-#include "kvm/kvm.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 
-#define ADDRESS_BITS 40		/* of a VM, unless the host has fewer */
-
-struct vcpu_host {
-	struct kvm_vcpu_init init;
-	bool pmu, sve;
-	unsigned address_bits;
-};
-
-static bool has(const struct kvm_vm *vm, int capability)
+/* Vectors are as long as they were in another VM, or as long as can be. */
+static int finish_sve(int fd, const struct vcpu_host *host, unsigned id, struct err *err)
 {
-	return kvm_capability(kvm_vm_system_fd(vm), capability) > 0;
-}
+	int sve = KVM_ARM_VCPU_SVE;
+	int r = host->limited ? arm64_reg_set(fd, KVM_REG_ARM64_SVE_VLS, host->sve_vls) : 0;
 
-static void want(struct vcpu_host *host, unsigned feature)
-{
-	host->init.features[feature / 32] |= BIT32(feature % 32);
-}
-
-static void want_what_there_is(struct vcpu_host *host, const struct kvm_vm *vm)
-{
-	int bits = kvm_capability(kvm_vm_system_fd(vm), KVM_CAP_ARM_VM_IPA_SIZE);
-
-	host->address_bits = bits > 0 && bits < ADDRESS_BITS ? (unsigned)bits : ADDRESS_BITS;
-	host->pmu = has(vm, KVM_CAP_ARM_PMU_V3);
-	host->sve = has(vm, KVM_CAP_ARM_SVE);
-	want(host, KVM_ARM_VCPU_PSCI_0_2);
-	if (host->pmu)
-		want(host, KVM_ARM_VCPU_PMU_V3);
-	if (host->sve)
-		want(host, KVM_ARM_VCPU_SVE);
-	/* KVM takes both or none. */
-	if (has(vm, KVM_CAP_ARM_PTRAUTH_ADDRESS) && has(vm, KVM_CAP_ARM_PTRAUTH_GENERIC)) {
-		want(host, KVM_ARM_VCPU_PTRAUTH_ADDRESS);
-		want(host, KVM_ARM_VCPU_PTRAUTH_GENERIC);
-	}
-}
-
-int vcpu_host_new(struct vcpu_host **ret_host, const struct kvm_vm *vm, struct err *err)
-{
-	struct vcpu_host *host = calloc(1, sizeof(*host));
-	int r;
-
-	if (!host)
-		return err_sys(err, -ENOMEM, "cannot ask KVM for its processor");
-	r = arm64_vm_target(vm, &host->init, err);
-	if (r < 0) {
-		vcpu_host_free(host);
-		return r;
-	}
-	want_what_there_is(host, vm);
-	*ret_host = host;
-	return 0;
-}
-
-struct vcpu_host *vcpu_host_free(struct vcpu_host *host)
-{
-	free(host);
-	return NULL;
-}
-
-unsigned vcpu_host_address_bits(const struct vcpu_host *host)
-{
-	return host->address_bits;
-}
-
-bool arm64_host_has_pmu(const struct vcpu_host *host)
-{
-	return host->pmu;
+	if (r < 0)
+		return err_set(err, -ENOTSUP, "this host's SVE lacks a length of vectors that the "
+			       "guest's has");
+	return ioctl(fd, KVM_ARM_VCPU_FINALIZE, &sve) ?
+		       err_sys(err, -errno, "KVM_ARM_VCPU_FINALIZE for vCPU %u", id) : 0;
 }
 
 int arch_setup(int fd, const struct vcpu_host *host, unsigned id, unsigned nr_cpus,
 	       struct err *err)
 {
 	struct kvm_vcpu_init init = host->init;
-	int sve = KVM_ARM_VCPU_SVE;
 
 	(void)nr_cpus;
 	if (id)
 		init.features[0] |= BIT32(KVM_ARM_VCPU_POWER_OFF);
 	if (ioctl(fd, KVM_ARM_VCPU_INIT, &init))
 		return err_sys(err, -errno, "KVM_ARM_VCPU_INIT for vCPU %u", id);
-	if (host->sve && ioctl(fd, KVM_ARM_VCPU_FINALIZE, &sve))
-		return err_sys(err, -errno, "KVM_ARM_VCPU_FINALIZE for vCPU %u", id);
-	return 0;
+	return arm64_host_has(host, KVM_ARM_VCPU_SVE) ? finish_sve(fd, host, id, err) : 0;
 }
 
 static int set_attr(int fd, uint32_t group, uint64_t attr, const void *value)
@@ -130,7 +66,7 @@ static int complete_pmu(int fd)
 int arch_complete(int fd, const struct vcpu_host *host, unsigned id, struct err *err)
 {
 	const uint64_t stolen_at = ARM64_STOLEN_AT + (uint64_t)id * ARM64_STOLEN_EACH;
-	int r = host->pmu ? complete_pmu(fd) : 0;
+	int r = arm64_host_has(host, KVM_ARM_VCPU_PMU_V3) ? complete_pmu(fd) : 0;
 
 	if (r < 0)
 		return err_sys(err, r, "cannot give vCPU %u its event counters", id);
@@ -158,11 +94,8 @@ uint64_t arch_ticks(void)
 
 uint64_t arch_ticks_in(int fd, uint64_t ns)
 {
-	uint64_t hz;
-
 	(void)fd;
-	__asm__("mrs %0, cntfrq_el0" : "=r"(hz));
-	return (uint64_t)((unsigned __int128)ns * hz / 1000000000);
+	return (uint64_t)((unsigned __int128)ns * arm64_host_counter_hz() / 1000000000);
 }
 
 /* All vCPUs of a VM have one counter, so that one of them sets it for all. */
@@ -174,20 +107,6 @@ void arch_skip_ticks(int fd, unsigned id, uint64_t ticks)
 		return;
 	count -= ticks;
 	(void)arm64_reg_set(fd, KVM_REG_ARM_TIMER_CNT, &count);
-}
-
-int arm64_reg_get(int fd, uint64_t id, void *ret_value)
-{
-	const struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)ret_value };
-
-	return ioctl(fd, KVM_GET_ONE_REG, &reg) ? -errno : 0;
-}
-
-int arm64_reg_set(int fd, uint64_t id, const void *value)
-{
-	const struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)value };
-
-	return ioctl(fd, KVM_SET_ONE_REG, &reg) ? -errno : 0;
 }
 
 static void print(int fd, FILE *out, const char *name, uint64_t id, const char *after)

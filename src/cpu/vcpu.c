@@ -432,7 +432,7 @@ int vcpu_load(struct vcpu *vcpu, uint64_t ticks, struct state_reader *reader,
 
 int vcpu_save_features(struct vcpu *vcpu, struct state_writer *writer, struct err *err)
 {
-	return arch_save_features(vcpu->fd, writer, err);
+	return arch_save_features(vcpu->fd, vcpu->config.vm, vcpu->config.host, writer, err);
 }
 
 int vcpu_check_features(struct vcpu *vcpu, struct state_reader *reader, struct err *err)

@@ -440,11 +440,13 @@ int arch_save(int fd, const struct kvm_vm *vm, unsigned id, uint64_t ticks,
 	return r < 0 ? err_at(err, r, "cannot save vCPU %u", id) : 0;
 }
 
-int arch_save_features(int fd, struct state_writer *writer, struct err *err)
+int arch_save_features(int fd, const struct kvm_vm *vm, const struct vcpu_host *host,
+		       struct state_writer *writer, struct err *err)
 {
 	struct vcpu_state *state = calloc(1, sizeof(*state));
 	int r;
 
+	(void)vm, (void)host;
 	if (!state)
 		return err_sys(err, -ENOMEM, "CPUID");
 	r = save_cpuid(fd, state, err);

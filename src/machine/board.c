@@ -70,7 +70,9 @@ static int open_vm(struct board *board, struct err *err)
 	if (cpus > max)
 		return err_set(err, -EINVAL, "cpus: %u vCPUs are more than this host's KVM "
 			       "allows (%u)", cpus, max);
-	return vcpu_host_new(&board->host_cpu, board->vm, err);
+	r = vcpu_host_new(&board->host_cpu, board->vm, err);
+	return r < 0 || !board->config.loaded ?
+		       r : vcpu_host_limit(board->host_cpu, board->vm, board->config.plan, err);
 }
 
 /* Devices. */

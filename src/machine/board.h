@@ -64,6 +64,7 @@ struct board_config {
 	const struct vm_config *vm;
 	struct board_device *devices;	/* those there from the start; may go meanwhile */
 	bool loaded;			/* board_load() follows, no kernel is booted */
+	struct state_reader *plan;	/* then: what is known of it, until board_new() returns */
 	uint32_t hotplug_slots;		/* what the guest knows as such; 0: to be chosen */
 	struct uart_backend console;
 
@@ -105,6 +106,12 @@ void board_resume(struct board *board);
  */
 int board_save_features(struct board *board, struct state_writer *writer, struct err *err);
 int board_check_features(struct board *board, struct state_reader *reader, struct err *err);
+
+/*
+ * What of a paused board is kept in its RAM is written there, and logged: before the RAM is
+ * saved for the last time.  Main.
+ */
+int board_settle(struct board *board, struct err *err);
 
 /*
  * All that the guest can notice of a paused board but its RAM; and the same into a new

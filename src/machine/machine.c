@@ -159,12 +159,13 @@ static void board_event(void *ctx, enum board_event event, struct vcpu *vcpu,
 	loop_post(m->config.main, &m->on_event);
 }
 
-int machine_parts_new_board(struct machine *m, struct err *err)
+int machine_parts_new_board(struct machine *m, struct state_reader *plan, struct err *err)
 {
 	const struct board_config config = {
 		.vm = m->config.vm,
 		.devices = machine_parts_devices(m),
 		.loaded = m->state == MACHINE_INCOMING,
+		.plan = plan,
 		.hotplug_slots = m->hotplug_slots,
 		.console = m->config.console,
 		.event = board_event,
@@ -204,7 +205,7 @@ static void reset(struct machine *m, enum machine_cause cause)
 	m->hotplug_slots = aside ? board_hotplug_slots(m->board) : 0;
 	m->board = board_free(m->board);
 	machine_parts_settle(m);
-	if (machine_parts_new_board(m, &err) < 0 ||
+	if (machine_parts_new_board(m, NULL, &err) < 0 ||
 	    board_start(m->board, m->state != MACHINE_RUNNING, &err) < 0) {
 		log_error("cannot start again after a reset: %s", err.text);
 		end(m, MACHINE_DIED, MACHINE_CAUSE_HOST_ERROR);
@@ -512,7 +513,7 @@ int machine_new(struct machine **ret_machine, const struct machine_config *confi
 	if (!r)
 		r = start_loops(m, err);
 	if (!r && !config->incoming)
-		r = machine_parts_new_board(m, err);
+		r = machine_parts_new_board(m, NULL, err);
 	if (r < 0) {
 		machine_free(m);
 		return r;

@@ -116,8 +116,8 @@ void machine_parts_close(struct machine *m);
 /* All devices, for a board to be built of. */
 struct board_device *machine_parts_devices(struct machine *m);
 
-/* A board of them all. */
-int machine_parts_new_board(struct machine *m, struct err *err);
+/* A board of them all; plan is that of a saved one that it is to be like, or NULL. */
+int machine_parts_new_board(struct machine *m, struct state_reader *plan, struct err *err);
 
 /* Has the guest done something that the main thread has not dealt with yet? */
 bool machine_parts_undecided(const struct machine *m);

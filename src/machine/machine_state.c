@@ -187,7 +187,7 @@ int machine_state_prepare(struct machine *m, struct state_reader *reader, struct
 	if (!r)
 		r = place(m, &layout, err);
 	if (!r)
-		r = machine_parts_new_board(m, err);
+		r = machine_parts_new_board(m, reader, err);
 	if (!r)
 		r = check_queues(m, &layout, err);
 	return r < 0 ? r : board_check_features(m->board, reader, err);
