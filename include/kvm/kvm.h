@@ -71,8 +71,15 @@ int kvm_vm_get_clock(const struct kvm_vm *vm, uint64_t *ret_ns);
 int kvm_vm_set_clock(const struct kvm_vm *vm, uint64_t ns);
 
 /*
- * The interrupt controllers and timers; not the clock.  Save while no vCPU runs, load
- * before the devices' interrupts.  Main.
+ * Some of the interrupt controllers' state is kept in the guest's memory: write it there,
+ * as if a vCPU did, for whoever saves the memory.  While no vCPU runs.  Main.
+ */
+int kvm_vm_settle(const struct kvm_vm *vm, struct err *err);
+
+/*
+ * The interrupt controllers and timers; not the clock.  Save while no vCPU runs, and the
+ * memory as it is after kvm_vm_settle(); load when the memory is there, before the devices'
+ * interrupts.  Main.
  */
 int kvm_vm_save(const struct kvm_vm *vm, struct state_writer *writer, struct err *err);
 int kvm_vm_load(struct kvm_vm *vm, struct state_reader *reader, struct err *err);

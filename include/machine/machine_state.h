@@ -43,6 +43,12 @@ int machine_state_save_plan(struct machine *machine, struct state_writer *writer
 			    struct err *err);
 
 /*
+ * Once it is paused: what of its state is kept in RAM is written there.  For whoever saves
+ * it, before the last look at the log.
+ */
+int machine_state_settle(struct machine *machine, struct err *err);
+
+/*
  * -EBUSY while it runs, or where something of it cannot be kept.  While its disks are asleep
  * their marks are a part of it: the machine that loads it wakes no others.
  */

@@ -42,6 +42,19 @@ unsigned long vm_arch_type(int kvm_fd)
 	return bits > 0 && bits < ADDRESS_BITS ? KVM_VM_TYPE_ARM_IPA_SIZE((unsigned)bits) : 0;
 }
 
+int arm64_parts_get(int device, uint32_t group, uint64_t attr, void *ret_value,
+		    const char *what, struct err *err)
+{
+	const struct kvm_device_attr request = {
+		.group = group,
+		.attr = attr,
+		.addr = (uintptr_t)ret_value,
+	};
+
+	return ioctl(device, KVM_GET_DEVICE_ATTR, &request) ?
+		       err_sys(err, -errno, "KVM_GET_DEVICE_ATTR: %s", what) : 0;
+}
+
 int arm64_parts_set(int device, uint32_t group, uint64_t attr, const void *value,
 		    const char *what, struct err *err)
 {

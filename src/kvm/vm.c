@@ -266,6 +266,7 @@ int kvm_vm_create_vcpu(struct kvm_vm *vm, unsigned id, struct err *err)
 
 	if (fd < 0)
 		return err_sys(err, -errno, "cannot create vCPU %u (KVM_CREATE_VCPU)", id);
+	vm->nr_vcpus++;
 	return fd;
 }
 

@@ -26,6 +26,7 @@ struct vm_arch;
 struct kvm_vm {
 	int kvm_fd, fd;
 	const struct guest_mem *mem;
+	unsigned nr_vcpus;	/* made so far; their ids are those below */
 	struct eventfds efds;
 	bool any_length;	/* KVM_CAP_IOEVENTFD_ANY_LENGTH */
 	struct vm_arch *arch;	/* NULL where it needs none */

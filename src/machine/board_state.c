@@ -40,6 +40,11 @@ static int save_vcpus(struct board *board, struct state_writer *writer, struct e
 	return r;
 }
 
+int board_settle(struct board *board, struct err *err)
+{
+	return kvm_vm_settle(board->vm, err);
+}
+
 int board_save(struct board *board, struct state_writer *writer, struct err *err)
 {
 	const struct board_time time = { board->clock_ns, board->wall_ns };

@@ -205,6 +205,11 @@ int machine_state_save_plan(struct machine *m, struct state_writer *writer, stru
 	return board_save_features(m->board, writer, err);
 }
 
+int machine_state_settle(struct machine *m, struct err *err)
+{
+	return m->ended ? 0 : board_settle(m->board, err);
+}
+
 int machine_state_save(struct machine *m, struct state_writer *writer, struct err *err)
 {
 	if (m->ended)

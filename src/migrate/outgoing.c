@@ -189,6 +189,8 @@ static int stop_guest(struct outgoing *o)
 	if (!r)
 		r = machine_state_hand_over(m, &o->err);
 	if (!r)
+		r = machine_state_settle(m, &o->err);
+	if (!r)
 		r = machine_state_log_take(m, o->bitmap, &o->err);
 	/* Those that are copied are nobody else's: they stay as they are. */
 	if (!r && !o->disks)

@@ -353,7 +353,9 @@ static void pause_and_save(struct loop_task *task)
 	if (goes_on(job)) {
 		before = clock_ns();
 		machine_pause(m);
-		job->r = write_changed(job, &job->err);
+		job->r = machine_state_settle(m, &job->err);
+		if (!job->r)
+			job->r = write_changed(job, &job->err);
 		if (!job->r)
 			job->r = write_state(job, &job->err);
 		if (!job->r)

@@ -110,6 +110,12 @@ int machine_state_log(struct machine *m, bool on, struct err *err)
 	return 0;
 }
 
+int machine_state_settle(struct machine *m, struct err *err)
+{
+	(void)m, (void)err;
+	return 0;
+}
+
 int machine_state_log_take(struct machine *m, uint64_t *bitmap, struct err *err)
 {
 	(void)m, (void)bitmap, (void)err;
