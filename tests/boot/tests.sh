@@ -17,7 +17,9 @@ all=(
 )
 
 # Of a vmm of arm64, in the lab for that: what needs no programs but those of its machine.
-arm64=(payloads everything cpus reboot sigterm image_gz)
+arm64=(
+	snapshot migrate snapshot_clock payloads everything cpus reboot sigterm image_gz
+)
 
 # These mostly wait, so a lab runs one of them beside another test.
 sleepers=(long_pause)
@@ -60,7 +62,7 @@ become_vm()
 	local image=$1 append=$2
 
 	shift 2
-	exec "$vmm" run --kernel "$kernel/$image" --initrd "$initrd" --memory 128M \
+	exec "$vmm" run --kernel "$kernel/$image" --initrd "$initrd" --memory "$memory" \
 		--cmdline "console=ttyS0 quiet reboot=k panic=-1 $append" "$@" \
 		< /dev/null >> "$log" 2>&1
 }
@@ -379,7 +381,7 @@ test_snapshot()
 	export XDG_RUNTIME_DIR=$work
 	image data 32
 	tap_up 2
-	become_vm vmlinux "vmm.test=everything vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1 \
+	become_vm "$plain" "vmm.test=everything vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1 \
 		vmm.mib=2 vmm.cpus=2 vmm.mac=52:54:00:12:34:56 vmm.again=1" --name snap \
 		--cpus 2 --disk "$work/data" --net tap=vmmtest0,mac=52:54:00:12:34:56 &
 	vm=$!
@@ -408,7 +410,7 @@ migrate_vm()
 	local nr=$1
 
 	shift
-	become_vm vmlinux "vmm.test=migrate vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1" \
+	become_vm "$plain" "vmm.test=migrate vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1" \
 		--name "move$nr" --cpus 2 --disk "$work/data" \
 		--net "tap=vmmtest$((nr % 2)),id=net,mac=52:54:00:12:34:56" "$@"
 }
@@ -497,7 +499,7 @@ test_snapshot_clock()
 	local behind
 
 	export XDG_RUNTIME_DIR=$work
-	become_vm vmlinux vmm.test=wall --name wall &
+	become_vm "$plain" vmm.test=wall --name wall &
 	until grep -qs '^guest: wall: ' "$log"; do
 		nap
 	done
