@@ -88,6 +88,12 @@ def microvm_disk(iothread, blockdev):
             '-device', 'virtio-blk-pci,romfile=,disable-legacy=on,drive=disk,iothread=io']
 
 
+def microvm_tap(tap, vhost):
+    """A card on a tap; vhost is "on" or "off"."""
+    return ['-device', 'virtio-net-pci,romfile=,disable-legacy=on,netdev=net',
+            '-netdev', f'tap,id=net,ifname={tap},script=no,downscript=no,vhost={vhost}']
+
+
 def tsc_khz(work):
     tool = os.path.join(work, 'tsc_khz')
     subprocess.run(['cc', '-O2', '-o', tool, os.path.join(ROOT, 'tests', 'lab', 'tsc_khz.c')],

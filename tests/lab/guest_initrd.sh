@@ -62,10 +62,10 @@ add_library()
 for program in "${@:3}"; do
 	path=$(command -v "$program") || { echo "guest_initrd: no $program here" >&2; exit 1; }
 	tools+=("$(realpath "$path"):tools/${program##*/}")
-	# "NAME => PATH (ADDRESS)", or the path alone of the dynamic linker.
+	# "NAME => PATH (ADDRESS)", or the path alone of the dynamic linker; nothing if static.
 	while read -r library; do
 		add_library "$path" "$library"
-	done < <(ldd "$path" | grep -o '/[^ ]*' | sort -u)
+	done < <(ldd "$path" 2>/dev/null | grep -o '/[^ ]*' | sort -u)
 done
 
 "$here/initramfs.sh" "$1" "${2:-$assets/guest}" \
