@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "machine_qmp.h"
 
+#include "base/bytes.h"
 #include "base/err.h"
 #include "block/disk.h"
 #include "block/throttle.h"
@@ -234,13 +235,13 @@ static bool disk(void *ctx, unsigned i, struct qmp_machine_disk *ret_disk)
 	return true;
 }
 
-static void describe_bars(struct pci_bus *bus, uint8_t devfn,
+static void describe_bars(struct pci_bus *bus, unsigned slot,
 			  struct qmp_machine_function *function)
 {
 	struct pci_bus_bar bar;
 
 	for (unsigned i = 0; i < PCI_STD_NUM_BARS; i++) {
-		if (!pci_bus_bar(bus, devfn, i, &bar))
+		if (!pci_bus_bar(bus, slot, i, &bar))
 			continue;
 		function->bars[function->nr_bars++] = (struct qmp_machine_bar){
 			.bar = i,
@@ -258,21 +259,18 @@ static bool function(void *ctx, unsigned i, struct qmp_machine_function *ret_fun
 	struct pci_bus *bus = machine_pci(mq->machine);
 
 	for (unsigned slot = 0; bus && slot < PCI_BUS_SLOTS; slot++) {
-		uint8_t devfn = (uint8_t)(slot << 3);
-		uint32_t ids = pci_bus_read(bus, devfn, PCI_VENDOR_ID, 4);
-		uint32_t subsystem = pci_bus_read(bus, devfn, PCI_SUBSYSTEM_VENDOR_ID, 4);
+		uint8_t header[PCI_STD_HEADER_SIZEOF];
 
-		if (ids == UINT32_MAX || i-- > 0)
+		if (!pci_bus_header(bus, slot, header) || i-- > 0)
 			continue;
 		ret_function->slot = slot;
 		ret_function->id = hotplug_device_id(mq->machine, slot);
-		ret_function->vendor = (uint16_t)ids;
-		ret_function->device = (uint16_t)(ids >> 16);
-		ret_function->subsystem_vendor = (uint16_t)subsystem;
-		ret_function->subsystem = (uint16_t)(subsystem >> 16);
-		ret_function->class =
-			(uint16_t)pci_bus_read(bus, devfn, PCI_CLASS_DEVICE, 2);
-		describe_bars(bus, devfn, ret_function);
+		ret_function->vendor = get_le16(header + PCI_VENDOR_ID);
+		ret_function->device = get_le16(header + PCI_DEVICE_ID);
+		ret_function->subsystem_vendor = get_le16(header + PCI_SUBSYSTEM_VENDOR_ID);
+		ret_function->subsystem = get_le16(header + PCI_SUBSYSTEM_ID);
+		ret_function->class = get_le16(header + PCI_CLASS_DEVICE);
+		describe_bars(bus, slot, ret_function);
 		return true;
 	}
 	return false;

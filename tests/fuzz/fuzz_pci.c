@@ -14,6 +14,7 @@
 #include "devices/pci/pci.h"
 #include "devices/pci/pci_bus.h"
 #include "devices/pci/pci_host.h"
+#include "devices/pci/pci_port.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,6 +22,9 @@
 
 #define STEP_LEN	9
 #define NR_DEVICES	3
+#define BEHIND		2		/* of them is behind a port, and comes and goes */
+#define PORT_SLOT	9
+#define NR_BUSES	4
 #define NR_VECTORS	5
 
 #define ECAM_AT		UINT64_C(0xe0000000)
@@ -44,6 +48,7 @@ struct machine {
 	struct bus *mmio, *pio;
 	struct pci_bus *bus;
 	struct pci_host *host;
+	struct pci_port *port;
 	struct device devices[NR_DEVICES];
 };
 
@@ -130,7 +135,13 @@ static const struct pci_ops device_ops = {
 	.bar_unmapped = on_unmapped,
 };
 
-static void device_start(struct device *dev, struct pci_bus *bus)
+static void let_go(void *ctx, unsigned slot)
+{
+	(void)ctx;
+	must(slot == PORT_SLOT);
+}
+
+static void device_start(struct device *dev, struct pci_bus *bus, int slot)
 {
 	static const struct pci_ids ids = { .vendor = 0x1af4, .device = 0x1041 };
 
@@ -141,7 +152,7 @@ static void device_start(struct device *dev, struct pci_bus *bus)
 	pci_add_bar(&dev->fn, MSIX_BAR, PCI_BAR_MEM64, MSIX_BAR_LEN, &bar_ops, "msix");
 	must(!msix_init(&dev->msix, &dev->fn, NR_VECTORS, MSIX_BAR, 0, PBA_OFF, &efds, NULL));
 	memcpy(dev->initial, dev->fn.config, sizeof(dev->initial));
-	must(!pci_bus_add(bus, &dev->fn, PCI_BUS_ANY_SLOT, NULL));
+	must(!pci_bus_add(bus, &dev->fn, slot, NULL));
 }
 
 static void machine_start(struct machine *m)
@@ -157,15 +168,24 @@ static void machine_start(struct machine *m)
 	m->host = pci_host_new(m->bus, &(struct pci_host_config){
 		.mmio = m->mmio, .ecam_at = ECAM_AT,
 		.pio = m->pio, .ports_at = PORTS_AT,
+		.buses_behind = NR_BUSES - 1,
 	}, NULL);
 	must(m->host);
+	m->port = pci_port_new(&(struct pci_port_config){
+		.bus = m->bus, .efds = &efds, .slot = PORT_SLOT, .let_go = let_go,
+	}, NULL);
+	must(m->port);
 	for (unsigned i = 0; i < NR_DEVICES; i++)
-		device_start(&m->devices[i], m->bus);
+		device_start(&m->devices[i], m->bus,
+			     i == BEHIND ? PORT_SLOT : PCI_BUS_ANY_SLOT);
 	must(!pci_bus_assign(m->bus, NULL));
 }
 
 static void machine_stop(struct machine *m)
 {
+	if (pci_bus_taken(m->bus, PORT_SLOT))
+		pci_bus_remove(m->bus, &m->devices[BEHIND].fn);
+	m->port = pci_port_free(m->port);
 	m->host = pci_host_free(m->host);
 	m->bus = pci_bus_free(m->bus);
 	for (unsigned i = 0; i < NR_DEVICES; i++) {
@@ -220,6 +240,14 @@ static void read_or_write(struct bus *bus, bool write, uint64_t at, unsigned siz
 		bus_read(bus, at, size);
 }
 
+static void plug_or_remove(struct machine *m)
+{
+	if (pci_bus_taken(m->bus, PORT_SLOT))
+		pci_bus_remove(m->bus, &m->devices[BEHIND].fn);
+	else
+		must(!pci_bus_add(m->bus, &m->devices[BEHIND].fn, PORT_SLOT, NULL));
+}
+
 /* what: bits 0-1 the size, bit 2 write, bits 3-5 the kind, bits 6-7 the device. */
 static void step(struct machine *m, const uint8_t *input)
 {
@@ -232,12 +260,12 @@ static void step(struct machine *m, const uint8_t *input)
 	struct device *dev = &m->devices[index % NR_DEVICES];
 
 	switch (what >> 3 & 7) {
-	case 0:		/* the registers of a device */
+	case 0:		/* the registers of a device, or of the port before it */
 		read_or_write(m->mmio, write,
 			      ECAM_AT + (uint64_t)dev->fn.devfn * 4096 + off % 256, size, wide);
 		break;
 	case 1:
-		read_or_write(m->mmio, write, ECAM_AT + off % MiB, size, wide);
+		read_or_write(m->mmio, write, ECAM_AT + off % (NR_BUSES * MiB), size, wide);
 		break;
 	case 2:
 		read_or_write(m->pio, write, PORTS_AT + off % 8, size, wide);
@@ -251,6 +279,12 @@ static void step(struct machine *m, const uint8_t *input)
 		break;
 	case 5:
 		read_or_write(m->pio, write, IO_AT + off % 256, size, wide);
+		break;
+	case 6:		/* the other side of hot plug */
+		if (index == BEHIND)
+			plug_or_remove(m);
+		else
+			pci_port_ask(m->port);
 		break;
 	default:
 		msix_raise(&dev->msix, off);

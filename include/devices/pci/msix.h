@@ -45,6 +45,7 @@ struct msix {
 	uint8_t cap;			/* offset of the capability */
 	pthread_mutex_t lock;		/* for all below, and the vectors */
 	bool enabled, masked;		/* the function as a whole */
+	uint16_t sender;		/* its number when it was last enabled */
 };
 
 static inline uint32_t msix_table_len(unsigned nr_vectors)

@@ -10,7 +10,8 @@
  *	pci_bus_add()		now the guest sees it (pci_bus.h)
  *
  * config[] holds the registers as the guest reads them, writable[] has a one
- * for each bit that the guest may change; all other bits are constant.  A device
+ * for each bit that the guest may change, clears[] for each that it clears by writing a
+ * one; all other bits are constant for it.  A device
  * may fill in the bytes of its capabilities in both arrays until pci_bus_add();
  * later it touches config[] only within its hooks.
  *
@@ -57,6 +58,8 @@ struct pci_ops {
 	 */
 	void (*bar_mapped)(struct pci_function *fn, struct pci_bar *bar, uint64_t at);
 	void (*bar_unmapped)(struct pci_function *fn, struct pci_bar *bar);
+	/* Of a port: there is a function behind it now, or there no longer is. */
+	void (*occupied)(struct pci_function *fn, bool there);
 };
 
 enum pci_bar_kind {
@@ -83,7 +86,9 @@ struct pci_function {
 	struct pci_bar bars[PCI_STD_NUM_BARS];
 	uint8_t config[PCI_CFG_SPACE_SIZE];
 	uint8_t writable[PCI_CFG_SPACE_SIZE];
-	uint8_t devfn;			/* slot * 8 + function, while on a bus */
+	uint8_t clears[PCI_CFG_SPACE_SIZE];
+	const struct pci_function *port;	/* that it is behind; NULL: on the root bus */
+	uint8_t devfn;			/* slot * 8 + function, while on a bus; or of its port */
 	uint8_t last_cap;		/* offset of the newest capability; 0: none */
 	uint16_t free_at;		/* where the next capability goes */
 };
@@ -115,6 +120,15 @@ uint8_t pci_add_capability(struct pci_function *fn, uint8_t id, unsigned len);
 uint32_t pci_config_read(struct pci_function *fn, unsigned reg, unsigned size);
 void pci_config_write(struct pci_function *fn, unsigned reg, unsigned size,
 		      uint32_t value);
+
+/* Is it a bridge, behind which there is a bus for one other? */
+bool pci_is_port(const struct pci_function *fn);
+
+/* How the buses know it now: bus * 256 + devfn. */
+uint16_t pci_id(const struct pci_function *fn);
+
+/* The number of its sections in a saved state. */
+uint32_t pci_instance(const struct pci_function *fn);
 
 /* Does the guest have this BAR decode, and at which address? */
 bool pci_bar_decodes(const struct pci_bar *bar, uint64_t *ret_at);

@@ -25,7 +25,8 @@ struct state_writer;
 
 struct pci_host_config {
 	struct bus *mmio;
-	uint64_t ecam_at;		/* takes 1 MiB: one bus */
+	uint64_t ecam_at;		/* takes 1 MiB a bus */
+	unsigned buses_behind;		/* besides bus 0: those behind ports */
 	struct bus *pio;		/* NULL: no port access */
 	uint16_t ports_at;		/* 8 ports; 0xcf8 on a PC */
 };

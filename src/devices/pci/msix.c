@@ -49,7 +49,7 @@ static void settle(struct msix *msix, struct msix_vector *v)
 	const struct msi msi = {
 		.addr = (uint64_t)v->entry[ADDR_HIGH] << 32 | v->entry[ADDR_LOW],
 		.data = v->entry[DATA],
-		.sender = msix->fn->devfn,	/* on bus 0 */
+		.sender = msix->sender,
 	};
 	bool open = msix->enabled && !msix->masked &&
 		    !(v->entry[CONTROL] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
@@ -61,7 +61,8 @@ static void settle(struct msix *msix, struct msix_vector *v)
 		v->bound = false;
 		return;
 	}
-	if (v->bound && v->msi.addr == msi.addr && v->msi.data == msi.data)
+	if (v->bound && v->msi.addr == msi.addr && v->msi.data == msi.data &&
+	    v->msi.sender == msi.sender)
 		return;
 	r = msix->efds->ops->bind_msi(msix->efds, v->fd, &msi);
 	if (r < 0) {
@@ -178,6 +179,7 @@ void msix_config_written(struct msix *msix, unsigned reg, unsigned size)
 	was_enabled = msix->enabled;
 	msix->enabled = flags & PCI_MSIX_FLAGS_ENABLE;
 	msix->masked = flags & PCI_MSIX_FLAGS_MASKALL;
+	msix->sender = pci_id(msix->fn);
 
 	/* What was raised while MSI-X was off was not meant for it. */
 	if (!was_enabled && msix->enabled)
@@ -326,7 +328,7 @@ void msix_save(struct msix *msix, struct state_writer *writer)
 		       sizeof(state->vectors[i].entry));
 		state->vectors[i].pending = word >> i % VECTORS_PER_WORD & 1;
 	}
-	state_save(writer, &state_table, msix->fn->devfn, state);
+	state_save(writer, &state_table, pci_instance(msix->fn), state);
 	free(state);
 }
 
@@ -336,6 +338,7 @@ static void take_over(struct msix *msix, const struct msix_state *state)
 
 	msix->enabled = flags & PCI_MSIX_FLAGS_ENABLE;
 	msix->masked = flags & PCI_MSIX_FLAGS_MASKALL;
+	msix->sender = pci_id(msix->fn);
 	for (unsigned i = 0; i < msix->nr_vectors; i++) {
 		struct msix_vector *v = &msix->vectors[i];
 
@@ -355,7 +358,7 @@ int msix_load(struct msix *msix, struct state_reader *reader, struct err *err)
 
 	if (!state)
 		return err_sys(err, -ENOMEM, "MSI-X");
-	r = state_load(reader, &state_table, msix->fn->devfn, state, err);
+	r = state_load(reader, &state_table, pci_instance(msix->fn), state, err);
 	if (!r && state->nr_vectors != msix->nr_vectors)
 		r = err_set(err, -EINVAL, "state: %u MSI-X vectors instead of %u",
 			    state->nr_vectors, msix->nr_vectors);

@@ -110,8 +110,24 @@ void pci_config_write(struct pci_function *fn, unsigned reg, unsigned size,
 	if (reg >= PCI_CFG_SPACE_SIZE)
 		return;
 	for (unsigned i = reg; i < reg + size; i++, value >>= 8)
-		fn->config[i] = (uint8_t)((fn->config[i] & ~fn->writable[i]) |
+		fn->config[i] = (uint8_t)((fn->config[i] & ~fn->writable[i] &
+					   ~(value & fn->clears[i])) |
 					  (value & fn->writable[i]));
+}
+
+bool pci_is_port(const struct pci_function *fn)
+{
+	return fn->config[PCI_HEADER_TYPE] == PCI_HEADER_TYPE_BRIDGE;
+}
+
+uint16_t pci_id(const struct pci_function *fn)
+{
+	return fn->port ? (uint16_t)(fn->port->config[PCI_SECONDARY_BUS] << 8) : fn->devfn;
+}
+
+uint32_t pci_instance(const struct pci_function *fn)
+{
+	return fn->devfn | (pci_is_port(fn) ? 0x100 : 0);
 }
 
 bool pci_bar_decodes(const struct pci_bar *bar, uint64_t *ret_at)

@@ -24,12 +24,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NR_DEVFN 256
+/* First those in the slots of the root bus, then those behind the ports in these slots. */
+#define NR_PLACES (2 * PCI_BUS_SLOTS)
 
 struct pci_bus {
 	struct pci_bus_config config;
 	pthread_mutex_t lock;
-	struct pci_function *functions[NR_DEVFN];	/* NULL: absent */
+	struct pci_function *functions[NR_PLACES];	/* NULL: absent */
 };
 
 struct pci_bus *pci_bus_new(const struct pci_bus_config *config)
@@ -106,8 +107,8 @@ static void remap(struct pci_bus *bus)
 {
 	uint64_t at;
 
-	for (unsigned devfn = 0; devfn < NR_DEVFN; devfn++) {
-		struct pci_function *fn = bus->functions[devfn];
+	for (unsigned place = 0; place < NR_PLACES; place++) {
+		struct pci_function *fn = bus->functions[place];
 
 		for (unsigned i = 0; fn && i < PCI_STD_NUM_BARS; i++) {
 			struct pci_bar *bar = &fn->bars[i];
@@ -117,8 +118,8 @@ static void remap(struct pci_bus *bus)
 				unmap(bus, bar);
 		}
 	}
-	for (unsigned devfn = 0; devfn < NR_DEVFN; devfn++) {
-		struct pci_function *fn = bus->functions[devfn];
+	for (unsigned place = 0; place < NR_PLACES; place++) {
+		struct pci_function *fn = bus->functions[place];
 
 		for (unsigned i = 0; fn && i < PCI_STD_NUM_BARS; i++) {
 			struct pci_bar *bar = &fn->bars[i];
@@ -132,14 +133,37 @@ static void remap(struct pci_bus *bus)
 static int free_slot(const struct pci_bus *bus)
 {
 	for (unsigned slot = 0; slot < PCI_BUS_SLOTS; slot++)
-		if (!bus->functions[PCI_DEVFN(slot, 0)])
+		if (!bus->functions[slot])
 			return (int)slot;
 	return -ENOSPC;
+}
+
+static struct pci_function *port_in(const struct pci_bus *bus, unsigned slot)
+{
+	struct pci_function *fn = bus->functions[slot];
+
+	return fn && pci_is_port(fn) ? fn : NULL;
+}
+
+/* Where what is in the slot besides a port is, or would be. */
+static struct pci_function **place_in(struct pci_bus *bus, unsigned slot)
+{
+	return &bus->functions[port_in(bus, slot) ? PCI_BUS_SLOTS + slot : slot];
+}
+
+static void tell_port(const struct pci_bus *bus, const struct pci_function *fn, bool there)
+{
+	struct pci_function *port = fn->port ? port_in(bus, PCI_SLOT(fn->devfn)) : NULL;
+
+	if (port)
+		port->ops->occupied(port, there);
 }
 
 static int add_locked(struct pci_bus *bus, struct pci_function *fn, int slot,
 		      struct err *err)
 {
+	struct pci_function **place, *port;
+
 	if (slot == PCI_BUS_ANY_SLOT) {
 		slot = free_slot(bus);
 		if (slot < 0)
@@ -149,10 +173,14 @@ static int add_locked(struct pci_bus *bus, struct pci_function *fn, int slot,
 	if (slot < 0 || slot >= PCI_BUS_SLOTS)
 		return err_set(err, -EINVAL, "PCI slot %d does not exist (use 0 to %d)",
 			       slot, PCI_BUS_SLOTS - 1);
-	if (bus->functions[PCI_DEVFN(slot, 0)])
+	port = port_in(bus, (unsigned)slot);
+	place = place_in(bus, (unsigned)slot);
+	if (*place || (port && pci_is_port(fn)))
 		return err_set(err, -EEXIST, "PCI slot %d is taken", slot);
+	*place = fn;
 	fn->devfn = (uint8_t)PCI_DEVFN(slot, 0);
-	bus->functions[fn->devfn] = fn;
+	fn->port = port;
+	tell_port(bus, fn, true);
 	return 0;
 }
 
@@ -168,10 +196,14 @@ int pci_bus_add(struct pci_bus *bus, struct pci_function *fn, int slot, struct e
 
 static void remove_locked(struct pci_bus *bus, struct pci_function *fn)
 {
+	unsigned slot = PCI_SLOT(fn->devfn);
+
 	for (unsigned i = 0; i < PCI_STD_NUM_BARS; i++)
 		if (fn->bars[i].mapped)
 			unmap(bus, &fn->bars[i]);
-	bus->functions[fn->devfn] = NULL;
+	bus->functions[fn->port ? PCI_BUS_SLOTS + slot : slot] = NULL;
+	tell_port(bus, fn, false);
+	fn->port = NULL;
 
 	/* Someone may have waited for the place. */
 	remap(bus);
@@ -180,7 +212,8 @@ static void remove_locked(struct pci_bus *bus, struct pci_function *fn)
 void pci_bus_remove(struct pci_bus *bus, struct pci_function *fn)
 {
 	pthread_mutex_lock(&bus->lock);
-	assert(bus->functions[fn->devfn] == fn);
+	assert(bus->functions[PCI_SLOT(fn->devfn) + (fn->port ? PCI_BUS_SLOTS : 0)] == fn);
+	assert(!pci_is_port(fn) || !bus->functions[PCI_BUS_SLOTS + PCI_SLOT(fn->devfn)]);
 	remove_locked(bus, fn);
 	pthread_mutex_unlock(&bus->lock);
 }
@@ -189,21 +222,62 @@ struct pci_bus *pci_bus_free(struct pci_bus *bus)
 {
 	if (!bus)
 		return NULL;
-	for (unsigned devfn = 0; devfn < NR_DEVFN; devfn++)
-		if (bus->functions[devfn])
-			remove_locked(bus, bus->functions[devfn]);
+	for (unsigned place = NR_PLACES; place--; )
+		if (bus->functions[place])
+			remove_locked(bus, bus->functions[place]);
 	pthread_mutex_destroy(&bus->lock);
 	free(bus);
 	return NULL;
 }
 
-uint32_t pci_bus_read(struct pci_bus *bus, uint8_t devfn, unsigned reg, unsigned size)
+bool pci_bus_taken(struct pci_bus *bus, unsigned slot)
+{
+	bool taken;
+
+	pthread_mutex_lock(&bus->lock);
+	taken = *place_in(bus, slot);
+	pthread_mutex_unlock(&bus->lock);
+	return taken;
+}
+
+bool pci_bus_header(struct pci_bus *bus, unsigned slot,
+		    uint8_t ret_header[PCI_STD_HEADER_SIZEOF])
+{
+	const struct pci_function *fn;
+
+	pthread_mutex_lock(&bus->lock);
+	fn = *place_in(bus, slot);
+	if (fn)
+		memcpy(ret_header, fn->config, PCI_STD_HEADER_SIZEOF);
+	pthread_mutex_unlock(&bus->lock);
+	return fn;
+}
+
+/* A port has one slot behind it, as PCI Express has it, and leads to one bus. */
+static struct pci_function *find(const struct pci_bus *bus, uint16_t id)
+{
+	unsigned number = id >> 8, slot = PCI_SLOT(id);
+
+	if (PCI_FUNC(id))
+		return NULL;
+	if (!number)
+		return bus->functions[slot];
+	for (unsigned i = 0; i < PCI_BUS_SLOTS && !slot; i++) {
+		const struct pci_function *port = port_in(bus, i);
+
+		if (port && port->config[PCI_SECONDARY_BUS] == number)
+			return bus->functions[PCI_BUS_SLOTS + i];
+	}
+	return NULL;
+}
+
+uint32_t pci_bus_read(struct pci_bus *bus, uint16_t id, unsigned reg, unsigned size)
 {
 	struct pci_function *fn;
 	uint32_t value = UINT32_MAX >> (32 - 8 * size);
 
 	pthread_mutex_lock(&bus->lock);
-	fn = bus->functions[devfn];
+	fn = find(bus, id);
 	if (fn)
 		value = pci_config_read(fn, reg, size);
 	pthread_mutex_unlock(&bus->lock);
@@ -219,13 +293,13 @@ static bool moves_bars(unsigned reg)
 	       (dword >= PCI_BASE_ADDRESS_0 && dword <= PCI_BASE_ADDRESS_5);
 }
 
-void pci_bus_write(struct pci_bus *bus, uint8_t devfn, unsigned reg, unsigned size,
+void pci_bus_write(struct pci_bus *bus, uint16_t id, unsigned reg, unsigned size,
 		   uint32_t value)
 {
 	struct pci_function *fn;
 
 	pthread_mutex_lock(&bus->lock);
-	fn = bus->functions[devfn];
+	fn = find(bus, id);
 	if (fn && reg < PCI_CFG_SPACE_SIZE) {
 		pci_config_write(fn, reg, size, value);
 		if (moves_bars(reg))
@@ -233,6 +307,13 @@ void pci_bus_write(struct pci_bus *bus, uint8_t devfn, unsigned reg, unsigned si
 		if (fn->ops->write_config)
 			fn->ops->write_config(fn, reg, size);
 	}
+	pthread_mutex_unlock(&bus->lock);
+}
+
+void pci_bus_call(struct pci_bus *bus, void (*fn)(void *ctx), void *ctx)
+{
+	pthread_mutex_lock(&bus->lock);
+	fn(ctx);
 	pthread_mutex_unlock(&bus->lock);
 }
 
@@ -254,19 +335,19 @@ void pci_bus_save(const struct pci_function *fn, struct state_writer *writer)
 	struct pci_state state;
 
 	memcpy(state.config, fn->config, sizeof(state.config));
-	state_save(writer, &state_table, fn->devfn, &state);
+	state_save(writer, &state_table, pci_instance(fn), &state);
 }
 
 int pci_bus_load(struct pci_bus *bus, struct pci_function *fn, struct state_reader *reader,
 		 struct err *err)
 {
 	struct pci_state state;
-	int r = state_load(reader, &state_table, fn->devfn, &state, err);
+	int r = state_load(reader, &state_table, pci_instance(fn), &state, err);
 
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < PCI_CFG_SPACE_SIZE; i++)
-		if ((state.config[i] ^ fn->config[i]) & ~fn->writable[i])
+		if ((state.config[i] ^ fn->config[i]) & ~(fn->writable[i] | fn->clears[i]))
 			return err_set(err, -EINVAL, "state: the device in PCI slot %u is "
 				       "another one (register %#x)", PCI_SLOT(fn->devfn), i);
 	pthread_mutex_lock(&bus->lock);
@@ -311,8 +392,8 @@ static int assign_bar(struct pci_bus_config *left, struct pci_bar *bar, struct e
 static int assign_len(struct pci_bus *bus, struct pci_bus_config *left, uint64_t len,
 		      struct err *err)
 {
-	for (unsigned devfn = 0; devfn < NR_DEVFN; devfn++) {
-		struct pci_function *fn = bus->functions[devfn];
+	for (unsigned place = 0; place < NR_PLACES; place++) {
+		struct pci_function *fn = bus->functions[place];
 
 		for (unsigned i = 0; fn && i < PCI_STD_NUM_BARS; i++) {
 			int r;
@@ -332,12 +413,21 @@ static int assign_locked(struct pci_bus *bus, struct err *err)
 {
 	struct pci_bus_config left = bus->config;
 	uint64_t lens = 0;
+	uint8_t number = 0;
 
-	for (unsigned devfn = 0; devfn < NR_DEVFN; devfn++) {
-		struct pci_function *fn = bus->functions[devfn];
+	for (unsigned place = 0; place < NR_PLACES; place++) {
+		struct pci_function *fn = bus->functions[place];
 
 		for (unsigned i = 0; fn && i < PCI_STD_NUM_BARS; i++)
 			lens |= fn->bars[i].region.len;
+	}
+	for (unsigned slot = 0; slot < PCI_BUS_SLOTS; slot++) {
+		struct pci_function *port = port_in(bus, slot);
+
+		if (!port)
+			continue;
+		port->config[PCI_SECONDARY_BUS] = ++number;
+		port->config[PCI_SUBORDINATE_BUS] = number;
 	}
 	while (lens) {
 		uint64_t len = BIT64(63 - __builtin_clzll(lens));
@@ -350,14 +440,14 @@ static int assign_locked(struct pci_bus *bus, struct err *err)
 	return 0;
 }
 
-bool pci_bus_bar(struct pci_bus *bus, uint8_t devfn, unsigned index,
+bool pci_bus_bar(struct pci_bus *bus, unsigned slot, unsigned index,
 		 struct pci_bus_bar *ret_bar)
 {
 	struct pci_function *fn;
 	bool there;
 
 	pthread_mutex_lock(&bus->lock);
-	fn = bus->functions[devfn];
+	fn = *place_in(bus, slot);
 	there = fn && fn->bars[index].kind != PCI_BAR_NONE;
 	if (there) {
 		ret_bar->kind = fn->bars[index].kind;

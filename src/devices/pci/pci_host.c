@@ -17,8 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define ECAM_BUS(off)		((off) >> 20)
-#define ECAM_DEVFN(off)		((uint8_t)((off) >> 12))
+#define ECAM_ID(off)		((uint16_t)((off) >> 12))
 #define ECAM_REG(off)		((unsigned)(off) & 0xfff)
 
 #define CONFIG_ADDRESS		0	/* ports, relative to ports_at */
@@ -54,21 +53,12 @@ static const struct pci_ids bridge_ids = {
 
 static const struct pci_ops bridge_ops;
 
-/* The bus of this number; buses behind bridges would be found here. */
-static struct pci_bus *bus_by_number(struct pci_host *host, uint64_t number)
-{
-	return number == 0 ? host->root : NULL;
-}
-
 static uint64_t config_read(struct pci_host *host, uint64_t off, unsigned size)
 {
-	struct pci_bus *bus = bus_by_number(host, ECAM_BUS(off));
 	uint64_t value = 0;
 
-	if (!bus)
-		return UINT64_MAX;
 	if ((off & 3) + size <= 4)
-		return pci_bus_read(bus, ECAM_DEVFN(off), ECAM_REG(off), size);
+		return pci_bus_read(host->root, ECAM_ID(off), ECAM_REG(off), size);
 
 	/* Nobody should do this; a byte at a time it means what it seems to. */
 	for (unsigned i = 0; i < size; i++)
@@ -78,12 +68,8 @@ static uint64_t config_read(struct pci_host *host, uint64_t off, unsigned size)
 
 static void config_write(struct pci_host *host, uint64_t off, unsigned size, uint64_t value)
 {
-	struct pci_bus *bus = bus_by_number(host, ECAM_BUS(off));
-
-	if (!bus)
-		return;
 	if ((off & 3) + size <= 4) {
-		pci_bus_write(bus, ECAM_DEVFN(off), ECAM_REG(off), size, (uint32_t)value);
+		pci_bus_write(host->root, ECAM_ID(off), ECAM_REG(off), size, (uint32_t)value);
 		return;
 	}
 	for (unsigned i = 0; i < size; i++)
@@ -170,7 +156,8 @@ struct pci_host *pci_host_new(struct pci_bus *root, const struct pci_host_config
 	host->mmio = config->mmio;
 	host->pio = config->pio;
 	host->ecam = (struct bus_region){
-		.at = config->ecam_at, .len = MiB, .ops = &ecam_ops, .name = "pci-ecam",
+		.at = config->ecam_at, .len = (1 + config->buses_behind) * MiB,
+		.ops = &ecam_ops, .name = "pci-ecam",
 	};
 	host->ports = (struct bus_region){
 		.at = config->ports_at, .len = CONFIG_PORTS, .ops = &ports_ops,
