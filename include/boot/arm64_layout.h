@@ -18,7 +18,7 @@
  *	0x0900_0000  devices, a page each
  *	0x0a00_0000  GICv3 redistributors, 128 KiB a vCPU
  *	0x1000_0000  PCI memory window, 32-bit
- *	0x3f00_0000  PCIe ECAM, 1 MiB a bus
+ *	0x3e00_0000  PCIe ECAM, 1 MiB a bus
  *	0x4000_0000  RAM
  *	above RAM    PCI memory window, 64-bit
  */
@@ -39,9 +39,9 @@
 #define ARM64_DEVICE_LEN	(4 * KiB)
 
 #define ARM64_PCI_MMIO32_AT	UINT64_C(0x10000000)
-#define ARM64_PCI_MMIO32_LEN	UINT64_C(0x2f000000)
-#define ARM64_ECAM_AT		UINT64_C(0x3f000000)
-#define ARM64_PCI_BUSES		1
+#define ARM64_PCI_MMIO32_LEN	UINT64_C(0x2e000000)
+#define ARM64_ECAM_AT		UINT64_C(0x3e000000)
+#define ARM64_PCI_BUSES		32			/* one for each slot, at most */
 #define ARM64_ECAM_LEN		(ARM64_PCI_BUSES * MiB)
 #define ARM64_RAM_AT		UINT64_C(0x40000000)
 

@@ -7,6 +7,7 @@
  */
 #include "board_parts.h"
 
+#include "base/bits.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "boot/arm64_boot.h"
@@ -16,8 +17,10 @@
 #include "cpu/vcpu.h"
 #include "devices/gpio_button.h"
 #include "devices/pci/pci_host.h"
+#include "devices/pci/pci_port.h"
 #include "devices/pl031.h"
 #include "kvm/arm64_vm.h"
+#include "kvm/kvm.h"
 #include "machine/vm_config.h"
 #include "memory/guest_mem.h"
 
@@ -28,6 +31,7 @@ struct board_arch {
 	struct board_pin uart, gpio;
 	struct pl031 *rtc;
 	struct gpio_button *button;
+	struct pci_port *ports[PCI_BUS_SLOTS];	/* NULL: the slot has none */
 };
 
 /* The device tree names a line of the device. */
@@ -72,6 +76,7 @@ int board_arch_add_devices(struct board *board, struct err *err)
 {
 	const struct board_pci pci = {
 		.ecam_at = ARM64_ECAM_AT,
+		.buses_behind = ARM64_PCI_BUSES - 1,
 		.mem32 = { ARM64_PCI_MMIO32_AT, ARM64_PCI_MMIO32_LEN },
 		.free_from = ARM64_RAM_AT + board->ram.len,
 	};
@@ -134,6 +139,9 @@ void board_arch_save(struct board *board, struct state_writer *writer)
 	pl031_save(arch->rtc, writer);
 	gpio_button_save(arch->button, writer);
 	pci_host_save(board->host, writer);
+	for (unsigned slot = 0; slot < PCI_BUS_SLOTS; slot++)
+		if (arch->ports[slot])
+			pci_port_save(arch->ports[slot], writer);
 }
 
 int board_arch_load(struct board *board, struct state_reader *reader, struct err *err)
@@ -145,7 +153,12 @@ int board_arch_load(struct board *board, struct state_reader *reader, struct err
 		r = pl031_load(arch->rtc, reader, err);
 	if (!r)
 		r = gpio_button_load(arch->button, reader, err);
-	return r < 0 ? r : pci_host_load(board->host, reader, err);
+	if (!r)
+		r = pci_host_load(board->host, reader, err);
+	for (unsigned slot = 0; slot < PCI_BUS_SLOTS && !r; slot++)
+		if (arch->ports[slot])
+			r = pci_port_load(arch->ports[slot], reader, err);
+	return r;
 }
 
 void board_arch_fall_back(struct board *board, uint64_t ns)
@@ -158,11 +171,36 @@ void board_arch_power_button(struct board *board)
 	gpio_button_press(board->arch->button);
 }
 
-int board_arch_check_hotplug(struct err *err)
+static void let_go(void *ctx, unsigned slot)
 {
-	return err_set(err, -ENOTSUP, "an arm64 guest learns of no device that comes or goes");
+	struct board *board = ctx;
+
+	board->config.slot_changed(board->config.ctx, slot, false);
 }
 
+/* Each is a port, by which a guest without ACPI sees devices come and go. */
+int board_arch_add_slots(struct board *board, uint32_t slots, uint32_t on, struct err *err)
+{
+	for (unsigned slot = 0; slot < PCI_BUS_SLOTS; slot++) {
+		const struct pci_port_config config = {
+			.bus = board->pci,
+			.efds = kvm_vm_eventfds(board->vm),
+			.slot = slot,
+			.on = on & BIT32(slot),
+			.let_go = let_go,
+			.ctx = board,
+		};
+
+		if (!(slots & BIT32(slot)))
+			continue;
+		board->arch->ports[slot] = pci_port_new(&config, err);
+		if (!board->arch->ports[slot])
+			return err->code;
+	}
+	return 0;
+}
+
+/* The port has noticed. */
 void board_arch_slot_filled(struct board *board, unsigned slot)
 {
 	(void)board, (void)slot;
@@ -170,7 +208,7 @@ void board_arch_slot_filled(struct board *board, unsigned slot)
 
 void board_arch_slot_wanted(struct board *board, unsigned slot)
 {
-	(void)board, (void)slot;
+	pci_port_ask(board->arch->ports[slot]);
 }
 
 void board_arch_fini(struct board *board)
@@ -179,6 +217,8 @@ void board_arch_fini(struct board *board)
 
 	if (!arch)
 		return;
+	for (unsigned slot = 0; slot < PCI_BUS_SLOTS; slot++)
+		pci_port_free(arch->ports[slot]);
 	gpio_button_free(arch->button);
 	pl031_free(arch->rtc);
 	uart_free(board->uart);

@@ -111,6 +111,7 @@ int board_parts_add_pci(struct board *board, const struct board_pci *pci, struct
 	const struct pci_host_config host = {
 		.mmio = board->mmio,
 		.ecam_at = pci->ecam_at,
+		.buses_behind = pci->buses_behind,
 		.pio = pci->ports_at ? board->pio : NULL,
 		.ports_at = pci->ports_at,
 	};
@@ -185,52 +186,51 @@ static void remove_function(struct board *board, int slot)
 	board->functions[slot] = NULL;
 }
 
-/* By any function, such as the host bridge. */
-static bool slot_taken(const struct board *board, int slot)
+/* Devices have the slots that they had, or else what is free; the host bridge has 0. */
+static uint32_t choose_slots(struct board *board)
 {
-	return pci_bus_read(board->pci, (uint8_t)PCI_DEVFN(slot, 0), PCI_VENDOR_ID, 4) !=
-	       UINT32_MAX;
+	uint32_t taken = BIT32(0);
+
+	for (struct board_device *d = board->config.devices; d; d = d->next)
+		if (d->slot >= 0 && d->slot < PCI_BUS_SLOTS)
+			taken |= BIT32(d->slot);
+	for (struct board_device *d = board->config.devices; d; d = d->next)
+		if (d->slot == PCI_BUS_ANY_SLOT && ~taken) {
+			d->slot = __builtin_ctz(~taken);
+			taken |= BIT32(d->slot);
+		}
+	return taken;
 }
 
-/* The first free slot among these, or -ENOSPC. */
-static int free_slot(const struct board *board, uint32_t slots)
+/* A slot that the guest knows to be one for hot plug costs it some exits at boot. */
+static uint32_t choose_hotplug_slots(uint32_t taken, uint32_t movable)
 {
-	for (int slot = 0; slot < PCI_BUS_SLOTS; slot++)
-		if (slots & BIT32(slot) && !slot_taken(board, slot))
-			return slot;
-	return -ENOSPC;
-}
+	uint32_t slots = movable;
 
-/* A slot that the guest knows to be one for hot plug costs it an exit at boot. */
-static uint32_t choose_hotplug_slots(const struct board *board)
-{
-	uint32_t slots = 0, left = UINT32_MAX;
+	for (unsigned i = 0; i < NR_FREE_SLOTS && ~taken; i++) {
+		uint32_t slot = BIT32(__builtin_ctz(~taken));
 
-	for (const struct board_device *d = board->config.devices; d; d = d->next)
-		if (d->kind == BOARD_DISK || d->kind == BOARD_NET)
-			slots |= BIT32(d->slot);
-	for (unsigned i = 0; i < NR_FREE_SLOTS; i++) {
-		int slot = free_slot(board, left);
-
-		if (slot < 0)
-			break;
-		slots |= BIT32(slot);
-		left &= ~BIT32(slot);
+		slots |= slot;
+		taken |= slot;
 	}
 	return slots;
 }
 
 static int add_functions(struct board *board, struct err *err)
 {
-	int r = 0;
+	uint32_t taken = choose_slots(board), movable = 0;
+	int r;
 
+	for (const struct board_device *d = board->config.devices; d; d = d->next)
+		if ((d->kind == BOARD_DISK || d->kind == BOARD_NET) && d->slot >= 0 &&
+		    d->slot < PCI_BUS_SLOTS)
+			movable |= BIT32(d->slot);
+	board->hotplug_slots = board->config.hotplug_slots ? board->config.hotplug_slots :
+							     choose_hotplug_slots(taken, movable);
+	r = board_arch_add_slots(board, board->hotplug_slots, movable, err);
 	for (struct board_device *d = board->config.devices; d && !r; d = d->next)
 		r = add_function(board, d, d->slot, err);
-	if (r < 0)
-		return r;
-	board->hotplug_slots = board->config.hotplug_slots ? board->config.hotplug_slots :
-							     choose_hotplug_slots(board);
-	return pci_bus_assign(board->pci, err);
+	return r < 0 ? r : pci_bus_assign(board->pci, err);
 }
 
 /* vCPUs. */
@@ -499,27 +499,32 @@ bool board_logs(const struct board *board)
 
 /* Hot plug. */
 
+static int free_slot(const struct board *board)
+{
+	for (unsigned slot = 0; slot < PCI_BUS_SLOTS; slot++)
+		if (board->hotplug_slots & BIT32(slot) && !pci_bus_taken(board->pci, slot))
+			return (int)slot;
+	return -ENOSPC;
+}
+
 static int choose_slot(const struct board *board, int slot, struct err *err)
 {
 	if (slot == PCI_BUS_ANY_SLOT) {
-		slot = free_slot(board, board->hotplug_slots);
+		slot = free_slot(board);
 		if (slot < 0)
 			return err_set(err, slot, "no PCI slot is left for hot plug");
 	}
 	if (slot < 0 || slot >= PCI_BUS_SLOTS || !(board->hotplug_slots & BIT32(slot)))
 		return err_set(err, -EINVAL, "PCI slot %d is not one for hot plug", slot);
-	if (slot_taken(board, slot))
+	if (pci_bus_taken(board->pci, (unsigned)slot))
 		return err_set(err, -EBUSY, "PCI slot %d is taken", slot);
 	return slot;
 }
 
 int board_plug(struct board *board, struct board_device *device, struct err *err)
 {
-	int slot, r = board_arch_check_hotplug(err);
+	int r, slot = choose_slot(board, device->slot, err);
 
-	if (r < 0)
-		return r;
-	slot = choose_slot(board, device->slot, err);
 	if (slot < 0)
 		return slot;
 	r = add_function(board, device, slot, err);
@@ -528,14 +533,9 @@ int board_plug(struct board *board, struct board_device *device, struct err *err
 	return r;
 }
 
-int board_ask_to_let_go(struct board *board, const struct board_device *device,
-			struct err *err)
+void board_ask_to_let_go(struct board *board, const struct board_device *device)
 {
-	int r = board_arch_check_hotplug(err);
-
-	if (!r)
-		board_arch_slot_wanted(board, (unsigned)device->slot);
-	return r;
+	board_arch_slot_wanted(board, (unsigned)device->slot);
 }
 
 /* A vCPU may be in one of its registers until all are parked. */
@@ -596,9 +596,9 @@ struct board *board_free(struct board *board)
 	for (int slot = 0; slot < PCI_BUS_SLOTS; slot++)
 		remove_function(board, slot);
 	board_stats_close(board);
+	board_arch_fini(board);
 	pci_host_free(board->host);
 	pci_bus_free(board->pci);
-	board_arch_fini(board);
 	for (uint32_t i = 0; i < board->nr_vcpus; i++)
 		vcpu_free(board->vcpus[i]);
 	free(board->vcpus);

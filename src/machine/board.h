@@ -150,8 +150,7 @@ uint32_t board_hotplug_slots(const struct board *board);
 int board_plug(struct board *board, struct board_device *device, struct err *err);
 
 /* Ask the guest for the device that it sees in this slot.  Main. */
-int board_ask_to_let_go(struct board *board, const struct board_device *device,
-			struct err *err);
+void board_ask_to_let_go(struct board *board, const struct board_device *device);
 
 /* Take it away, whatever the guest says.  Main. */
 void board_unplug(struct board *board, struct board_device *device);

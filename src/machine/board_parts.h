@@ -69,6 +69,7 @@ int board_parts_add_region(struct bus *bus, struct bus_region *region, struct er
 /* Where the PCI bus of an architecture lies. */
 struct board_pci {
 	uint64_t ecam_at;
+	unsigned buses_behind;		/* behind ports; numbers for them */
 	struct pci_window mem32;
 	uint16_t ports_at;		/* of configuration; 0: none */
 	uint64_t free_from;		/* no RAM from there on: 64-bit BARs */
@@ -103,8 +104,8 @@ void board_arch_fall_back(struct board *board, uint64_t ns);
 
 void board_arch_power_button(struct board *board);
 
-/* -ENOTSUP where guests do not know of it. */
-int board_arch_check_hotplug(struct err *err);
+/* Before devices are added: what these slots need for hot plug; those of on hold one. */
+int board_arch_add_slots(struct board *board, uint32_t slots, uint32_t on, struct err *err);
 
 /* Tell the guest: a device has come, or should go.  Answers come by config.slot_changed(). */
 void board_arch_slot_filled(struct board *board, unsigned slot);

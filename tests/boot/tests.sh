@@ -18,7 +18,8 @@ all=(
 
 # Of a vmm of arm64, in the lab for that: what needs no programs but those of its machine.
 arm64=(
-	snapshot migrate snapshot_clock payloads everything cpus reboot sigterm image_gz
+	snapshot migrate hotplug snapshot_clock payloads hotplug_reset everything cpus reboot
+	sigterm image_gz
 )
 
 # These mostly wait, so a lab runs one of them beside another test.
@@ -551,7 +552,8 @@ hotplug()
 
 	image hot 64
 	tap_up 2
-	"$here/hotplugger.py" "$1" "$work/qmp" "$log" "$work/hot" vmmtest0 > "$work/host" 2>&1 &
+	/usr/bin/python3 -B "$here/hotplugger.py" "$1" "$work/qmp" "$log" "$work/hot" \
+		vmmtest0 > "$work/host" 2>&1 &
 	host=$!
 	pass "$2" "vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1 vmm.mib=2" \
 		--qmp "$work/qmp" && wait $host && grep -qx 'done' "$work/host" && return

@@ -23,6 +23,14 @@
 #define PCI_CAP_VENDOR		0x09
 #define PCI_CAP_MSIX		0x11
 
+/* The i-th place where there may be a function: behind ports it is the first of a bus. */
+#define PCI_PLACES		(PCI_SLOTS + MACHINE_BUSES_BEHIND)
+
+static inline unsigned pci_place(unsigned i)
+{
+	return i < PCI_SLOTS ? i : (i - PCI_SLOTS + 1) * 32;
+}
+
 /* The address of a function's register. */
 static inline uint64_t pci_at(unsigned place, unsigned reg)
 {

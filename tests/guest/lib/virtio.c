@@ -70,9 +70,9 @@ static _Alignas(4) volatile struct used used;
 
 static unsigned find(unsigned type)
 {
-	for (unsigned slot = 0; slot < PCI_SLOTS; slot++)
-		if (read32(pci_at(slot, 0)) == ID_MODERN + (type << 16))
-			return slot;
+	for (unsigned i = 0; i < PCI_PLACES; i++)
+		if (read32(pci_at(pci_place(i), 0)) == ID_MODERN + (type << 16))
+			return pci_place(i);
 	fail("the device is on the PCI bus");
 }
 
