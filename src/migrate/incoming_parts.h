@@ -70,7 +70,7 @@ struct incoming {
 	struct err err;
 	struct loop_task prepare, load, start, finish;	/* turns of the main thread */
 	sem_t turn;					/* after prepare */
-	sem_t returned, taken;		/* of the door: newcomer is the source; it is in its place */
+	sem_t returned, taken;		/* newcomer is the source; it is in its place */
 
 	pthread_rwlock_t memory;	/* whoever is in the VM's memory reads */
 	atomic_bool forgotten;		/* nobody is to enter it any more */
