@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BENCH_PVH_H
+#define BENCH_PVH_H
+
 /*
  * pvh.h - how the guests of benchmarks begin: an ELF kernel with a PVH note, entered in
  * 32-bit protected mode at what follows this.
@@ -12,3 +15,5 @@
 	.code32
 	.globl	start
 start:
+
+#endif
