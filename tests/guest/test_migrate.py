@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import random
+import re
 import signal
 import socket
 import struct
@@ -783,6 +784,11 @@ class Migrate(SteadyTest):
         self.assertEqual(there.finish(), USAGE)
         self.end(here)
 
+    @staticmethod
+    def asked(one):
+        one.type(b'?')
+        return re.search(rb'round \d+\n', one.out)
+
     def stands_still(self, name):
         """It has sent nothing for a while."""
         sent = self.query(name)['ram']['transferred']
@@ -802,6 +808,8 @@ class Migrate(SteadyTest):
                 here.type(b'r')
 
                 self.wait_status('web', here, 'completed')
+                # A question that comes just before the reset gets no answer.
+                there.wait(lambda there=there: self.asked(there), 'a round')
                 self.go_on(there)
                 self.end(there)
                 self.vmm_ok('qmp', 'web', 'quit')
