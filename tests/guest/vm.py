@@ -191,6 +191,15 @@ class VmTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
+        self.addCleanup(self.end_detached)
+
+    def end_detached(self):
+        """VMs in the background, of which a test that failed may have left some."""
+        folder = os.path.join(RUNTIME.name, 'vmm')
+        names = os.listdir(folder) if os.path.isdir(folder) else ()
+        for name in names:
+            if os.path.isdir(os.path.join(folder, name)):
+                subprocess.run([self.vmm, 'kill', name], check=False, capture_output=True)
 
     def file(self, name, content=b''):
         path = os.path.join(self.folder, name)
