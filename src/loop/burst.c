@@ -33,7 +33,6 @@ struct burst *burst_new(void)
 		free(burst);
 		return NULL;
 	}
-	io_uring_register_ring_fd(&burst->ring);
 	return burst;
 }
 

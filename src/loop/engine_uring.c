@@ -287,8 +287,6 @@ static int enable(struct engine *engine)
 		    NULL, 0) < 0)
 		return -errno;
 	uring->ring.flags &= ~IORING_SETUP_R_DISABLED;
-	/* The kernel need not look the descriptor up each time; before Linux 5.18 it does. */
-	io_uring_register_ring_fd(&uring->ring);
 	for (struct loop_slot *slot = uring->slots; slot; slot = slot->next)
 		arm(uring, slot);
 	return 0;

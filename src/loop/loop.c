@@ -51,7 +51,6 @@ struct loop {
 	struct task_queue posted;	/* under lock */
 	int wake_fd;			/* written when posted becomes non-empty */
 	struct loop_watch wake;
-	bool woken;			/* since posted was found empty; the owner's */
 };
 
 static void queue_init(struct task_queue *q)
@@ -334,8 +333,6 @@ static void run_posted(struct loop *loop)
 	struct loop_task *task;
 	unsigned left;
 
-	if (!loop->woken)
-		return;
 	pthread_mutex_lock(&loop->lock);
 	for (left = loop->posted.nr; left && loop->posted.first; left--) {
 		task = queue_remove(&loop->posted, &loop->posted.first);
@@ -344,8 +341,7 @@ static void run_posted(struct loop *loop)
 		pthread_mutex_lock(&loop->lock);
 	}
 	/* Whoever adds to a queue that is not empty relies on us to come back. */
-	loop->woken = loop->posted.first;
-	if (loop->woken)
+	if (loop->posted.first)
 		eventfd_write(loop->wake_fd, 1);
 	pthread_mutex_unlock(&loop->lock);
 }
@@ -356,10 +352,11 @@ static void run_deferred(struct loop *loop)
 		run_task(queue_remove(&loop->deferred, &loop->deferred.first));
 }
 
+/* The eventfd only ends the wait; run_posted() comes in every turn. */
 static void woken(struct loop_watch *watch, unsigned events)
 {
+	(void)watch;
 	(void)events;
-	container_of(watch, struct loop, wake)->woken = true;
 }
 
 /* The turn. */
