@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "memory/ram.h"
+#include "outgoing_line.h"
 #include "outgoing_parts.h"
 #include "pages.h"
 
@@ -18,129 +19,7 @@
 #define AGAIN_MS	500	/* from one attempt to find a lost target to the next */
 #define PATIENCE_MS	5000	/* with one attempt */
 #define SHORT_NS	(5 * CLOCK_NS_PER_MS)	/* for which no guest minds to stand still */
-#define LAST_WORD_MS	1000	/* of a target that takes nothing any more */
 #define PUSH_S		1	/* for what is left when nothing is missing */
-
-/* Channels. */
-
-/* From here on it can be broken; NULL: it was, before. */
-static int keep_channel(struct outgoing *o, unsigned i, struct channel *channel)
-{
-	int r = 0;
-
-	pthread_mutex_lock(&o->lock);
-	if (o->broken_off)
-		r = -ECANCELED;
-	else
-		o->channels[i] = channel;
-	pthread_mutex_unlock(&o->lock);
-	if (r < 0)
-		channel_close(channel);
-	return r;
-}
-
-static bool is_broken_off(struct outgoing *o)
-{
-	bool is;
-
-	pthread_mutex_lock(&o->lock);
-	is = o->broken_off;
-	pthread_mutex_unlock(&o->lock);
-	return is;
-}
-
-static void break_channels(struct outgoing *o)
-{
-	pthread_mutex_lock(&o->lock);
-	outgoing_parts_break(o);
-	pthread_mutex_unlock(&o->lock);
-}
-
-static void drop_channels(struct outgoing *o)
-{
-	for (unsigned i = 0; i < ARRAY_LEN(o->channels); i++) {
-		struct channel *channel = o->channels[i];
-
-		pthread_mutex_lock(&o->lock);
-		o->channels[i] = NULL;
-		pthread_mutex_unlock(&o->lock);
-		channel_close(channel);
-	}
-}
-
-static int connect_to(struct outgoing *o, unsigned i)
-{
-	struct channel *channel;
-	char uri[PATH_MAX];
-	int taken, r;
-
-	pthread_mutex_lock(&o->lock);
-	memcpy(uri, o->uri, sizeof(uri));
-	/* Afterwards the number may be somebody else's. */
-	if (!strncmp(uri, "fd:", 3))
-		o->uri[0] = 0;
-	taken = o->taken;
-	o->taken = -1;
-	pthread_mutex_unlock(&o->lock);
-	if (!uri[0])
-		return err_set(&o->err, -ENOTCONN, "a descriptor is good for one connection "
-			       "only");
-	r = channel_connect(&channel, uri, &o->options, &o->err);
-	if (r < 0 && taken >= 0)
-		close(taken);
-	if (!r)
-		r = keep_channel(o, i, channel);
-	if (r < 0)
-		return r;
-	r = channel_handshake(channel, &o->err);
-	return r < 0 ? err_at(&o->err, r, "'%s'", uri) : 0;
-}
-
-/*
- * Nothing can be sent any more.  What the target has said before it left counts for more than
- * that it has left.
- */
-static int lost(struct outgoing *o, int r)
-{
-	struct err ignored = { 0 };
-	struct message message;
-
-	if (r == -ECONNRESET && o->at <= OUTGOING_HANDS_OVER) {
-		channel_set_patience(o->channels[0], LAST_WORD_MS);
-		if (!message_receive(o->channels[0], &message, &ignored) &&
-		    message.type == MESSAGE_FAILED)
-			return message_receive_failure(o->channels[0], &message, &o->err);
-	}
-	return message_lost(&o->err, r);
-}
-
-static int say(struct outgoing *o, unsigned i, enum message_type type, uint64_t at,
-	       uint32_t nr, const void *bytes, uint64_t len)
-{
-	const struct message message = { type, nr, at, len };
-	int r;
-
-	pthread_mutex_lock(&o->say);
-	r = message_send(o->channels[i], &message, bytes);
-	pthread_mutex_unlock(&o->say);
-	return r < 0 ? lost(o, r) : 0;
-}
-
-/* The next message, and that it is one of this type. */
-static int hear(struct outgoing *o, enum message_type type)
-{
-	struct message message;
-	int r = message_receive(o->channels[0], &message, &o->err);
-
-	if (r < 0)
-		return r;
-	if (message.type == MESSAGE_FAILED)
-		return message_receive_failure(o->channels[0], &message, &o->err);
-	if (message.type != type)
-		return err_set(&o->err, -EPROTO, "the other side says %u, when it should %u",
-			       message.type, type);
-	return 0;
-}
 
 /* Streams of memory. */
 
@@ -230,9 +109,10 @@ static int open_streams(struct outgoing *o, unsigned nr)
 	o->nr_streams = nr;
 	for (unsigned i = 0; i < nr && !r; i++) {
 		if (i)
-			r = connect_to(o, i);
+			r = outgoing_line_connect(o, i);
 		if (i && !r)
-			r = say(o, i, MESSAGE_STREAM, i, 0, o->session, sizeof(o->session));
+			r = outgoing_line_say(o, i, MESSAGE_STREAM, i, 0, o->session,
+					      sizeof(o->session));
 		if (!r)
 			r = open_stream(o, i);
 	}
@@ -285,8 +165,8 @@ static int await_sending(struct outgoing *o)
 			;
 		if (r || o->streams[i].r >= 0)
 			continue;
-		r = lost(o, o->streams[i].r);
-		break_channels(o);
+		r = outgoing_line_lost(o, o->streams[i].r);
+		outgoing_line_break(o);
 	}
 	return r;
 }
@@ -303,12 +183,12 @@ static int send_bitmap(struct outgoing *o,
 
 static int set_up(struct outgoing *o)
 {
-	int r = connect_to(o, 0);
+	int r = outgoing_line_connect(o, 0);
 
 	if (!r)
-		r = say(o, 0, MESSAGE_PLAN, 0, 0, o->plan, o->plan_len);
+		r = outgoing_line_say(o, 0, MESSAGE_PLAN, 0, 0, o->plan, o->plan_len);
 	if (!r)
-		r = hear(o, MESSAGE_READY);
+		r = outgoing_line_hear(o, MESSAGE_READY);
 	if (!r)
 		r = open_streams(o, o->parameters.streams);
 	pthread_mutex_lock(&o->lock);
@@ -329,7 +209,7 @@ int outgoing_parts_send_disk(void *ctx, const struct message *message, const voi
 	r = message_send(o->channels[0], message, bytes);
 	pthread_mutex_unlock(&o->say);
 	if (r < 0) {
-		r = lost(o, r);
+		r = outgoing_line_lost(o, r);
 		*err = o->err;
 		return r;
 	}
@@ -492,7 +372,7 @@ static int stop_guest(struct outgoing *o)
 	loop_post(o->config.main, &o->hand_over);
 	while (sem_wait(&o->turn))
 		;
-	if (is_broken_off(o))
+	if (outgoing_line_broken(o))
 		return -ECANCELED;
 	if (o->r == -EAGAIN)
 		return not_yet(o);
@@ -512,9 +392,10 @@ static int send_all(struct outgoing *o)
 	if (!r)
 		r = send_bitmap(o, wanted(o) ? ram_sender_disown : ram_sender_send);
 	for (unsigned i = 0; i < o->nr_streams && !r; i++)
-		r = say(o, i, MESSAGE_END, 0, 0, NULL, 0);
+		r = outgoing_line_say(o, i, MESSAGE_END, 0, 0, NULL, 0);
 	if (!r)
-		r = say(o, 0, MESSAGE_STATE, clock_ns() - o->stopped, 0, o->state, o->state_len);
+		r = outgoing_line_say(o, 0, MESSAGE_STATE, clock_ns() - o->stopped, 0,
+				      o->state, o->state_len);
 	return r;
 }
 
@@ -546,7 +427,7 @@ static int send_go(struct outgoing *o)
 
 	if (!go_to(o, OUTGOING_HANDS_OVER, OUTGOING_SENT_GO))
 		return not_now(o, "LOADED");
-	return say(o, 0, MESSAGE_GO, clock_ns() - o->stopped, paused, NULL, 0);
+	return outgoing_line_say(o, 0, MESSAGE_GO, clock_ns() - o->stopped, paused, NULL, 0);
 }
 
 /* What is missing there follows, while we listen for what is asked for. */
@@ -669,7 +550,7 @@ static void end_pushing(struct outgoing *o)
 		while ((r = sem_timedwait(&o->streams[i].done, &until)) && errno == EINTR)
 			;
 		if (r)
-			break_channels(o);
+			outgoing_line_break(o);
 	}
 }
 
@@ -721,15 +602,16 @@ static int find_again(struct outgoing *o)
 	int r = -ECANCELED;
 
 	/* The streams may still be sending to somebody who takes nothing. */
-	break_channels(o);
+	outgoing_line_break(o);
 	close_streams(o);
-	drop_channels(o);
+	outgoing_line_drop(o);
 	say_lost(o);
 	o->options.patience_ms = PATIENCE_MS;
 	while (wait_a_little(o)) {
-		r = connect_to(o, 0);
+		r = outgoing_line_connect(o, 0);
 		if (!r)
-			r = say(o, 0, MESSAGE_RESUME, 0, 0, o->session, sizeof(o->session));
+			r = outgoing_line_say(o, 0, MESSAGE_RESUME, 0, 0, o->session,
+					      sizeof(o->session));
 		if (!r && o->postcopy) {
 			memset(o->bitmap, 0, o->words * sizeof(*o->bitmap));
 			r = open_streams(o, 1);
@@ -738,7 +620,7 @@ static int find_again(struct outgoing *o)
 		if (!r)
 			return 0;
 		close_streams(o);
-		drop_channels(o);
+		outgoing_line_drop(o);
 		say_lost(o);
 	}
 	return -ECANCELED;
@@ -798,7 +680,7 @@ void *outgoing_parts_run(void *arg)
 				r = hand_over(o);
 		} while (r == -EAGAIN);
 	}
-	if (is_broken_off(o) && o->at != OUTGOING_GONE)
+	if (outgoing_line_broken(o) && o->at != OUTGOING_GONE)
 		r = err_set(&o->err, -ECANCELED, "cancelled");
 	else if (gave_no_answer(o))
 		r = err_set(&o->err, -ETIMEDOUT, "the other side gives no answer while the guest "
@@ -809,11 +691,11 @@ void *outgoing_parts_run(void *arg)
 		struct err ignored = o->err;
 
 		end_pushing(o);
-		(void)say(o, 0, MESSAGE_BYE, 0, 0, NULL, 0);
+		(void)outgoing_line_say(o, 0, MESSAGE_BYE, 0, 0, NULL, 0);
 		o->err = ignored;
 	}
 	close_streams(o);
-	drop_channels(o);
+	outgoing_line_drop(o);
 	loop_post(o->config.main, &o->finish);
 	return NULL;
 }
