@@ -5,7 +5,7 @@
 Packets of a guest at full speed, and back ends that come and go meanwhile.  In a network
 namespace of its own.
 
-VMM_TEST_PACKETS is how many packets are passed to see that nothing is left of them.
+VMM_TEST_PACKETS is how many packets pass each way to see that nothing is left of them.
 """
 
 import os
@@ -21,9 +21,12 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 
 import qmp  # noqa: E402  (found by the line above)
 
-PACKETS = int(os.environ.get('VMM_TEST_PACKETS', '300000'))
+PACKETS = int(os.environ.get('VMM_TEST_PACKETS', '150000'))
+PACKETS_PER_S = 3000           # at least, however busy the machine
+TAP = 'vmmtest0'
 FRAME = 60
-SEND, RECEIVE = 1, 2
+SEND, RECEIVE = 1, 2            # of net_load
+RX, TX = 0, 1                   # queues
 FOR_EVER = 1 << 62
 
 
@@ -34,6 +37,29 @@ def in_namespace():
     if 'VMM_TEST_NAMESPACE' not in os.environ:
         os.environ['VMM_TEST_NAMESPACE'] = 'net'
         os.execvp('unshare', ['unshare', '--net', sys.executable, '-B', *sys.argv])
+
+
+def make_tap():
+    """Anew, with one queue that has room for a flood."""
+    subprocess.run(['ip', 'link', 'del', TAP], stderr=subprocess.DEVNULL, check=False)
+    for words in (f'tuntap add {TAP} mode tap vnet_hdr', f'link set {TAP} up txqueuelen 8192'):
+        subprocess.run(['ip', *words.split()], check=True)
+
+
+def held_by(pid):
+    """What a process has open, and how much memory it uses, in KiB."""
+    with open(f'/proc/{pid}/status', encoding='utf-8') as file:
+        rss = next(line.split()[1] for line in file if line.startswith('VmRSS:'))
+    return sorted(os.listdir(f'/proc/{pid}/fd')), int(rss)
+
+
+def flood():
+    """Packets for the guest, some thousands of them."""
+    frame = bytes.fromhex('52540000000102545400000088b5').ljust(FRAME, b'.')
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as host:
+        host.bind((TAP, 0))
+        for _ in range(5000):
+            host.send(frame)
 
 
 def read_all(sock, length):
@@ -52,11 +78,40 @@ class Net(VmTest):
         run = self.start('net_load', '--qmp', path, '--cmdline',
                          f'mode={mode} len={FRAME} buffer=2048 nr={number} ticks={FOR_EVER}',
                          *arguments)
-        run.deadline += PACKETS // 20000
         run.wait_for(b'ready\n')
         client = qmp.connect(path)
         self.addCleanup(client.close)
         return run, client
+
+    def pass_packets(self, client, queue, number, meanwhile):
+        """Until the guest has sent or received that many."""
+        end = time.monotonic() + vm.SECONDS + number // PACKETS_PER_S
+        while client.command('x-vmm-query-use')['queues'][queue]['packets'] < number:
+            self.assertLess(time.monotonic(), end, f'{number} packets do not pass')
+            meanwhile()
+
+    def check_nothing_is_left(self, mode, queue, meanwhile):
+        """All has been used once when a tenth of the packets has passed."""
+        run, client = self.start_load(mode, 64 if mode == SEND else FOR_EVER, '--net',
+                                      f'tap={TAP}')
+        run.type(b'.')
+        self.pass_packets(client, queue, PACKETS // 10, meanwhile)
+        files, memory = held_by(run.process.pid)
+
+        self.pass_packets(client, queue, PACKETS, meanwhile)
+
+        files_then, memory_then = held_by(run.process.pid)
+        print(f'{memory} KiB, {memory_then} KiB after {PACKETS} packets')
+        self.assertEqual(files_then, files)
+        self.assertLess(memory_then - memory, 512)
+
+    def test_nothing_is_left_of_packets_that_were_sent(self):
+        make_tap()
+        self.check_nothing_is_left(SEND, TX, lambda: time.sleep(0.05))
+
+    def test_nothing_is_left_of_packets_that_were_received(self):
+        make_tap()
+        self.check_nothing_is_left(RECEIVE, RX, flood)
 
     def test_peer_that_comes_back_is_served_again(self):
         path = os.path.join(self.folder, 'peer')
