@@ -115,6 +115,25 @@ START_TEST(too_many_who_say_nothing_are_turned_away)
 }
 END_TEST
 
+START_TEST(who_says_nothing_for_long_is_hung_up_on_and_nobody_else)
+{
+	int talking = open_from_host(), silent = call(), half = call_saying("CONN");
+	struct pollfd pollfds[] = { { .fd = silent, .events = POLLIN },
+				    { .fd = half, .events = POLLIN } };
+
+	ck_assert_int_eq(poll(pollfds, 1, SECONDS_MAX * 1000), 1);
+	ck_assert_int_eq(poll(pollfds + 1, 1, SECONDS_MAX * 1000), 1);
+	expect_end(silent);
+
+	say_bytes("still here", 10);
+	expect_text(talking, "still here");
+	close(open_from_host());
+	close(silent);
+	close(half);
+	close(talking);
+}
+END_TEST
+
 START_TEST(host_is_turned_away_while_there_is_no_driver)
 {
 	int fd;
@@ -399,6 +418,7 @@ int main(void)
 	tcase_add_test(tc, host_may_take_its_time_to_say_where_to);
 	tcase_add_loop_test(tc, whoever_talks_nonsense_is_hung_up_on, 0, ARRAY_LEN(nonsense));
 	tcase_add_test(tc, too_many_who_say_nothing_are_turned_away);
+	tcase_add_test(tc, who_says_nothing_for_long_is_hung_up_on_and_nobody_else);
 	tcase_add_test(tc, host_is_turned_away_while_there_is_no_driver);
 	tcase_add_test(tc, guest_refuses_the_host);
 	tcase_add_test(tc, guest_finds_nobody_at_the_port);

@@ -17,6 +17,7 @@
 #include <check.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_vsock.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
