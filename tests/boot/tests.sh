@@ -4,16 +4,17 @@
 # tests.sh: the boot tests, for tests/boot/run to source.
 #
 # test_NAME runs where /dev/kvm runs stock kernels, as root, in a shell of its own: it
-# has $work and the network to itself, and what it leaves running ends with it.  When
-# it fails, what is in $log is shown.  judge_NAME FOLDER then looks, outside of the
-# lab, at what the test left in $results.
+# has $work and the network to itself, the programs of its guests in $tools, and what it
+# leaves running ends with it.  When it fails, what is in $log is shown.  judge_NAME FOLDER
+# then looks, outside of the lab, at what the test left in $results.
 
 # All of them, those that take longest first.
 all=(
 	long_pause snapshot migrate lifecycle disk_fio disk_killed pause hotplug hotplug_busy
 	hotplug_reset generation snapshot_clock disk_qcow2 disk_discard disk_queues disk everything
-	net_vhost net_user net block_device reboot vsock high_memory acpi cpus
-	next_bzimage next_vmlinux bzimage vmlinux sigterm panic two_cpus rng disk_readonly
+	net_many net_again net_bridge net_vhost net_user net block_device reboot vsock
+	high_memory acpi cpus next_bzimage next_vmlinux bzimage vmlinux sigterm panic two_cpus rng
+	disk_readonly
 )
 
 # Of a vmm of arm64, in the lab for that: what needs no programs but those of its machine.
@@ -32,6 +33,7 @@ programs_of()
 	*.programs)	echo fallocate fio mke2fs e2fsck ;;
 	*.vsock)	cc -o "$2/vsock_peer" "$here/guest/vsock_peer.c" &&
 				echo "$2/vsock_peer" ;;
+	*.net)		cc -O2 -o "$2/net_echo" "$here/guest/net_echo.c" && echo "$2/net_echo" ;;
 	esac
 }
 
@@ -53,6 +55,7 @@ initrd_of()
 	case $1 in
 	disk_discard | disk_fio | disk_killed)	echo guest.programs ;;
 	vsock)					echo guest.vsock ;;
+	net_many | net_user | net_bridge)	echo guest.net ;;
 	*)					kernel_of "$1" ;;
 	esac
 }
@@ -305,6 +308,85 @@ test_net()
 	pass net "vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1" --net tap=vmmtest0
 }
 
+# A card with four queues and large packets, and a thousand connections at once.
+test_net_many()
+{
+	local pid
+
+	export XDG_RUNTIME_DIR=$work
+	tap_up 2
+	ip link set vmmtest0 mtu 9000
+	"$tools/net_echo" serve 7000 0 &
+	become_vm vmlinux "vmm.test=net_many vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1 \
+		vmm.mib=2 vmm.connections=1001" --name many --cpus 4 --net tap=vmmtest0,mtu=9000 &
+	pid=$!
+	await_said $pid "net_many: listening" &&
+		"$tools/net_echo" udp 192.168.77.2 7000 50 8900 &&
+		"$tools/net_echo" tcp 192.168.77.2 7000 1000 2000 && uses_queues many 8 &&
+		"$tools/net_echo" tcp 192.168.77.2 7000 1 2000 && wait $pid && passed net_many
+}
+
+# uses_queues NAME N: packets have passed by so many queues of its card
+uses_queues()
+{
+	local used
+
+	used=$("$vmm" stats "$1" | awk '$2 == "virtio-net" && $6 > 0' | wc -l)
+	[ "$used" = "$2" ] && return
+	echo "packets have passed by $used queues, not $2" >> "$log"
+	return 1
+}
+
+# One stock guest asks another, by a bridge of the host.
+test_net_bridge()
+{
+	local pid
+
+	bridge_up
+	become_vm vmlinux "vmm.test=net_serve vmm.ip=192.168.77.2/24" --net tap=vmmtest0 &
+	pid=$!
+	await_said $pid "net_serve: listening" || return
+	mv "$log" "$work/other"		# the first goes on there
+	pass net_ask "vmm.ip=192.168.77.3/24 vmm.peer=192.168.77.2" --net tap=vmmtest1 &&
+		wait $pid && grep -q '^guest: net_serve: PASS' "$work/other" && return
+	cat "$work/other" >> "$log"
+	return 1
+}
+
+# The kernel moves the packets of a macvtap, whose guest restarts; the card is not on the
+# loop of its disk.
+test_net_again()
+{
+	local pid
+
+	[ -e /dev/vhost-net ] || modprobe vhost_net || return
+	modprobe -a veth macvtap || return
+	export XDG_RUNTIME_DIR=$work
+	image marker 1
+	ip link add vmmtest0 type veth peer name vmmtest1
+	ip link add link vmmtest1 name vmmtest2 type macvtap mode bridge
+	ip addr add 192.168.77.1/24 dev vmmtest0
+	for link in vmmtest0 vmmtest1 vmmtest2; do
+		ip link set $link up
+	done
+	"$lab/net_peer.sh" 2 &
+	become_vm vmlinux "vmm.test=net_again vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1 \
+		vmm.mib=2" --name again --cpus 2 --io-threads 2 --disk "$work/marker" \
+		--net tap=vmmtest2,vhost=on &
+	pid=$!
+	await_said $pid "net_again: second boot" && said "net_again: first boot" &&
+		has_vhost again && busybox nc 192.168.77.2 5005 < /dev/null &&
+		wait $pid && passed net_again
+}
+
+# has_vhost NAME: the kernel serves the first pair of its card
+has_vhost()
+{
+	[ "$("$vmm" qmp "$1" x-vmm-query-use | grep -c '"vhost": true')" -ge 2 ] && return
+	echo "the kernel does not serve the queues" >> "$log"
+	return 1
+}
+
 # Ours are the only processes.
 kill_passt()
 {
@@ -330,10 +412,14 @@ test_net_user()
 	mount --bind "$work/resolv.conf" /etc/resolv.conf
 	seq 1 100000000 2> /dev/null | head -c 2M > "$work/pattern" || true
 	busybox httpd -p 127.0.0.1:8080 -h "$work"
+	"$tools/net_echo" dns 192.0.2.77 &
+	"$tools/net_echo" serve 7000 0 &
+	busybox nc -l -p 5003 -e yes &
 	become_vm vmlinux vmm.test=net_user --net user,hostfwd=tcp:127.0.0.1:2222-:22 &
 	pid=$!
 	await_said $pid "net_user: listening" || return
 	busybox nc 127.0.0.1 2222 < /dev/null > "$work/back"
+	await_said $pid "net_user: busy" || return
 	kill_passt
 	wait $pid && passed net_user && grep -q "net 'net0': passt is gone" "$log" &&
 		cmp "$work/pattern" "$work/back"
