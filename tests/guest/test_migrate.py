@@ -671,7 +671,8 @@ class Migrate(SteadyTest):
                 self.stays(here, why=f'the other side: .*{why}', uri=f'unix:{self.path("line")}')
                 self.assertEqual(there.finish(), USAGE)
                 os.unlink(self.path('line'))
-        self.assertEqual(set(sent), {PLAN, BYE})
+        # The target may have gone before a BYE comes.
+        self.assertEqual(set(sent) - {BYE}, {PLAN})
         self.end(here)
 
     def test_nobody_there(self):
