@@ -42,7 +42,8 @@ struct outgoing_stream {
 	bool open, started;
 	sem_t go, done;
 	int (*send)(struct ram_sender *sender, uint64_t *bitmap);
-	uint64_t *bitmap;		/* NULL: end */
+	uint64_t *bitmap;
+	atomic_bool ends;		/* also while it sends what a target misses */
 	int r;
 };
 

@@ -30,7 +30,7 @@ static void *fill_stream(void *arg)
 	for (;;) {
 		while (sem_wait(&stream->go))
 			;
-		if (!stream->bitmap)
+		if (stream->ends)
 			return NULL;
 		stream->r = stream->send(&stream->sender, stream->bitmap);
 		sem_post(&stream->done);
@@ -131,7 +131,7 @@ static void close_streams(struct outgoing *o)
 		struct outgoing_stream *stream = &o->streams[i];
 
 		if (stream->started) {
-			stream->bitmap = NULL;
+			stream->ends = true;
 			sem_post(&stream->go);
 			pthread_join(stream->thread, NULL);
 		}
@@ -140,7 +140,7 @@ static void close_streams(struct outgoing *o)
 			sem_destroy(&stream->go);
 			sem_destroy(&stream->done);
 		}
-		stream->started = stream->open = false;
+		stream->started = stream->open = stream->ends = false;
 	}
 	o->pushes = false;
 }
