@@ -26,7 +26,7 @@ static void want(struct vcpu_host *host, unsigned feature)
 	host->init.features[feature / 32] |= BIT32(feature % 32);
 }
 
-bool arm64_host_has(const struct vcpu_host *host, unsigned feature)
+bool arm64_host_parts_has(const struct vcpu_host *host, unsigned feature)
 {
 	return host->init.features[feature / 32] & BIT32(feature % 32);
 }
@@ -78,7 +78,7 @@ unsigned vcpu_host_address_bits(const struct vcpu_host *host)
 
 bool arm64_host_has_pmu(const struct vcpu_host *host)
 {
-	return arm64_host_has(host, KVM_ARM_VCPU_PMU_V3);
+	return arm64_host_parts_has(host, KVM_ARM_VCPU_PMU_V3);
 }
 
 /* What has to be known of saved vCPUs before there are new ones. */
@@ -106,7 +106,7 @@ static uint32_t gic_version(const struct kvm_vm *vm)
 	return arm64_vm_gic(vm) == ARM64_BOOT_GICV3 ? 3 : 2;
 }
 
-uint64_t arm64_host_counter_hz(void)
+uint64_t arm64_host_parts_counter_hz(void)
 {
 	uint64_t hz;
 
@@ -114,14 +114,17 @@ uint64_t arm64_host_counter_hz(void)
 	return hz;
 }
 
-int arm64_host_save(const struct vcpu_host *host, const struct kvm_vm *vm, int fd,
+int arm64_host_parts_save(const struct vcpu_host *host, const struct kvm_vm *vm, int fd,
 		    struct state_writer *writer, struct err *err)
 {
-	struct saved_init init = { .counter_hz = arm64_host_counter_hz(), .gic = gic_version(vm) };
+	struct saved_init init = {
+		.counter_hz = arm64_host_parts_counter_hz(),
+		.gic = gic_version(vm),
+	};
 	int r = 0;
 
 	memcpy(init.features, host->init.features, sizeof(init.features));
-	if (arm64_host_has(host, KVM_ARM_VCPU_SVE))
+	if (arm64_host_parts_has(host, KVM_ARM_VCPU_SVE))
 		r = arm64_reg_get(fd, KVM_REG_ARM64_SVE_VLS, init.sve_vls);
 	if (r < 0)
 		return err_sys(err, r, "KVM does not tell the lengths of SVE's vectors");
@@ -148,7 +151,7 @@ static int check_features(const struct vcpu_host *host, const struct saved_init 
 	for (unsigned i = 0; i < 32 * ARRAY_LEN(init->features); i++) {
 		const char *name = feature_name(i);
 
-		if (!(init->features[i / 32] & BIT32(i % 32)) || arm64_host_has(host, i))
+		if (!(init->features[i / 32] & BIT32(i % 32)) || arm64_host_parts_has(host, i))
 			continue;
 		return name ? err_set(err, -ENOTSUP, "the guest's processors have %s, this host's "
 				      "KVM offers none: let the guest go on where there is the "
@@ -163,7 +166,7 @@ int vcpu_host_limit(struct vcpu_host *host, const struct kvm_vm *vm,
 		    struct state_reader *reader, struct err *err)
 {
 	struct saved_init init = { 0 };
-	uint64_t hz = arm64_host_counter_hz();
+	uint64_t hz = arm64_host_parts_counter_hz();
 	int r = state_load(reader, &init_table, 0, &init, err);
 
 	if (!r && init.gic != gic_version(vm))

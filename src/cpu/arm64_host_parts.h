@@ -22,13 +22,13 @@ struct vcpu_host {
 };
 
 /* KVM_ARM_VCPU_*: is it wanted? */
-bool arm64_host_has(const struct vcpu_host *host, unsigned feature);
+bool arm64_host_parts_has(const struct vcpu_host *host, unsigned feature);
 
 /* How fast the counter of this host and its guests goes. */
-uint64_t arm64_host_counter_hz(void);
+uint64_t arm64_host_parts_counter_hz(void);
 
 /* What vcpu_host_limit() is to load; fd is a vCPU's. */
-int arm64_host_save(const struct vcpu_host *host, const struct kvm_vm *vm, int fd,
+int arm64_host_parts_save(const struct vcpu_host *host, const struct kvm_vm *vm, int fd,
 		    struct state_writer *writer, struct err *err);
 
 #endif

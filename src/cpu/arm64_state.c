@@ -151,7 +151,7 @@ int arch_save_features(int fd, const struct kvm_vm *vm, const struct vcpu_host *
 		return err_sys(err, -ENOMEM, "registers");
 	r = arm64_regs_save(fd, regs, err);
 	if (!r)
-		r = arm64_host_save(host, vm, fd, writer, err);
+		r = arm64_host_parts_save(host, vm, fd, writer, err);
 	if (!r)
 		state_save(writer, &features_table, 0, regs);
 	free(regs);

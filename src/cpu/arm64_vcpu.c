@@ -41,7 +41,7 @@ int arch_setup(int fd, const struct vcpu_host *host, unsigned id, unsigned nr_cp
 		init.features[0] |= BIT32(KVM_ARM_VCPU_POWER_OFF);
 	if (ioctl(fd, KVM_ARM_VCPU_INIT, &init))
 		return err_sys(err, -errno, "KVM_ARM_VCPU_INIT for vCPU %u", id);
-	return arm64_host_has(host, KVM_ARM_VCPU_SVE) ? finish_sve(fd, host, id, err) : 0;
+	return arm64_host_parts_has(host, KVM_ARM_VCPU_SVE) ? finish_sve(fd, host, id, err) : 0;
 }
 
 static int set_attr(int fd, uint32_t group, uint64_t attr, const void *value)
@@ -66,7 +66,7 @@ static int complete_pmu(int fd)
 int arch_complete(int fd, const struct vcpu_host *host, unsigned id, struct err *err)
 {
 	const uint64_t stolen_at = ARM64_STOLEN_AT + (uint64_t)id * ARM64_STOLEN_EACH;
-	int r = arm64_host_has(host, KVM_ARM_VCPU_PMU_V3) ? complete_pmu(fd) : 0;
+	int r = arm64_host_parts_has(host, KVM_ARM_VCPU_PMU_V3) ? complete_pmu(fd) : 0;
 
 	if (r < 0)
 		return err_sys(err, r, "cannot give vCPU %u its event counters", id);
@@ -95,7 +95,7 @@ uint64_t arch_ticks(void)
 uint64_t arch_ticks_in(int fd, uint64_t ns)
 {
 	(void)fd;
-	return (uint64_t)((unsigned __int128)ns * arm64_host_counter_hz() / 1000000000);
+	return (uint64_t)((unsigned __int128)ns * arm64_host_parts_counter_hz() / 1000000000);
 }
 
 /* All vCPUs of a VM have one counter, so that one of them sets it for all. */

@@ -140,7 +140,8 @@ static void close_streams(struct outgoing *o)
 			sem_destroy(&stream->go);
 			sem_destroy(&stream->done);
 		}
-		stream->started = stream->open = stream->ends = false;
+		stream->started = stream->open = false;
+		stream->ends = false;
 	}
 	o->pushes = false;
 }
