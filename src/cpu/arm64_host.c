@@ -115,7 +115,7 @@ uint64_t arm64_host_parts_counter_hz(void)
 }
 
 int arm64_host_parts_save(const struct vcpu_host *host, const struct kvm_vm *vm, int fd,
-		    struct state_writer *writer, struct err *err)
+			  struct state_writer *writer, struct err *err)
 {
 	struct saved_init init = {
 		.counter_hz = arm64_host_parts_counter_hz(),

@@ -29,6 +29,6 @@ uint64_t arm64_host_parts_counter_hz(void);
 
 /* What vcpu_host_limit() is to load; fd is a vCPU's. */
 int arm64_host_parts_save(const struct vcpu_host *host, const struct kvm_vm *vm, int fd,
-		    struct state_writer *writer, struct err *err);
+			  struct state_writer *writer, struct err *err);
 
 #endif
