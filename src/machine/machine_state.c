@@ -7,6 +7,7 @@
  */
 #include "machine/machine_state.h"
 
+#include "base/bits.h"
 #include "base/err.h"
 #include "block/disk_overlay.h"
 #include "board.h"
@@ -123,10 +124,15 @@ static int check_layout(const struct machine *m, struct layout *layout, struct e
 		return err_set(err, -EINVAL, "the saved VM has %u vCPUs, this one %u: give it "
 			       "as many", layout->cpus, vm->cpus);
 	for (uint32_t i = 0; i < layout->nr_devices; i++) {
-		layout->devices[i].id[VM_CONFIG_NAME_MAX] = 0;
-		if (layout->devices[i].slot >= PCI_BUS_SLOTS)
-			return err_set(err, -EINVAL, "state: there is no PCI slot %u",
-				       layout->devices[i].slot);
+		struct device_place *place = &layout->devices[i];
+		bool movable = place->kind == kinds[BOARD_DISK] || place->kind == kinds[BOARD_NET];
+
+		place->id[VM_CONFIG_NAME_MAX] = 0;
+		if (place->slot >= PCI_BUS_SLOTS)
+			return err_set(err, -EINVAL, "state: there is no PCI slot %u", place->slot);
+		if (movable && !(layout->hotplug_slots & BIT32(place->slot)))
+			return err_set(err, -EINVAL, "state: PCI slot %u is not one for hot plug, "
+				       "as disks and cards have", place->slot);
 	}
 	return 0;
 }
