@@ -172,8 +172,8 @@ static int save(struct outgoing *o, int (*fill)(struct outgoing *o, struct state
 }
 
 /*
- * The guest goes on while most of what its disks owe is written.  -EAGAIN where it goes on
- * after that, too.
+ * The guest goes on while most of what its disks owe is written.  OUTGOING_GOES_ON where it
+ * does so after that, too.
  */
 static int stop_guest(struct outgoing *o)
 {
@@ -182,12 +182,15 @@ static int stop_guest(struct outgoing *o)
 
 	/* It was reset since the last round, so that all is left to send. */
 	if (o->anew)
-		return -EAGAIN;
+		return OUTGOING_GOES_ON;
 	r = machine_state_flush(m, &o->err);
 	o->stopped = clock_ns();
 	o->sent_running = atomic_load(&o->sent.bytes);
-	if (!r)
+	if (!r) {
 		r = machine_state_hand_over(m, &o->err);
+		if (r == -EAGAIN)
+			return OUTGOING_GOES_ON;
+	}
 	if (!r)
 		r = machine_state_settle(m, &o->err);
 	if (!r)
@@ -203,7 +206,7 @@ static void hand_over(struct loop_task *task)
 	struct outgoing *o = container_of(task, struct outgoing, hand_over);
 
 	o->r = stop_guest(o);
-	if (o->r == -EAGAIN) {
+	if (o->r == OUTGOING_GOES_ON) {
 		sem_post(&o->turn);
 		return;
 	}

@@ -34,6 +34,9 @@ enum outgoing_state {
 	OUTGOING_GONE,
 };
 
+/* No error: a guest that is about to be reset, or has been, is copied once more. */
+#define OUTGOING_GOES_ON	1
+
 /* A channel for memory, and the thread that fills it. */
 struct outgoing_stream {
 	struct outgoing *owner;

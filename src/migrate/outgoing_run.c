@@ -348,7 +348,6 @@ static int copy(struct outgoing *o)
 
 /* Handing over. */
 
-/* A guest that is about to be reset, or has been, is copied once more.  -EAGAIN. */
 static int not_yet(struct outgoing *o)
 {
 	bool goes_on;
@@ -358,7 +357,7 @@ static int not_yet(struct outgoing *o)
 	if (goes_on)
 		o->at = OUTGOING_COPIES;
 	pthread_mutex_unlock(&o->lock);
-	return goes_on ? -EAGAIN : -ECANCELED;
+	return goes_on ? OUTGOING_GOES_ON : -ECANCELED;
 }
 
 /* The main thread's turn. */
@@ -375,7 +374,7 @@ static int stop_guest(struct outgoing *o)
 		;
 	if (outgoing_line_broken(o))
 		return -ECANCELED;
-	if (o->r == -EAGAIN)
+	if (o->r == OUTGOING_GOES_ON)
 		return not_yet(o);
 	if (!o->r)
 		outgoing_parts_set_status(o, MIGRATION_DEVICE);
@@ -679,7 +678,7 @@ void *outgoing_parts_run(void *arg)
 			r = copy(o);
 			if (!r)
 				r = hand_over(o);
-		} while (r == -EAGAIN);
+		} while (r == OUTGOING_GOES_ON);
 	}
 	if (outgoing_line_broken(o) && o->at != OUTGOING_GONE)
 		r = err_set(&o->err, -ECANCELED, "cancelled");

@@ -180,8 +180,8 @@ struct disk *machine_state_disk(const struct machine *m, uint32_t i, const char 
 
 int machine_state_flush(struct machine *m, struct err *err)
 {
-	(void)m, (void)err;
-	return 0;
+	(void)m;
+	return fake_vm.flush_fails ? err_set(err, fake_vm.flush_fails, "it cannot be flushed") : 0;
 }
 
 int machine_state_sleep_disks(struct machine *m, struct err *err)

@@ -21,7 +21,7 @@ struct fake_vm {
 	struct ram ram;
 	struct machine_holder *holder;
 	bool running, handed_over, asleep, moved;
-	int wake_fails, load_fails;	/* with this errno */
+	int wake_fails, load_fails, flush_fails;	/* with this errno */
 	unsigned waits;			/* so often the guest cannot be handed over yet */
 };
 

@@ -470,6 +470,19 @@ START_TEST(guest_that_cannot_be_handed_over_yet_is_copied_on)
 }
 END_TEST
 
+START_TEST(only_a_guest_that_cannot_be_handed_over_yet_is_copied_on)
+{
+	fake_vm.flush_fails = -EAGAIN;
+	begin(state_only);
+
+	run_until(MIGRATION_FAILED);
+
+	pthread_join(target, NULL);
+	ck_assert_str_eq(outgoing_info(outgoing).error, "it cannot be flushed");
+	ck_assert(fake_vm.running);
+}
+END_TEST
+
 /* Descriptors. */
 
 static void *lose_it(void *arg)
@@ -545,6 +558,7 @@ int main(void)
 	tcase_add_test(tc, reset_does_not_wait_for_a_target_that_takes_nothing);
 	tcase_add_test(tc, memory_of_before_a_reset_is_replaced);
 	tcase_add_test(tc, guest_that_cannot_be_handed_over_yet_is_copied_on);
+	tcase_add_test(tc, only_a_guest_that_cannot_be_handed_over_yet_is_copied_on);
 	tcase_add_loop_test(tc, end_in_any_phase_waits_for_nobody, 0, ARRAY_LEN(phases));
 	tcase_add_test(tc, descriptor_is_good_for_one_connection);
 	tcase_add_test(tc, descriptor_stays_where_the_move_does_not_begin);
