@@ -332,6 +332,7 @@ static void come_back(struct machine_holder *holder)
 {
 	struct outgoing *o = container_of(holder, struct outgoing, holder);
 	struct err err = { 0 };
+	unsigned throttle;
 
 	if (machine_state_log(o->config.machine, true, &err) < 0) {
 		give_up(o, &err);
@@ -342,9 +343,10 @@ static void come_back(struct machine_holder *holder)
 	o->replaced = false;
 	o->anew = true;
 	atomic_store(&o->stop, o->postcopy);
+	throttle = o->info.throttle;
 	pthread_cond_broadcast(&o->wake);
 	pthread_mutex_unlock(&o->lock);
-	machine_state_throttle(o->config.machine, o->info.throttle);
+	machine_state_throttle(o->config.machine, throttle);
 }
 
 /* The board is not ours from here on. */

@@ -13,6 +13,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -440,6 +441,8 @@ static void *receive_and_run(void *arg)
 
 START_TEST(memory_of_before_a_reset_is_replaced)
 {
+	/* What is handed over is not reset any more. */
+	fake_vm.waits = UINT_MAX;
 	begin(receive_and_run);
 	wanted = MIGRATION_NONE;
 	/* Run it in any case: its end may have come already, and must not be left for later. */
@@ -448,6 +451,7 @@ START_TEST(memory_of_before_a_reset_is_replaced)
 	while (!reached);
 
 	ck_assert(fake_vm_reset());
+	fake_vm.waits = 0;
 
 	run_until(MIGRATION_COMPLETED);
 	pthread_join(target, NULL);
