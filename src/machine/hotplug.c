@@ -66,12 +66,9 @@ static int describe_disk(struct machine_part *part, const struct machine_plug_di
 static int describe_net(struct machine *m, struct machine_part *part,
 			const struct machine_plug *plug, struct err *err)
 {
-	int r = 0;
+	int r = plug->mac ? machine_part_set_mac(part, plug->mac, err) :
+			    machine_part_make_mac(part, plug->id, 0, err);
 
-	if (plug->mac)
-		r = machine_part_set_mac(part, plug->mac, err);
-	else
-		machine_part_make_mac(part, plug->id, 0);
 	if (!r)
 		r = check_mac(m, part->device.net_card.mac, err);
 	if (r < 0)

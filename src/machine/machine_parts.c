@@ -369,28 +369,30 @@ int machine_part_set_mac(struct machine_part *part, const uint8_t mac[6], struct
 	return 0;
 }
 
-void machine_part_make_mac(struct machine_part *part, const char *id, uint32_t i)
+int machine_part_make_mac(struct machine_part *part, const char *id, uint32_t i,
+			  struct err *err)
 {
 	const uint8_t *only = netdev_mac(part->device.netdev);
 	uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325),
 				  part->machine->config.vm->name);
 	uint8_t *mac = part->device.net_card.mac;
-	uint64_t chance;
+	uint64_t chance = 0;
 
 	if (only) {
 		memcpy(mac, only, 6);
-		return;
+		return 0;
 	}
-	hash = hash_text(hash, id) + i;
 	/* The name may be what the old one was made of. */
-	if (part->net.renewed && getrandom(&chance, sizeof(chance), 0) == sizeof(chance))
-		hash ^= chance;
+	if (part->net.renewed && getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
+		return err_sys(err, -errno, "net '%s': cannot make up a new mac", part->id);
+	hash = (hash_text(hash, id) + i) ^ chance;
 	mac[0] = 0x52;
 	mac[1] = 0x54;
 	mac[2] = (uint8_t)(hash >> 24);
 	mac[3] = (uint8_t)(hash >> 16);
 	mac[4] = (uint8_t)(hash >> 8);
 	mac[5] = (uint8_t)hash;
+	return 0;
 }
 
 /* What the configuration names. */
@@ -434,10 +436,10 @@ static int open_nets(struct machine *m, struct err *err)
 		r = add_net(m, vm->net[i].id ? vm->net[i].id : id, &vm->net[i], &part, err);
 		if (!r)
 			r = give_device(part, err);
+		if (!r && !memcmp(part->device.net_card.mac, no_mac, 6))
+			r = machine_part_make_mac(part, "", i, err);
 		if (r < 0)
 			return r;
-		if (!memcmp(part->device.net_card.mac, no_mac, 6))
-			machine_part_make_mac(part, "", i);
 	}
 	return 0;
 }

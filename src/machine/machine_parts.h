@@ -105,7 +105,8 @@ int machine_part_set_mac(struct machine_part *part, const uint8_t mac[6], struct
  * The back end's MAC or one that stays the same from run to run, so that the guest's
  * network configuration does: locally administered, from the VM's name and these two.
  */
-void machine_part_make_mac(struct machine_part *part, const char *id, uint32_t i);
+int machine_part_make_mac(struct machine_part *part, const char *id, uint32_t i,
+			  struct err *err);
 
 /* Open what the configuration names, with a device of each.  Main, like all here. */
 int machine_parts_open(struct machine *m, struct err *err);
