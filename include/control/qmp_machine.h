@@ -25,6 +25,7 @@ struct netdev_limits;
 struct throttle_limits;
 
 #define QMP_MACHINE_BARS_MAX	7	/* six, and the ROM's */
+#define QMP_MACHINE_PAIRS_MAX	16	/* of queues of a card */
 
 /* QEMU's RunState; those which this machine is never in are not used. */
 enum qmp_run_state {
@@ -142,7 +143,8 @@ struct qmp_machine_new_disk {
 struct qmp_machine_new_net {
 	const char *id;
 	const char *tap;		/* its name */
-	const char *fd;			/* the name that getfd gave to a descriptor */
+	const char *const *fds;		/* names that getfd gave to descriptors */
+	unsigned nr_fds;		/* QMP_MACHINE_PAIRS_MAX at most */
 	const char *bridge;		/* that it is to be a port of; or NULL */
 	const char *dump;		/* file for what passes; or NULL */
 	uint32_t queues;		/* pairs of them; 0: as the machine likes */

@@ -43,7 +43,7 @@ struct vm_net_config {
 	struct option_given given;
 	char *id;
 	char *tap;			/* tap and bridge, or just one of what follows */
-	uint32_t fd;
+	char *fd;			/* see vm_fds.h; NULL: none */
 	char *bridge;
 	bool user;
 	char *hostfwd;			/* see net/passt.h; NULL: none */

@@ -27,10 +27,10 @@ struct tap_config {
 int tap_open(struct netdev **ret_netdev, const struct tap_config *config, struct err *err);
 
 /*
- * An open tap, inherited as this descriptor, which becomes the netdev's: one pair.  Of
- * config only id and lost.
+ * An open tap, inherited as these descriptors, one for each pair; on success they become
+ * the netdev's.  Of config only id and lost.
  */
-int tap_open_fd(struct netdev **ret_netdev, const struct tap_config *config, int fd,
-		struct err *err);
+int tap_open_fds(struct netdev **ret_netdev, const struct tap_config *config, const int *fds,
+		 unsigned nr, struct err *err);
 
 #endif

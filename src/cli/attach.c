@@ -15,13 +15,14 @@
 #include "client.h"
 #include "config/option.h"
 #include "machine/vm_config.h"
+#include "machine/vm_fds.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PASSED_FD	"vmm-attach"	/* what a descriptor is called on its way */
+#define NAME_ROOM	sizeof("vmm-attach-4294967295")
 
 struct attach {
 	struct option_given given;
@@ -299,10 +300,50 @@ static const char *type_of(const struct vm_net_config *net)
 	return net->bridge && !net->tap ? "bridge" : "tap";
 }
 
-static json_t *netdev_of(const struct vm_net_config *net, const char *id, const char *fd)
+/* Descriptors, and what they are called on their way. */
+struct passed {
+	struct vm_fds fds;
+	char names[NETDEV_PAIRS_MAX][NAME_ROOM];
+	char list[NETDEV_PAIRS_MAX * NAME_ROOM];	/* with a colon between two */
+};
+
+static int find_passed(struct passed *passed, const char *text, struct err *err)
+{
+	size_t len = 0;
+	int r;
+
+	*passed = (struct passed){ .fds.nr = 0 };
+	r = text ? vm_fds_parse(&passed->fds, text, err) : 0;
+	for (unsigned i = 0; i < passed->fds.nr; i++) {
+		snprintf(passed->names[i], NAME_ROOM, "vmm-attach-%u", i);
+		len += (size_t)snprintf(passed->list + len, sizeof(passed->list) - len, "%s%s",
+					i ? ":" : "", passed->names[i]);
+	}
+	return r;
+}
+
+static int give_fds(struct client *client, const struct passed *passed, struct err *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < passed->fds.nr && !r; i++)
+		r = client_give_fd(client, passed->names[i], passed->fds.fds[i], err);
+	return r;
+}
+
+/* Those that the VM has and has not used; it says of others that it does not have them. */
+static void close_fds(struct client *client, const struct passed *passed)
+{
+	for (unsigned i = 0; i < passed->fds.nr; i++)
+		(void)client_execute(client, "closefd",
+				     json_pack("{s:s}", "fdname", passed->names[i]), NULL, NULL);
+}
+
+static json_t *netdev_of(const struct vm_net_config *net, const char *id, const char *fds)
 {
 	json_t *netdev = json_pack("{s:s, s:s, s:s*, s:s*, s:s*}", "type", type_of(net), "id",
-				   id, "ifname", net->tap, "fd", fd, "br", net->bridge);
+				   id, "ifname", net->tap, "fds", *fds ? fds : NULL, "br",
+				   net->bridge);
 
 	set_number(netdev, "queues", net->queues);
 	if (net->hostfwd)
@@ -325,9 +366,9 @@ static int set_socket(json_t *netdev, const struct vm_net_config *net, struct er
 }
 
 static int add_netdev(struct client *client, const struct vm_net_config *net, const char *id,
-		      const char *fd, struct err *err)
+		      const char *fds, struct err *err)
 {
-	json_t *netdev = netdev_of(net, id, fd);
+	json_t *netdev = netdev_of(net, id, fds);
 	int r = netdev && net->dump ? set_path(netdev, "x-vmm-dump", net->dump, err) : 0;
 
 	if (!r && netdev && net->socket)
@@ -341,20 +382,21 @@ static int add_netdev(struct client *client, const struct vm_net_config *net, co
 
 static int attach_net(struct client *client, const struct vm_net_config *net, struct err *err)
 {
-	const char *fd = option_given(&vm_config_net_options, net, &net->fd) ? PASSED_FD : NULL;
+	struct passed passed;
 	struct device_id id;
-	int r = choose_id(client, net->id, "net", &id, err);
+	int r = find_passed(&passed, net->fd, err);
 
-	if (!r && fd)
-		r = client_give_fd(client, fd, (int)net->fd, err);
+	if (!r)
+		r = choose_id(client, net->id, "net", &id, err);
 	if (r < 0)
 		return r;
-	r = add_netdev(client, net, id.text, fd, err);
-	if (r < 0 && fd)
-		(void)client_execute(client, "closefd", json_pack("{s:s}", "fdname", fd), NULL,
-				     NULL);
-	if (r < 0)
+	r = give_fds(client, &passed, err);
+	if (!r)
+		r = add_netdev(client, net, id.text, passed.list, err);
+	if (r < 0) {
+		close_fds(client, &passed);
 		return r;
+	}
 	r = execute(client, "x-vmm-net-set-limits", limits_of(net, id.text), err);
 	if (r < 0) {
 		(void)client_execute(client, "netdev_del", json_pack("{s:s}", "id", id.text),

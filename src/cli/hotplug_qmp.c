@@ -6,6 +6,7 @@
 #include "control/qmp_server.h"
 #include "machine/hotplug.h"
 #include "machine/vm_config.h"
+#include "machine/vm_fds.h"
 #include "machine_qmp.h"
 
 #include <jansson.h>
@@ -49,7 +50,23 @@ int hotplug_qmp_remove_disk(void *ctx, const char *id, struct err *err)
 	return hotplug_remove_disk(mq->machine, id, err);
 }
 
-/* A descriptor that was taken from its client goes into the card, or is closed. */
+/* Those that were taken when one is not there are in *ret_fds as well. */
+static int take_fds(const struct machine_qmp *mq, const struct qmp_machine_new_net *net,
+		    struct vm_fds *ret_fds, struct err *err)
+{
+	_Static_assert(QMP_MACHINE_PAIRS_MAX <= NETDEV_PAIRS_MAX, "all have room");
+
+	for (ret_fds->nr = 0; ret_fds->nr < net->nr_fds; ret_fds->nr++) {
+		int fd = qmp_server_take_fd(mq->server, net->fds[ret_fds->nr], err);
+
+		if (fd < 0)
+			return fd;
+		ret_fds->fds[ret_fds->nr] = fd;
+	}
+	return 0;
+}
+
+/* Descriptors that were taken from their client go into the card, or are closed. */
 int hotplug_qmp_add_net(void *ctx, const struct qmp_machine_new_net *net, struct err *err)
 {
 	const struct machine_qmp *mq = ctx;
@@ -59,17 +76,18 @@ int hotplug_qmp_add_net(void *ctx, const struct qmp_machine_new_net *net, struct
 		.user = net->user, .hostfwd = (char *)net->hostfwd,
 		.socket = (char *)net->socket, .listen = net->listen, .none = net->none,
 	};
-	int r, fd = -1;
+	char text[VM_FDS_TEXT_MAX];
+	struct vm_fds fds;
+	int r = take_fds(mq, net, &fds, err);
 
-	if (net->fd) {
-		fd = qmp_server_take_fd(mq->server, net->fd, err);
-		if (fd < 0)
-			return fd;
-		config.fd = (uint32_t)fd;
+	if (!r && fds.nr) {
+		vm_fds_print(&fds, text);
+		config.fd = text;
 	}
-	r = hotplug_add_net(mq->machine, &config, err);
-	if (r < 0 && fd >= 0)
-		close(fd);
+	if (!r)
+		r = hotplug_add_net(mq->machine, &config, err);
+	while (r < 0 && fds.nr)
+		close(fds.fds[--fds.nr]);
 	return r;
 }
 

@@ -18,7 +18,6 @@
 #include <string.h>
 
 /* As the option tables of cards allow them. */
-#define QUEUES_MAX	16
 #define FORWARDS_MAX	64
 
 /* Types that there are; the table then admits no other. */
@@ -62,7 +61,7 @@ struct add_arguments {
 	char *id;
 	enum type type;
 	char *ifname;
-	char *fd;
+	char *fd, *fds;
 	char *br;
 	char *dump;
 	char *script, *downscript;
@@ -79,12 +78,14 @@ static const struct option add_rows[] = {
 	{ .key = "type", OPTION_CHOICE(struct add_arguments, type, types), .required = true },
 	{ .key = "ifname", OPTION(struct add_arguments, ifname) },
 	{ .key = "fd", OPTION(struct add_arguments, fd) },
+	{ .key = "fds", OPTION(struct add_arguments, fds) },
 	{ .key = "br", OPTION(struct add_arguments, br) },
 	{ .key = "x-vmm-dump", OPTION(struct add_arguments, dump) },
 	{ .key = "script", OPTION(struct add_arguments, script) },
 	{ .key = "downscript", OPTION(struct add_arguments, downscript) },
 	{ .key = "vhost", OPTION(struct add_arguments, vhost) },
-	{ .key = "queues", OPTION(struct add_arguments, queues), .min = 1, .max = QUEUES_MAX },
+	{ .key = "queues", OPTION(struct add_arguments, queues), .min = 1,
+	  .max = QMP_MACHINE_PAIRS_MAX },
 	{ .key = "hostfwd", OPTION_LIST(struct add_arguments, hostfwd, nr_hostfwd,
 					forward_options), .max = FORWARDS_MAX },
 	{ .key = "addr", OPTION_GROUP(struct add_arguments, addr, address_options) },
@@ -99,39 +100,67 @@ static bool runs_script(const char *script)
 	return script && *script && strcmp(script, "no");
 }
 
+/* Which tap: by its name, or by descriptors of it. */
+static unsigned nr_taps(const struct add_arguments *arguments)
+{
+	return !!arguments->ifname + !!arguments->fd + !!arguments->fds;
+}
+
+/* With a colon between two. */
+static unsigned nr_names(const char *list)
+{
+	unsigned nr = 1;
+
+	while ((list = strchr(list, ':'))) {
+		list++;
+		nr++;
+	}
+	return nr;
+}
+
+static int check_descriptors(const struct add_arguments *arguments, struct err *err)
+{
+	unsigned nr = arguments->fds ? nr_names(arguments->fds) : !!arguments->fd;
+
+	if (nr && arguments->br)
+		return err_set(err, -EINVAL, "'br' goes with 'ifname'");
+	if (nr > QMP_MACHINE_PAIRS_MAX)
+		return err_set(err, -EINVAL, "'fds' has %u names, and %u are the most", nr,
+			       QMP_MACHINE_PAIRS_MAX);
+	if (nr && arguments->queues && arguments->queues != nr)
+		return err_set(err, -EINVAL, "'queues' is %u, and a tap by descriptors has one "
+			       "for each, which is %u", arguments->queues, nr);
+	return 0;
+}
+
 static int check(const struct add_arguments *arguments, struct err *err)
 {
 	if (!qmp_identifier_valid(arguments->id))
 		return err_set(err, -EINVAL, "Parameter 'id' expects an identifier");
-	if (arguments->type == TYPE_BRIDGE && (arguments->ifname || arguments->fd))
+	if (arguments->type == TYPE_BRIDGE && nr_taps(arguments))
 		return err_set(err, -EINVAL, "a bridge makes its tap: use type 'tap' for one "
 			       "that there is");
 	if (arguments->type == TYPE_BRIDGE && !arguments->br)
 		return err_set(err, -EINVAL, "Parameter 'br' is missing");
-	if (arguments->type == TYPE_TAP && !arguments->ifname == !arguments->fd)
-		return err_set(err, -EINVAL, "a tap needs either 'ifname' or 'fd'");
+	if (arguments->type == TYPE_TAP && nr_taps(arguments) != 1)
+		return err_set(err, -EINVAL, "a tap needs either 'ifname', 'fd' or 'fds'");
 	if (arguments->type != TYPE_TAP && arguments->type != TYPE_BRIDGE &&
-	    (arguments->ifname || arguments->fd || arguments->br || arguments->vhost ||
-	     arguments->queues > 1))
-		return err_set(err, -EINVAL, "'ifname', 'fd', 'br', 'vhost' and 'queues' are of "
-			       "a tap");
+	    (nr_taps(arguments) || arguments->br || arguments->vhost || arguments->queues > 1))
+		return err_set(err, -EINVAL, "'ifname', 'fd', 'fds', 'br', 'vhost' and 'queues' "
+			       "are of a tap");
 	if (arguments->type == TYPE_STREAM && !arguments->addr.path)
 		return err_set(err, -EINVAL, "Parameter 'addr' is missing");
 	if (arguments->type != TYPE_STREAM && (arguments->addr.path || arguments->server))
 		return err_set(err, -EINVAL, "'addr' and 'server' are of a stream");
 	if (arguments->type != TYPE_USER && arguments->nr_hostfwd)
 		return err_set(err, -EINVAL, "'hostfwd' is of user-mode networking");
-	if (arguments->fd && arguments->br)
-		return err_set(err, -EINVAL, "'br' goes with 'ifname'");
-	if (arguments->fd && arguments->queues > 1)
-		return err_set(err, -EINVAL, "'fd' is one queue: use 'ifname' for several");
 	if (runs_script(arguments->script) || runs_script(arguments->downscript))
 		return err_set(err, -ENOTSUP, "script and downscript can only be 'no': set the "
 			       "tap up before");
 	if (arguments->vhost && arguments->dump)
 		return err_set(err, -EINVAL, "vhost moves packets past 'x-vmm-dump': use one "
 			       "of them");
-	return 0;
+	return check_descriptors(arguments, err);
 }
 
 /* With a space between two, as the machine has them; NULL: there is no memory. */
@@ -150,13 +179,38 @@ static char *join(const struct add_arguments *arguments)
 	return all;
 }
 
-static int add_with(struct qmp_call *call, const char *forwards, struct err *err)
+struct names {
+	char *text;			/* cut into them */
+	const char *names[QMP_MACHINE_PAIRS_MAX];
+	unsigned nr;
+};
+
+/* Of descriptors; there are not too many. */
+static int find_names(struct names *ret_names, const struct add_arguments *arguments)
+{
+	char *rest = NULL;
+
+	*ret_names = (struct names){ .names = { arguments->fd }, .nr = !!arguments->fd };
+	if (!arguments->fds)
+		return 0;
+	rest = strdup(arguments->fds);
+	if (!rest)
+		return -ENOMEM;
+	ret_names->text = rest;
+	while (rest)
+		ret_names->names[ret_names->nr++] = strsep(&rest, ":");
+	return 0;
+}
+
+static int add_with(struct qmp_call *call, const struct names *names, const char *forwards,
+		    struct err *err)
 {
 	const struct add_arguments *arguments = call->arguments;
 	const struct qmp_machine_new_net net = {
 		.id = arguments->id,
 		.tap = arguments->ifname,
-		.fd = arguments->fd,
+		.fds = names->names,
+		.nr_fds = names->nr,
 		.bridge = arguments->br,
 		.dump = arguments->dump,
 		.queues = arguments->queues,
@@ -177,15 +231,19 @@ static int add_with(struct qmp_call *call, const char *forwards, struct err *err
 static int add(struct qmp_call *call, struct err *err)
 {
 	int r = check(call->arguments, err);
+	struct names names;
 	char *forwards;
 
 	if (r < 0)
 		return r;
+	r = find_names(&names, call->arguments);
 	forwards = join(call->arguments);
-	if (!forwards)
-		return err_sys(err, -ENOMEM, "cannot add the netdev");
-	r = add_with(call, forwards, err);
+	if (r < 0 || !forwards)
+		r = err_sys(err, -ENOMEM, "cannot add the netdev");
+	else
+		r = add_with(call, &names, forwards, err);
 	free(forwards);
+	free(names.text);
 	return r;
 }
 

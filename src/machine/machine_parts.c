@@ -12,6 +12,7 @@
 #include "block/disk_overlay.h"
 #include "devices/pci/pci_bus.h"
 #include "machine/hotplug.h"
+#include "machine/vm_fds.h"
 #include "net/netdev.h"
 #include "net/passt.h"
 #include "net/pcap.h"
@@ -250,10 +251,16 @@ static int open_tap(struct netdev **ret_netdev, struct machine_part *part,
 		.bridge = config->bridge,
 		.lost = &lost,
 	};
-	int r = config->tap || config->bridge ?
-		tap_open(ret_netdev, &tap, err) :
-		tap_open_fd(ret_netdev, &tap, (int)config->fd, err);
+	struct vm_fds fds;
+	int r;
 
+	if (config->fd) {
+		r = vm_fds_parse(&fds, config->fd, err);
+		if (!r)
+			r = tap_open_fds(ret_netdev, &tap, fds.fds, fds.nr, err);
+	} else {
+		r = tap_open(ret_netdev, &tap, err);
+	}
 	if (!r && config->vhost)
 		use_vhost(*ret_netdev, part->id);
 	return r;

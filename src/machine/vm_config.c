@@ -7,6 +7,7 @@
 #include "boot/boot.h"
 #include "devices/virtio/virtio_blk.h"
 #include "devices/virtio/virtio_vsock.h"
+#include "machine/vm_fds.h"
 #include "machine/vm_serial.h"
 #include "net/netdev.h"
 #include "net/passt.h"
@@ -117,9 +118,9 @@ static const struct option net_rows[] = {
 	{ .key = "bridge", OPTION(struct vm_net_config, bridge), .max = 15,
 	  .metavar = "NAME",
 	  .help = "make the tap, a new one unless it is given, a port of this bridge" },
-	{ .key = "fd", OPTION(struct vm_net_config, fd), .max = INT32_MAX,
-	  .metavar = "FD",
-	  .help = "an open tap device, inherited as this file descriptor; one pair of queues" },
+	{ .key = "fd", OPTION(struct vm_net_config, fd), .metavar = "FD[:FD...]",
+	  .help = "an open tap device, inherited as these file descriptors, one for each "
+		  "pair of queues" },
 	{ .key = "user", OPTION(struct vm_net_config, user), .preset = "off",
 	  .help = "the networks of the host, as any program of this user has them: passt "
 		  "gives the guest an address, and takes no privilege" },
@@ -327,7 +328,7 @@ static int check_place(const struct vm_net_config *net, unsigned i, struct err *
 	} places[] = {
 		{ "tap=", net->tap },
 		{ "bridge=", net->bridge && !net->tap },
-		{ "fd=", option_given(&vm_config_net_options, net, &net->fd) },
+		{ "fd=", net->fd },
 		{ "user", net->user },
 		{ "socket=", net->socket },
 		{ "none", net->none },
@@ -344,6 +345,21 @@ static int check_place(const struct vm_net_config *net, unsigned i, struct err *
 	}
 	return found ? 0 : err_set(err, -EINVAL, "net %u: where to? give tap=NAME, bridge=NAME, "
 				   "fd=N, user, socket=PATH or none", i);
+}
+
+/* One descriptor is one pair of queues. */
+static int check_fds(const struct vm_net_config *net, unsigned i, struct err *err)
+{
+	struct vm_fds fds;
+	int r = vm_fds_parse(&fds, net->fd, err);
+
+	if (r < 0)
+		return err_at(err, r, "net %u", i);
+	if (net->queues && net->queues != fds.nr)
+		return err_set(err, -EINVAL, "net %u: queues=%u needs as many descriptors, "
+			       "fd= has %u: give one for each pair of queues, or no queues=", i,
+			       net->queues, fds.nr);
+	return 0;
 }
 
 /* What it passes by cannot be had with it. */
@@ -375,7 +391,11 @@ int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err 
 	r = net->hostfwd ? passt_check_forwards(net->hostfwd, err) : 0;
 	if (r < 0)
 		return err_at(err, r, "net %u", i);
-	if (net->queues > 1 && !net->tap && !net->bridge)
+	if (net->fd)
+		r = check_fds(net, i, err);
+	if (r < 0)
+		return r;
+	if (net->queues > 1 && !net->tap && !net->bridge && !net->fd)
 		return err_set(err, -EINVAL, "net %u: only a tap or a bridge has several "
 			       "queues: give no queues=", i);
 	r = check_vhost(net, i, err);
@@ -385,15 +405,28 @@ int vm_config_check_net(const struct vm_net_config *net, unsigned i, struct err 
 	return r < 0 ? err_at(err, r, "net %u", i) : 0;
 }
 
+/* Both have been checked; -1: they share none. */
+static int shared_fd(const struct vm_net_config *a, const struct vm_net_config *b)
+{
+	struct vm_fds of_a = { .nr = 0 }, of_b = { .nr = 0 };
+
+	if (a->fd && b->fd && !vm_fds_parse(&of_a, a->fd, NULL))
+		vm_fds_parse(&of_b, b->fd, NULL);
+	for (unsigned i = 0; i < of_b.nr; i++)
+		if (vm_fds_has(&of_a, of_b.fds[i]))
+			return of_b.fds[i];
+	return -1;
+}
+
 /* What two cards cannot share; a tap is refused by the kernel, by its name. */
 static int check_pair(const struct vm_net_config *a, unsigned i,
 		      const struct vm_net_config *b, unsigned k, struct err *err)
 {
 	static const uint8_t no_mac[6];
+	int fd = shared_fd(a, b);
 
-	if (option_given(&vm_config_net_options, a, &a->fd) &&
-	    option_given(&vm_config_net_options, b, &b->fd) && a->fd == b->fd)
-		return err_set(err, -EINVAL, "net %u and net %u have the same fd", i, k);
+	if (fd >= 0)
+		return err_set(err, -EINVAL, "net %u and net %u have the same fd, %d", i, k, fd);
 	if (memcmp(a->mac, no_mac, 6) && !memcmp(a->mac, b->mac, 6))
 		return err_set(err, -EINVAL, "net %u and net %u have the same mac", i, k);
 	return 0;

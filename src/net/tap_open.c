@@ -239,22 +239,76 @@ int tap_open(struct netdev **ret_netdev, const struct tap_config *config, struct
 	return r;
 }
 
-int tap_open_fd(struct netdev **ret_netdev, const struct tap_config *config, int fd,
-		struct err *err)
+/* What a descriptor is open to, as TUNGETIFF has it. */
+static int ask_fd(struct ifreq *ret_ifr, const char *id, int fd, struct err *err)
 {
-	const char *id = config->id;
-	struct ifreq ifr = { 0 };
-	struct tap_link link;
-	bool is_macvtap;
-
+	*ret_ifr = (struct ifreq){ 0 };
 	if (fcntl(fd, F_GETFD) < 0)
 		return err_sys(err, -errno, "net '%s': descriptor %d is not open", id, fd);
-	if (ioctl(fd, TUNGETIFF, &ifr) || !(ifr.ifr_flags & IFF_TAP))
+	if (ioctl(fd, TUNGETIFF, ret_ifr) || !(ret_ifr->ifr_flags & IFF_TAP))
 		return err_set(err, -EINVAL, "net '%s': descriptor %d is no tap device", id,
 			       fd);
-	if (!(ifr.ifr_flags & IFF_VNET_HDR))
+	if (!(ret_ifr->ifr_flags & IFF_VNET_HDR))
 		return err_set(err, -EINVAL, "net '%s': the tap at descriptor %d was opened "
 			       "without IFF_VNET_HDR", id, fd);
+	return 0;
+}
+
+/* A macvtap has several queues without being asked for them. */
+static int check_several(const char *id, const int *fds, unsigned nr, bool is_macvtap,
+			 struct err *err)
+{
+	struct ifreq first, ifr;
+	int r = ask_fd(&first, id, fds[0], err);
+
+	for (unsigned i = 0; i < nr && !r; i++) {
+		r = ask_fd(&ifr, id, fds[i], err);
+		if (!r && strncmp(ifr.ifr_name, first.ifr_name, IFNAMSIZ))
+			r = err_set(err, -EINVAL, "net '%s': descriptor %d is of tap '%s', and "
+				    "descriptor %d of '%s': a card has one tap", id, fds[0],
+				    first.ifr_name, fds[i], ifr.ifr_name);
+		if (!r && !is_macvtap && !(ifr.ifr_flags & IFF_MULTI_QUEUE))
+			r = err_set(err, -EINVAL, "net '%s': the tap at descriptor %d was opened "
+				    "without IFF_MULTI_QUEUE: it has a single queue", id,
+				    fds[i]);
+	}
+	return r;
+}
+
+/*
+ * Whoever had them before may have left some detached.  Once all are, each can be attached,
+ * unless it is the queue of another descriptor as well.
+ */
+static int use_all(const char *id, const int *fds, unsigned nr, struct err *err)
+{
+	struct ifreq off = { .ifr_flags = IFF_DETACH_QUEUE };
+	struct ifreq on = { .ifr_flags = IFF_ATTACH_QUEUE };
+
+	for (unsigned i = 0; i < nr; i++)
+		(void)ioctl(fds[i], TUNSETQUEUE, &off);
+	for (unsigned i = 0; i < nr; i++)
+		if (ioctl(fds[i], TUNSETQUEUE, &on))
+			return err_sys(err, -errno, "net '%s': cannot attach descriptor %d to its "
+				       "tap (is it a copy of another?)", id, fds[i]);
+	return 0;
+}
+
+int tap_open_fds(struct netdev **ret_netdev, const struct tap_config *config, const int *fds,
+		 unsigned nr, struct err *err)
+{
+	struct tap_link link;
+	struct ifreq ifr;
+	bool is_macvtap;
+	int r = ask_fd(&ifr, config->id, fds[0], err);
+
+	if (r < 0)
+		return r;
 	is_macvtap = !tap_link_read(&link, ifr.ifr_name) && link.kind == TAP_LINK_MACVTAP;
-	return tap_netdev_new(ret_netdev, config, &fd, 1, is_macvtap ? link.mac : NULL, err);
+	if (nr > 1)
+		r = check_several(config->id, fds, nr, is_macvtap, err);
+	if (!r && (is_macvtap || ifr.ifr_flags & IFF_MULTI_QUEUE))
+		r = use_all(config->id, fds, nr, err);
+	if (r < 0)
+		return r;
+	return tap_netdev_new(ret_netdev, config, fds, nr, is_macvtap ? link.mac : NULL, err);
 }

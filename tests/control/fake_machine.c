@@ -215,7 +215,7 @@ static int remove_disk(void *ctx, const char *id, struct err *err)
 
 static int add_net(void *ctx, const struct qmp_machine_new_net *net, struct err *err)
 {
-	if (net->fd)
+	if (net->nr_fds)
 		return err_set(err, -ENOTSUP, "a made-up tap has no descriptor");
 	return add_part(ctx, true, net->id, err);
 }

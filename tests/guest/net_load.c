@@ -8,6 +8,7 @@
  *	buffer=N	length of each buffer that is received into
  *	nr=N		receive: how many frames; else: how many at most under way
  *	ticks=N		send, and await: how long, by the time-stamp counter
+ *	pair=N		of queues that it uses
  *
  * It says "ready" when the card is, and goes on when a byte has come from the serial
  * port; says "begin", and at last "end" with frames, ticks and kicks.  After both it stays
@@ -18,11 +19,19 @@
 #include "polled.h"
 #include "virtio.h"
 
+#define COM1		0x3f8
+#define COM1_LSR	(COM1 + 5)
+#define LSR_READY	0x01
+
 #define F_CSUM		(UINT64_C(1) << 0)
 #define F_GUEST_CSUM	(UINT64_C(1) << 1)
 #define F_GUEST_TSO4	(UINT64_C(1) << 7)
 #define F_HOST_TSO4	(UINT64_C(1) << 11)
 #define F_MRG_RXBUF	(UINT64_C(1) << 15)
+#define F_CTRL_VQ	(UINT64_C(1) << 17)
+#define F_MQ		(UINT64_C(1) << 22)
+
+#define MAX_PAIRS	8		/* of the configuration */
 
 #define HEADER_LEN	12
 #define WIRE_MAX	1514
@@ -38,13 +47,31 @@
 
 enum mode { SEND = 1, RECEIVE, ROUND_TRIP };
 
-static struct polled_queue rx, tx;
+static struct polled_queue rx, tx, control;
 static _Alignas(4096) uint8_t buffers[BUFFERS_MAX];
 static _Alignas(4096) uint8_t packets[POLLED_SIZE][PACKET_MAX];
 
-static unsigned buffer_len, frame_len;
+static unsigned buffer_len, frame_len, pair;
 static uint64_t nr, nr_ticks, nr_done, ticks_taken;
 static bool failed;
+
+/* Section 5.1.6.5.5: as many pairs are used as it takes for ours. */
+static void use_pairs(void)
+{
+	static uint8_t command[4] = { 4, 0 }, answer = 0xff;
+	uint32_t len;
+	uint16_t i;
+
+	command[2] = (uint8_t)(pair + 1);
+	control.ring[0] = (struct polled_desc){ (uint64_t)command, sizeof(command),
+						POLLED_NEXT, 1 };
+	control.ring[1] = (struct polled_desc){ (uint64_t)&answer, 1, POLLED_WRITE, 0 };
+	polled_offer(&control, 0);
+	polled_kick(&control);
+	while (!polled_take(&control, &i, &len))
+		relax();
+	expect_eq(*(volatile uint8_t *)&answer, 0, "there are so many pairs");
+}
 
 /* Short frames are sent by any card. */
 static void open_card(bool needs_offloads)
@@ -52,10 +79,14 @@ static void open_card(bool needs_offloads)
 	struct polled_device card;
 
 	polled_open(&card, VIRTIO_NET, F_MRG_RXBUF | (needs_offloads ? F_CSUM | F_GUEST_CSUM |
-		    F_GUEST_TSO4 | F_HOST_TSO4 : 0));
-	polled_add(&card, 0, &rx);
-	polled_add(&card, 1, &tx);
+		    F_GUEST_TSO4 | F_HOST_TSO4 : 0) | (pair ? F_CTRL_VQ | F_MQ : 0));
+	polled_add(&card, 2 * pair, &rx);
+	polled_add(&card, 2 * pair + 1, &tx);
+	if (pair)
+		polled_add(&card, 2 * read16(card.config + MAX_PAIRS), &control);
 	polled_ready(&card);
+	if (pair)
+		use_pairs();
 }
 
 /* Of struct virtio_net_hdr, section 5.1.6: have the checksum filled in, and cut it. */
@@ -100,6 +131,13 @@ static void make_buffers(void)
 	for (unsigned i = 0; i < POLLED_SIZE; i++)
 		rx.ring[i] = (struct polled_desc){ (uint64_t)buffers + i * buffer_len, buffer_len,
 						   POLLED_WRITE, 0 };
+}
+
+static void await_byte(void)
+{
+	while (!(in8(COM1_LSR) & LSR_READY))
+		relax();
+	in8(COM1);
 }
 
 /* In user mode. */
@@ -208,6 +246,7 @@ void payload(void)
 	buffer_len = (unsigned)cmdline_number("buffer");
 	nr = cmdline_number("nr");
 	nr_ticks = cmdline_number("ticks");
+	pair = (unsigned)cmdline_number("pair");
 	expect(frame_len >= HEADERS_LEN && frame_len <= PACKET_MAX - HEADER_LEN,
 	       "frames have such a length");
 	expect(mode == RECEIVE || nr <= POLLED_SIZE, "so many have room in the queue");

@@ -175,6 +175,34 @@ class Attach(VmTest):
         run.wait_for(b'GONE 2')
         self.assertEqual(self.command('qmp', self.name, 'netdev_del', '{"id": "net0"}')[0], USAGE)
 
+    def test_card_comes_by_a_descriptor_for_each_pair_of_queues(self):
+        if os.geteuid():
+            self.skipTest('only root makes a tap')
+        run = self.begin()
+        taps = [vm.open_tap('vmmplug%d', several=True)]
+        taps += [vm.open_tap(vm.tap_name(taps[0]), several=True) for _ in range(15)]
+        for tap in taps:
+            self.addCleanup(os.close, tap)
+        other = vm.open_tap('vmmplug%d', several=True)
+        self.addCleanup(os.close, other)
+        fds = 'fd=' + ':'.join(map(str, taps))
+
+        self.assert_refused_with(self.attach('--net', f'fd={taps[0]}:{other}',
+                                             pass_fds=[taps[0], other]), USAGE, 'one tap')
+        self.assert_refused_with(self.attach('--net', fds + ',queues=2'), USAGE,
+                                 'fd= has 16: give one for each')
+        self.assert_refused_with(self.attach('--net', fds, pass_fds=taps[:15]), USAGE,
+                                 'Bad file descriptor')
+        for i in range(16):
+            self.assertRegex(self.command('qmp', self.name, 'closefd',
+                                          f'{{"fdname": "vmm-attach-{i}"}}')[2], 'not found')
+
+        self.assertEqual(self.attach('--net', f'fd={taps[3]}:{taps[1]}', pass_fds=taps),
+                         (OK, 'net0\n', ''))
+        run.wait_for(b'COME 2')
+        self.assertEqual(len([queue for queue in self.ask('x-vmm-query-use')['queues']
+                              if queue['driver'] == 'virtio-net']), 5)
+
     def test_card_goes_with_its_back_end_of_another_name(self):
         run = self.begin()
         self.ask('netdev_add', '{"type": "none", "id": "nowhere"}')

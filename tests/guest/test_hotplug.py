@@ -214,8 +214,19 @@ class Hotplug(VmTest):
         self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'br': 'b', 'fd': 'x'},
                      "'br' goes with 'ifname'")
         self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'fd': 'x', 'queues': 2},
-                     "'fd' is one queue")
-        self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n'}, "'ifname' or 'fd'")
+                     "'queues' is 2, .* which is 1")
+        self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n'},
+                     "either 'ifname', 'fd' or 'fds'")
+        self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'fd': 'x', 'fds': 'y:z'},
+                     "either 'ifname', 'fd' or 'fds'")
+        self.refused(client, 'netdev_add', {'type': 'none', 'id': 'n', 'fds': 'y:z'},
+                     'are of a tap')
+        self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'fds': 'y:z', 'queues': 3},
+                     "'queues' is 3, .* which is 2")
+        self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'fds': ':'.join('x' * 17)},
+                     "'fds' has 17 names, and 16 are the most")
+        self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'fds': 'y:z'},
+                     "named 'y' not found")
         self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'fd': 'none'}, 'none')
         self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'ifname': 'x',
                                             'script': '/etc/up'}, 'script')
@@ -343,6 +354,37 @@ class Hotplug(VmTest):
         self.event(client, 'DEVICE_DELETED')
         client.command('netdev_del', {'id': 'lan'})
         self.refused(client, 'netdev_del', {'id': 'lan'}, 'not found', 'DeviceNotFound')
+
+    def test_tap_comes_as_a_descriptor_for_each_of_its_queues(self):
+        if os.geteuid():
+            self.skipTest('only root makes a tap')
+        run, client = self.begin()
+        first = vm.open_tap('vmmplug%d', several=True)
+        name = vm.tap_name(first)
+        for i, tap in enumerate((first, vm.open_tap(name, True), vm.open_tap(name, True))):
+            client.command('getfd', {'fdname': f'tap{i}'}, fds=[tap])
+            os.close(tap)
+        client.command('netdev_add', {'type': 'tap', 'id': 'lan', 'fds': 'tap2:tap0:tap1'})
+        client.command('device_add', {'driver': 'virtio-net-pci', 'netdev': 'lan', 'id': 'card'})
+        run.wait_for(b'COME 2')
+        self.assertEqual(len(self.queues(client, 'virtio-net')), 7)
+        self.refused(client, 'closefd', {'fdname': 'tap1'}, 'not found')
+
+        client.command('device_del', {'id': 'card'})
+        run.wait_for(b'GONE 2')
+        client.command('netdev_del', {'id': 'lan'})
+        self.assertNotIn(name, os.listdir('/sys/class/net'))
+
+    def test_descriptors_are_gone_where_one_is_missing(self):
+        _, client = self.begin()
+        ours, theirs = socket.socketpair()
+        client.command('getfd', {'fdname': 'tap'}, fds=[theirs.fileno()])
+        theirs.close()
+        self.refused(client, 'netdev_add', {'type': 'tap', 'id': 'n', 'fds': 'tap:none'},
+                     "named 'none' not found")
+        ours.settimeout(5)
+        self.assertEqual(ours.recv(1), b'')
+        ours.close()
 
     def test_descriptor_that_is_no_tap_is_refused_and_gone(self):
         _, client = self.begin()

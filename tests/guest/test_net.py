@@ -67,6 +67,17 @@ def flood():
             host.send(frame)
 
 
+def flood_all_queues():
+    """The same by many flows, which the kernel deals out among the queues of a tap."""
+    head = bytes.fromhex('525400000001025454000000' '0800' '4500002e0000000040110000'
+                         '0a0000010a000002')
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as host:
+        host.bind((TAP, 0))
+        for port in range(1000, 2000):
+            ports = port.to_bytes(2, 'big') + bytes.fromhex('138800')
+            host.send((head + ports).ljust(FRAME, b'.'))
+
+
 def read_all(sock, length):
     data = b''
     while len(data) < length:
@@ -77,12 +88,12 @@ def read_all(sock, length):
 
 
 class Net(VmTest):
-    def start_load(self, mode, number, *arguments):
+    def start_load(self, mode, number, *arguments, pair=0, **more):
         """A guest that sends, or receives, as soon as the returned run gets a byte."""
         path = os.path.join(self.folder, 'qmp')
         run = self.start('net_load', '--qmp', path, '--cmdline',
-                         f'mode={mode} len={FRAME} buffer=2048 nr={number} ticks={FOR_EVER}',
-                         *arguments)
+                         f'mode={mode} len={FRAME} buffer=2048 nr={number} ticks={FOR_EVER} '
+                         f'pair={pair}', *arguments, **more)
         run.wait_for(b'ready\n')
         client = qmp.connect(path)
         self.addCleanup(client.close)
@@ -118,6 +129,27 @@ class Net(VmTest):
     def test_nothing_is_left_of_packets_that_were_received(self):
         make_tap()
         self.check_nothing_is_left(RECEIVE, RX, flood)
+
+    def test_each_descriptor_of_a_tap_is_a_pair_of_queues(self):
+        subprocess.run(['ip', 'link', 'del', TAP], stderr=subprocess.DEVNULL, check=False)
+        fds = [vm.open_tap(TAP, several=True) for _ in range(3)]
+        for fd in fds:
+            self.addCleanup(os.close, fd)
+        subprocess.run(['ip', 'link', 'set', TAP, 'up'], check=True)
+        net = 'fd=' + ':'.join(map(str, fds))
+        for mode, queue, meanwhile in ((SEND, TX, lambda: time.sleep(0.05)),
+                                       (RECEIVE, RX, flood_all_queues)):
+            for pair in (0, 2):
+                with self.subTest(mode=mode, pair=pair):
+                    run, client = self.start_load(mode, 64 if mode == SEND else FOR_EVER, '--net',
+                                                  net, pair=pair, pass_fds=fds)
+                    run.type(b'.')
+                    self.pass_packets(client, 2 * pair + queue, 500, meanwhile)
+                    queues = client.command('x-vmm-query-use')['queues']
+                    self.assertEqual(len([one for one in queues
+                                          if one['driver'] == 'virtio-net']), 7)
+                    client.command('quit')
+                    run.process.wait(vm.SECONDS)
 
     def test_peer_that_comes_back_is_served_again(self):
         path = os.path.join(self.folder, 'peer')

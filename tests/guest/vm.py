@@ -3,7 +3,6 @@
 
 import fcntl
 import os
-import platform
 import pty
 import select
 import signal
@@ -15,12 +14,8 @@ import termios
 import time
 import unittest
 
-# For a whole run, however slow the machine.
-SECONDS = int(os.environ.get('VMM_TEST_PATIENCE', '30'))
+SECONDS = 30        # for a whole run, however slow the machine
 SKIPPED = 77
-
-# Of a payload's file.
-SUFFIX = {'x86_64': '.elf', 'aarch64': '.image'}[platform.machine()]
 
 # Exit statuses of vmm run.
 OK, USAGE, DIED, FORCED = range(4)
@@ -48,12 +43,21 @@ def need_kvm():
         skip(f'cannot open /dev/kvm: {error.strerror}')
 
 
-def open_tap(name):
-    """A new tap device, which goes with the descriptor; %d in its name is a number."""
-    tun_set_iff, tap, no_header, header = 0x400454ca, 0x0002, 0x1000, 0x4000
+def open_tap(name, several=False):
+    """A new tap device, which goes with the descriptor; %d in its name is a number.
+
+    several: one more queue of the tap that there is of this name, or the first.
+    """
+    tun_set_iff, tap, no_header, header, multi_queue = 0x400454ca, 0x0002, 0x1000, 0x4000, 0x100
     fd = os.open('/dev/net/tun', os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    fcntl.ioctl(fd, tun_set_iff, struct.pack('16sH22x', name.encode(), tap | no_header | header))
+    flags = tap | no_header | header | (multi_queue if several else 0)
+    fcntl.ioctl(fd, tun_set_iff, struct.pack('16sH22x', name.encode(), flags))
     return fd
+
+
+def tap_name(fd):
+    tun_get_iff = 0x800454d2
+    return fcntl.ioctl(fd, tun_get_iff, bytes(40))[:16].rstrip(b'\0').decode()
 
 
 class Vm:
@@ -212,12 +216,10 @@ class VmTest(unittest.TestCase):
             file.write(content)
         return path
 
-    def payload(self, name):
-        return os.path.join(self.payloads, name + SUFFIX)
-
     def start(self, payload, *arguments, **more):
         """Runs the payload; ends with the test."""
-        vm = Vm([self.vmm, 'run', '--kernel', self.payload(payload), *arguments], **more)
+        vm = Vm([self.vmm, 'run', '--kernel', os.path.join(self.payloads, payload + '.elf'),
+                 *arguments], **more)
         self.addCleanup(vm.__exit__)
         return vm
 

@@ -32,16 +32,22 @@ static void refuses(const char *name, int code, const char *says)
 	ck_assert_msg(strstr(err.text, says) != NULL, "%s", err.text);
 }
 
-static void refuses_fd(int fd, int code, const char *says)
+/* Of all, this one. */
+static void refuses_one_of(const int *fds, unsigned nr, int fd, int code, const char *says)
 {
 	struct netdev *none = NULL;
 	char which[32];
 
 	snprintf(which, sizeof(which), "descriptor %d", fd);
-	ck_assert_int_eq(tap_open_fd(&none, &inherited, fd, &err), code);
+	ck_assert_int_eq(tap_open_fds(&none, &inherited, fds, nr, &err), code);
 	ck_assert_ptr_null(none);
 	ck_assert_msg(strstr(err.text, which) != NULL, "%s", err.text);
 	ck_assert_msg(strstr(err.text, says) != NULL, "%s", err.text);
+}
+
+static void refuses_fd(int fd, int code, const char *says)
+{
+	refuses_one_of(&fd, 1, fd, code, says);
 }
 
 /* By name. */
@@ -220,6 +226,25 @@ START_TEST(macvtap_is_opened_by_its_name_and_says_its_mac)
 }
 END_TEST
 
+/* As by the shell: nothing was asked for but the file. */
+START_TEST(macvtap_that_was_just_opened_has_as_many_queues)
+{
+	char path[32];
+	int fds[2];
+
+	ck_assert(make_macvtap());
+	snprintf(path, sizeof(path), "/dev/tap%u", if_nametoindex(MACVTAP));
+	fds[0] = open(path, O_RDWR | O_CLOEXEC);
+	fds[1] = open(path, O_RDWR | O_CLOEXEC);
+
+	ck_assert_int_eq(tap_open_fds(&netdev, &inherited, fds, 2, &err), 0);
+	ck_assert_uint_eq(netdev_nr_pairs(netdev), 2);
+	ck_assert_ptr_nonnull(netdev_mac(netdev));
+	ck_assert_int_eq(netdev_set_pairs(netdev, 1), 0);
+	ck_assert_int_eq(netdev_set_pairs(netdev, 2), 0);
+}
+END_TEST
+
 START_TEST(macvtap_that_is_in_use_is_refused)
 {
 	ck_assert(make_macvtap());
@@ -294,11 +319,101 @@ START_TEST(inherited_tap_serves)
 {
 	int fd = attach(TAP, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
 
-	ck_assert_int_eq(tap_open_fd(&netdev, &inherited, fd, &err), 0);
+	ck_assert_int_eq(tap_open_fds(&netdev, &inherited, &fd, 1, &err), 0);
 
 	ck_assert_int_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
 	netdev = netdev_close(netdev);
 	ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
+}
+END_TEST
+
+static void attach_pair(int fds[2], int flags)
+{
+	fds[0] = attach(MULTI_TAP, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | flags);
+	fds[1] = attach(MULTI_TAP, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | flags);
+}
+
+START_TEST(inherited_queues_of_a_tap_are_pairs_each)
+{
+	int fds[2];
+
+	attach_pair(fds, IFF_MULTI_QUEUE);
+
+	ck_assert_int_eq(tap_open_fds(&netdev, &inherited, fds, 2, &err), 0);
+	ck_assert_uint_eq(netdev_nr_pairs(netdev), 2);
+	ck_assert_int_eq(netdev_fd(netdev, 0), fds[0]);
+	ck_assert_int_eq(netdev_fd(netdev, 1), fds[1]);
+	ck_assert_int_eq(netdev_set_pairs(netdev, 1), 0);
+	ck_assert_int_eq(netdev_set_pairs(netdev, 2), 0);
+
+	netdev = netdev_close(netdev);
+	ck_assert_int_eq(fcntl(fds[0], F_GETFD), -1);
+	ck_assert_int_eq(fcntl(fds[1], F_GETFD), -1);
+}
+END_TEST
+
+START_TEST(queues_that_were_left_detached_are_used_again)
+{
+	struct tap_link link;
+	int fds[2], kept;
+
+	attach_pair(fds, IFF_MULTI_QUEUE);
+	kept = dup(fds[1]);
+	ck_assert_int_eq(tap_open_fds(&netdev, &inherited, fds, 2, &err), 0);
+	ck_assert_int_eq(netdev_set_pairs(netdev, 1), 0);
+	netdev = netdev_close(netdev);
+
+	ck_assert_int_eq(tap_open_fds(&netdev, &inherited, &kept, 1, &err), 0);
+	ck_assert_int_eq(ioctl(kept, TUNSETQUEUE,
+			       &(struct ifreq){ .ifr_flags = IFF_DETACH_QUEUE }), 0);
+	ck_assert_int_eq(tap_link_read(&link, MULTI_TAP), 0);
+	ck_assert_uint_eq(link.nr_queues, 1);
+}
+END_TEST
+
+START_TEST(copy_of_a_descriptor_is_no_further_queue)
+{
+	int fds[3];
+
+	attach_pair(fds, IFF_MULTI_QUEUE);
+	fds[2] = dup(fds[0]);
+
+	refuses_one_of(fds, 3, fds[2], -EINVAL, "is it a copy of another?");
+}
+END_TEST
+
+START_TEST(descriptors_of_several_taps_are_refused)
+{
+	int fds[3];
+
+	attach_pair(fds, IFF_MULTI_QUEUE);
+	fds[2] = attach("vmmtap3", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE);
+
+	refuses_one_of(fds, 3, fds[0], -EINVAL, "is of tap 'vmmtap2'");
+	refuses_one_of(fds, 3, fds[2], -EINVAL, "of 'vmmtap3': a card has one tap");
+	ck_assert_int_ge(fcntl(fds[2], F_GETFD), 0);
+}
+END_TEST
+
+START_TEST(one_of_several_that_is_no_tap_is_refused)
+{
+	int fds[3];
+
+	attach_pair(fds, IFF_MULTI_QUEUE);
+	fds[2] = STDERR_FILENO;
+
+	refuses_one_of(fds, 3, STDERR_FILENO, -EINVAL, "is no tap device");
+}
+END_TEST
+
+START_TEST(tap_of_a_single_queue_is_one_descriptor)
+{
+	int fds[2];
+
+	fds[0] = attach(TAP, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+	fds[1] = dup(fds[0]);
+
+	refuses_one_of(fds, 2, fds[0], -EINVAL, "without IFF_MULTI_QUEUE");
 }
 END_TEST
 
@@ -361,6 +476,12 @@ static TCase *open_tests(void)
 	if (is_root)	/* others have no second group to give it to */
 		tcase_add_test(tc, tap_of_another_user_is_refused);
 	tcase_add_test(tc, inherited_tap_serves);
+	tcase_add_test(tc, inherited_queues_of_a_tap_are_pairs_each);
+	tcase_add_test(tc, queues_that_were_left_detached_are_used_again);
+	tcase_add_test(tc, copy_of_a_descriptor_is_no_further_queue);
+	tcase_add_test(tc, descriptors_of_several_taps_are_refused);
+	tcase_add_test(tc, one_of_several_that_is_no_tap_is_refused);
+	tcase_add_test(tc, tap_of_a_single_queue_is_one_descriptor);
 	tcase_add_test(tc, descriptor_that_is_no_tap_is_refused);
 	tcase_add_test(tc, tap_without_the_header_is_refused);
 	tcase_add_test(tc, speed_is_what_the_owner_has_set);
@@ -374,6 +495,7 @@ static TCase *macvtap_tests(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, macvtap_is_opened_by_its_name_and_says_its_mac);
+	tcase_add_test(tc, macvtap_that_was_just_opened_has_as_many_queues);
 	tcase_add_test(tc, macvtap_that_is_in_use_is_refused);
 	return tc;
 }

@@ -346,7 +346,7 @@ static void setup_full(void)
 	set_up_link(TAP);
 	fd = attach(TAP, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
 	ck_assert_int_eq(ioctl(fd, TUNSETSNDBUF, &room), 0);
-	ck_assert_int_eq(tap_open_fd(&netdev, &inherited, fd, &err), 0);
+	ck_assert_int_eq(tap_open_fds(&netdev, &inherited, &fd, 1, &err), 0);
 	ck_assert_int_eq(loop_new(&loop, &err), 0);
 	ck_assert_int_eq(netdev_attach(netdev, loop, &user), 0);
 	host = open_host_end(TAP);

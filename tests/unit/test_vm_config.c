@@ -242,7 +242,10 @@ START_TEST(places_of_a_card_do_not_mix)
 		{ "user,queues=2", "net 0: only a tap or a bridge has several queues" },
 		{ "tap=t,listen", "net 0: listen goes with socket=" },
 		{ "socket=s,queues=2", "net 0: only a tap or a bridge has several queues" },
-		{ "fd=3,queues=2", "net 0: only a tap or a bridge has several queues" },
+		{ "fd=3,queues=2", "net 0: queues=2 needs as many descriptors, fd= has 1" },
+		{ "fd=3:4:5,queues=2", "net 0: queues=2 needs as many descriptors, fd= has 3" },
+		{ "fd=3:4:3", "net 0: fd: descriptor 3 is there twice" },
+		{ "fd=", "net 0: fd: give descriptors by number" },
 	};
 
 	give("--kernel", "k");
@@ -291,7 +294,20 @@ START_TEST(cards_do_not_share_a_descriptor)
 	give("--net", "fd=4");
 	give("--net", "fd=3");
 
-	assert_refused("net 0 and net 2 have the same fd");
+	assert_refused("net 0 and net 2 have the same fd, 3");
+}
+END_TEST
+
+START_TEST(cards_do_not_share_one_of_several_descriptors)
+{
+	give("--kernel", "k");
+	give("--net", "fd=3:4:5,queues=3");
+	give("--net", "fd=6:7:8");
+	assert_fits();
+
+	give("--net", "fd=9:7");
+
+	assert_refused("net 1 and net 2 have the same fd, 7");
 }
 END_TEST
 
@@ -446,11 +462,12 @@ int main(void)
 	tcase_add_test(tc, dump_of_the_device_tree_starts_no_guest);
 	tcase_add_test(tc, card_needs_a_back_end);
 	tcase_add_test(tc, card_has_one_back_end);
-	tcase_add_loop_test(tc, places_of_a_card_do_not_mix, 0, 10);
+	tcase_add_loop_test(tc, places_of_a_card_do_not_mix, 0, 13);
 	tcase_add_test(tc, card_leads_to_a_socket_or_nowhere);
 	tcase_add_test(tc, forwards_of_a_card_are_one_text);
 	tcase_add_test(tc, descriptor_0_is_a_back_end);
 	tcase_add_test(tc, cards_do_not_share_a_descriptor);
+	tcase_add_test(tc, cards_do_not_share_one_of_several_descriptors);
 	tcase_add_test(tc, dump_is_refused_with_vhost);
 	tcase_add_test(tc, vhost_is_of_taps);
 	tcase_add_test(tc, limits_are_refused_with_vhost);
