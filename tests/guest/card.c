@@ -6,7 +6,7 @@
  * snapshots are tested with it.
  */
 #include "interrupt.h"
-#include "io.h"
+#include "machine.h"
 #include "payload.h"
 #include "virtio.h"
 
@@ -16,10 +16,6 @@
 #define GENERATION	0x15
 
 #define NET_F_MAC	(UINT64_C(1) << 5)
-
-#define UART_DATA	0x3f8
-#define UART_STATUS	0x3fd
-#define UART_READY	1
 
 static void tell_address(const struct virtio *card)
 {
@@ -46,9 +42,7 @@ void payload(void)
 	generation = open_card(&card);
 	print("READY\n");
 	do {
-		while (!(in8(UART_STATUS) & UART_READY))
-			relax();
-		byte = in8(UART_DATA);
+		byte = await_byte();
 		if (byte == 'b')
 			generation = open_card(&card);
 		tell_address(&card);

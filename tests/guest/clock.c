@@ -16,10 +16,6 @@
 #define RTC_DATA	0x71
 #define RTC_SECONDS	0x00
 
-#define UART_DATA	0x3f8
-#define UART_STATUS	0x3fd
-#define UART_READY	1
-
 #define NS_PER_S	UINT64_C(1000000000)
 
 /* As Documentation/virt/kvm/x86/msr.rst has them. */
@@ -91,9 +87,7 @@ void payload(void)
 	expect(wall.version && system.version, "KVM fills in its clocks");
 	print("READY\n");
 	do {
-		while (!(in8(UART_STATUS) & UART_READY))
-			relax();
-		byte = in8(UART_DATA);
+		byte = await_byte();
 		if (byte == 'r')
 			tell_second();
 		print("time ");

@@ -4,28 +4,23 @@
  * switches off at 'q'.  Not a test by itself: tests of the console use it.
  */
 #include "interrupt.h"
-#include "io.h"
+#include "machine.h"
 #include "payload.h"
 
-#define PIN		4
-#define VECTOR		0x24
-#define DATA		0x3f8
-#define ENABLE		0x3f9
+#define ENABLE		1
 #define RECEIVED	1
-#define FIFO		0x3fa
+#define FIFO		2
 #define FIFO_ON		1
-#define MODEM		0x3fc
+#define MODEM		4
 #define OUT2		0x08
-#define STATUS		0x3fd
-#define READY		1
 
 static volatile bool quit;
 
 static void handle(void)
 {
-	while (in8(STATUS) & READY) {
-		uint8_t byte = in8(DATA);
+	uint8_t byte;
 
+	while (take_byte(&byte)) {
 		print("<");
 		print_number(byte);
 		print(">");
@@ -35,12 +30,12 @@ static void handle(void)
 
 void payload(void)
 {
-	interrupt_on(VECTOR, handle);
-	interrupt_route_pin(PIN, VECTOR);
-	out8(FIFO, FIFO_ON);
-	out8(MODEM, OUT2);
+	interrupt_on(MACHINE_UART_VECTOR, handle);
+	interrupt_route_pin(MACHINE_UART_PIN, MACHINE_UART_VECTOR);
+	uart_write(FIFO, FIFO_ON);
+	uart_write(MODEM, OUT2);
 	print("READY\n");
-	out8(ENABLE, RECEIVED);
+	uart_write(ENABLE, RECEIVED);
 	for (uint32_t times = 1; !quit; times++)
-		interrupt_wait(VECTOR, times);
+		interrupt_wait(MACHINE_UART_VECTOR, times);
 }

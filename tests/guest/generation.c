@@ -14,10 +14,6 @@
 #define PIN		9
 #define VECTOR		0x24
 
-#define UART_DATA	0x3f8
-#define UART_STATUS	0x3fd
-#define UART_READY	1
-
 void payload(void)
 {
 	uint32_t times = 0;
@@ -26,9 +22,7 @@ void payload(void)
 	interrupt_route_pin(PIN, VECTOR);
 	print("READY\n");
 	do {
-		while (!(in8(UART_STATUS) & UART_READY))
-			relax();
-		byte = in8(UART_DATA);
+		byte = await_byte();
 		print_hex(read64(ID));
 		print_hex(read64(ID + 8));
 		if (in8(EVENTS) & EVENT) {

@@ -19,10 +19,6 @@
 #include "polled.h"
 #include "virtio.h"
 
-#define COM1		0x3f8
-#define COM1_LSR	(COM1 + 5)
-#define LSR_READY	0x01
-
 #define F_CSUM		(UINT64_C(1) << 0)
 #define F_GUEST_CSUM	(UINT64_C(1) << 1)
 #define F_GUEST_TSO4	(UINT64_C(1) << 7)
@@ -131,13 +127,6 @@ static void make_buffers(void)
 	for (unsigned i = 0; i < POLLED_SIZE; i++)
 		rx.ring[i] = (struct polled_desc){ (uint64_t)buffers + i * buffer_len, buffer_len,
 						   POLLED_WRITE, 0 };
-}
-
-static void await_byte(void)
-{
-	while (!(in8(COM1_LSR) & LSR_READY))
-		relax();
-	in8(COM1);
 }
 
 /* In user mode. */

@@ -18,7 +18,7 @@ import tempfile
 import time
 from typing import Callable, NamedTuple
 
-from vm import DIED, OK, Vm, need_kvm, skip
+from vm import DIED, OK, SUFFIX, Vm, need_kvm, skip
 
 SECTOR = 512
 
@@ -120,10 +120,7 @@ ARM64 = {
     'timer': Case(),
 }
 
-SUFFIX, CASES = {
-    'x86_64': ('.elf', {**COMMON, **X86}),
-    'aarch64': ('.image', {**COMMON, **ARM64}),
-}[platform.machine()]
+CASES = {**COMMON, **{'x86_64': X86, 'aarch64': ARM64}[platform.machine()]}
 
 
 def run(vmm, payloads, name, case):

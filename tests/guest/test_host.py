@@ -24,12 +24,12 @@ class Host(VmTest):
         # Where everybody may look, unlike the folder of a build.
         os.chmod(self.folder, 0o755)
         self.vmm = shutil.copy(self.vmm, self.folder)
-        self.payload = shutil.copy(os.path.join(self.payloads, 'pio.elf'), self.folder)
+        self.kernel = shutil.copy(os.path.join(self.payloads, 'pio.elf'), self.folder)
 
     def assert_refused_in(self, make_kvm, pattern, as_user=()):
         """In a namespace whose /dev holds only what make_kvm makes."""
         script = f'mount -t tmpfs -o mode=755 none /dev && {make_kvm} && exec "$@"'
-        self.assert_refused(['run', '--kernel', self.payload], pattern,
+        self.assert_refused(['run', '--kernel', self.kernel], pattern,
                             command=('unshare', '-m', 'sh', '-c', script, 'sh', *as_user))
 
     def test_no_kvm(self):
@@ -51,7 +51,7 @@ class Host(VmTest):
             f"/dev/kvm.*'{KVM_GROUP}'.*Permission denied", AS_NOBODY)
 
     def test_kernel_that_may_not_be_read(self):
-        os.chmod(self.payload, 0o600)
+        os.chmod(self.kernel, 0o600)
         self.assert_refused_in('mknod -m 666 /dev/kvm c 10 232', 'pio.elf.*Permission denied',
                                AS_NOBODY)
 
@@ -59,7 +59,7 @@ class Host(VmTest):
         script = ('mount -t tmpfs -o mode=755 none /dev && mknod /dev/kvm c 10 232 && '
                   'mkdir /dev/net && mknod /dev/net/tun c 10 200 && exec "$@"')
         with vm.Vm(['unshare', '-mn', 'sh', '-c', script, 'sh', self.vmm, 'run', '--kernel',
-                    self.payload, '--net', 'tap=vmmtest0,vhost=on']) as run:
+                    self.kernel, '--net', 'tap=vmmtest0,vhost=on']) as run:
             self.assertEqual(run.finish(), vm.OK)
         self.assertRegex(run.err, b"net 'net0': without vhost: cannot open /dev/vhost-net.*"
                          b"No such file")
@@ -68,7 +68,7 @@ class Host(VmTest):
         path = self.file('disk', bytes(SECTOR))
         os.chmod(path, mode)
         disk = ','.join((path, *more))
-        self.assert_refused(['run', '--kernel', self.payload, '--disk', disk], pattern,
+        self.assert_refused(['run', '--kernel', self.kernel, '--disk', disk], pattern,
                             **NOBODY)
 
     def test_disk_that_may_not_be_read(self):
@@ -78,7 +78,7 @@ class Host(VmTest):
         self.refuse_disk(0o444, '(?=.*readonly)disk.*Permission denied')
 
     def test_tap_that_may_not_be_opened(self):
-        self.assert_refused(['run', '--kernel', self.payload, '--net', 'tap=nonexistent0'],
+        self.assert_refused(['run', '--kernel', self.kernel, '--net', 'tap=nonexistent0'],
                             'nonexistent0', **NOBODY)
 
 

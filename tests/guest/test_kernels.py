@@ -34,7 +34,7 @@ class Kernels(VmTest):
     def refuse(self, content, pattern):
         self.assert_refused(['run', '--kernel', self.file('kernel', content)], pattern)
 
-    def payload(self, name='pio.elf'):
+    def content(self, name='pio.elf'):
         with open(os.path.join(self.payloads, name), 'rb') as file:
             return file.read()
 
@@ -57,32 +57,32 @@ class Kernels(VmTest):
         self.refuse(b'#!/bin/sh\n', 'kernel')
 
     def test_elf_cut_off_anywhere(self):
-        elf = self.payload()
+        elf = self.content()
         for length in (1, 4, 16, 63, 64, 100, ELF_SIZE_MIN, 4096, 5000, 20000):
             with self.subTest(length):
                 self.refuse(elf[:length], 'kernel')
 
     def test_bzimage_cut_off_anywhere(self):
-        image = self.payload('bzimage')
+        image = self.content('bzimage')
         for length in (0x202, 0x206, 0x230, 0x264, 1023, 1024, 1025, 5000):
             with self.subTest(length):
                 self.refuse(image[:length], 'kernel')
 
     def test_elf_that_says_nothing_of_pvh(self):
-        self.refuse(self.payload().replace(b'Xen\0', b'Xem\0'), 'PVH')
+        self.refuse(self.content().replace(b'Xen\0', b'Xem\0'), 'PVH')
 
     def test_elf_that_does_not_fit_into_memory(self):
-        elf = bytearray(self.payload())
+        elf = bytearray(self.content())
         struct.pack_into('<Q', elf, P_PADDR, 1 << 40)
         self.refuse(elf, 'memory')
 
     def test_elf_that_wraps_the_address_space(self):
-        elf = bytearray(self.payload())
+        elf = bytearray(self.content())
         struct.pack_into('<Q', elf, P_PADDR, (1 << 64) - 4096)
         self.refuse(elf, 'memory')
 
     def test_elf_that_lies_on_what_the_monitor_writes(self):
-        elf = bytearray(self.payload())
+        elf = bytearray(self.content())
         struct.pack_into('<Q', elf, P_PADDR, 0x7000)
         self.refuse(elf, '0x7000')
 

@@ -96,8 +96,6 @@ class Names(VmTest):
                             env={**os.environ, 'XDG_RUNTIME_DIR': place})
         self.assertEqual(os.listdir(os.path.join(place, 'vmm')), [])
 
-    def payload(self, name):
-        return os.path.join(self.payloads, name + '.elf')
 
 
 if __name__ == '__main__':

@@ -226,8 +226,6 @@ class Qmp(VmTest):
             self.assert_refused(['run', '--kernel', self.payload('echo'), '--qmp', path],
                                 'in use|listens')
 
-    def payload(self, name):
-        return os.path.join(self.payloads, name + '.elf')
 
 
 if __name__ == '__main__':

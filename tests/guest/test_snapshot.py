@@ -23,7 +23,10 @@ import vm
 from steady import DISK_LEN, SteadyTest
 from vm import FORCED, OK, USAGE, Vm
 
-CYCLES = 12
+# By hand there may be more of them.
+CYCLES = int(os.environ.get('VMM_TEST_CYCLES', '12'))
+DAMAGES = int(os.environ.get('VMM_TEST_DAMAGES', '25'))       # places in a file
+
 MS_OFF = 10                 # that a clock may be
 MEMORY_PAGES = 64 << 8
 WATCHED_PAGES = 512         # as steady.c has it
@@ -168,7 +171,7 @@ class Snapshot(SteadyTest):
 
     def test_kernel_may_be_gone_meanwhile(self):
         kernel = self.path('kernel')
-        shutil.copy(os.path.join(self.payloads, 'echo.elf'), kernel)
+        shutil.copy(self.payload('echo'), kernel)
         one = Vm([self.vmm, 'run', '--name', 'web', '--kernel', kernel])
         self.addCleanup(one.__exit__)
         one.wait_for(b'READY')
@@ -561,7 +564,7 @@ class Snapshot(SteadyTest):
         self.frozen()
         for name in ('manifest', 'config.yaml', 'state'):
             size = os.path.getsize(os.path.join(self.path('snap'), name))
-            for at in [*range(0, size, max(1, size // 25)), size - 1]:
+            for at in [*range(0, size, max(1, size // DAMAGES)), size - 1]:
                 for value in (None, 1 << at % 8):
                     path, whole = self.damaged(name, at, value)
                     self.assert_refused(['restore', self.path('snap')], 'snapshot|damaged|cut')

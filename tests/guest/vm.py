@@ -3,6 +3,7 @@
 
 import fcntl
 import os
+import platform
 import pty
 import select
 import signal
@@ -14,8 +15,12 @@ import termios
 import time
 import unittest
 
-SECONDS = 30        # for a whole run, however slow the machine
+# For a whole run, however slow the machine.
+SECONDS = int(os.environ.get('VMM_TEST_PATIENCE', '30'))
 SKIPPED = 77
+
+# Of a payload's file.
+SUFFIX = {'x86_64': '.elf', 'aarch64': '.image'}[platform.machine()]
 
 # Exit statuses of vmm run.
 OK, USAGE, DIED, FORCED = range(4)
@@ -216,10 +221,12 @@ class VmTest(unittest.TestCase):
             file.write(content)
         return path
 
+    def payload(self, name):
+        return os.path.join(self.payloads, name + SUFFIX)
+
     def start(self, payload, *arguments, **more):
         """Runs the payload; ends with the test."""
-        vm = Vm([self.vmm, 'run', '--kernel', os.path.join(self.payloads, payload + '.elf'),
-                 *arguments], **more)
+        vm = Vm([self.vmm, 'run', '--kernel', self.payload(payload), *arguments], **more)
         self.addCleanup(vm.__exit__)
         return vm
 

@@ -29,6 +29,5 @@ void payload(void)
 	uart_write(SCRATCH, USED);
 	sector[0] = USED;
 	expect_eq(virtio_blk(&disk, VIRTIO_BLK_WRITE, 0, sector, 512), VIRTIO_BLK_OK, "write");
-	hypercall(PSCI_SYSTEM_RESET, 0, 0, 0);
-	fail("a reset does not return");
+	machine_reset();
 }

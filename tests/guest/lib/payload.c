@@ -3,6 +3,10 @@
 
 #include "machine.h"
 
+#define UART_DATA	0
+#define UART_STATUS	5
+#define UART_READY	1
+
 struct boot_info boot;
 
 int memcmp(const void *a, const void *b, size_t len)
@@ -43,6 +47,23 @@ void print_hex(uint64_t value)
 {
 	print("0x");
 	print_base(value, 16);
+}
+
+bool take_byte(uint8_t *ret_byte)
+{
+	if (!(uart_read(UART_STATUS) & UART_READY))
+		return false;
+	*ret_byte = uart_read(UART_DATA);
+	return true;
+}
+
+uint8_t await_byte(void)
+{
+	uint8_t byte;
+
+	while (!take_byte(&byte))
+		relax();
+	return byte;
 }
 
 void fail(const char *what)

@@ -55,6 +55,10 @@ void print(const char *text);
 void print_number(uint64_t value);
 void print_hex(uint64_t value);
 
+/* What was typed at the console: false while nothing is; and waited for. */
+bool take_byte(uint8_t *ret_byte);
+uint8_t await_byte(void);
+
 _Noreturn void poweroff(void);
 _Noreturn void fail(const char *what);
 

@@ -45,6 +45,8 @@
 #define EVENT_BITS	6			/* as many as vectors */
 #define DEVICES_MAX	4
 
+#define TIMER_HZ	300
+
 #define NUMBER_SPI	32
 #define NUMBER_LPI	8192
 #define NUMBER_NONE	1020
@@ -173,4 +175,17 @@ void interrupt_wait(unsigned vector, uint32_t times)
 {
 	while (counts[vector] < times)
 		__asm__ volatile("wfi; msr daifclr, #2; isb; msr daifset, #2" : : : "memory");
+}
+
+/* Counted from now: who was late does not have to catch up. */
+static void await_tick(void)
+{
+	write_system(cntv_tval_el0, read_system(cntfrq_el0) / TIMER_HZ);
+}
+
+void interrupt_start_timer(void)
+{
+	interrupt_on(MACHINE_TIMER_VECTOR, await_tick);
+	await_tick();
+	write_system(cntv_ctl_el0, 1);
 }

@@ -45,6 +45,12 @@ void poweroff(void)
 		__asm__ volatile("wfi");
 }
 
+void machine_reset(void)
+{
+	hypercall(PSCI_SYSTEM_RESET, 0, 0, 0);
+	fail("a reset does not return");
+}
+
 static uint32_t big32(uint64_t at)
 {
 	return __builtin_bswap32(read32(at));

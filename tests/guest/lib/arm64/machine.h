@@ -35,8 +35,17 @@ static inline void ordered(void)
 	__asm__ volatile("dmb ish" : : : "memory");
 }
 
+/* A counter that goes on at an even pace. */
+static inline uint64_t machine_ticks(void)
+{
+	__asm__ volatile("isb" : : : "memory");
+	return read_system(cntvct_el0);
+}
+
 /* To the console. */
 void machine_print(char byte);
+
+_Noreturn void machine_reset(void);
 
 /* A property of the device tree, of the first node that has it; NULL: none has. */
 const void *machine_property(const char *name, uint32_t *ret_len);

@@ -2,7 +2,7 @@
 #include "interrupt.h"
 
 #include "apic.h"
-#include "io.h"
+#include "machine.h"
 #include "payload.h"
 
 #define CODE		0x08
@@ -24,6 +24,13 @@
 #define APIC_ICR_LOW	0x300
 #define APIC_ICR_HIGH	0x310
 #define SOFTWARE_ENABLE	0x100
+
+#define APIC_TIMER	0x320
+#define APIC_INITIAL	0x380
+#define APIC_DIVIDE	0x3e0
+#define TIMER_PERIODIC	0x20000
+#define DIVIDE_BY_16	0x3
+#define TIMER_COUNT	200000
 
 #define IOAPIC_AT	0xfec00000
 #define IOAPIC_DATA	(IOAPIC_AT + 0x10)
@@ -174,4 +181,12 @@ void interrupt_wait(unsigned vector, uint32_t times)
 {
 	while (counts[vector] < times)
 		__asm__ volatile("sti; hlt; cli" : : : "memory");
+}
+
+void interrupt_start_timer(void)
+{
+	interrupt_enable_apic();
+	write_apic(APIC_DIVIDE, DIVIDE_BY_16);
+	write_apic(APIC_TIMER, TIMER_PERIODIC | MACHINE_TIMER_VECTOR);
+	write_apic(APIC_INITIAL, TIMER_COUNT);
 }

@@ -10,6 +10,9 @@
 #define POWER_SLEEP	0x600
 #define SLEEP_S5	(5 << 2 | 1 << 5)
 
+#define RESET		0x602
+#define RESET_VALUE	1
+
 /* struct hvm_start_info and its memory map. */
 #define PVH_MAGIC	0x336ec578
 #define PVH_CMDLINE	24
@@ -61,6 +64,13 @@ void machine_print(char byte)
 void poweroff(void)
 {
 	out8(POWER_SLEEP, SLEEP_S5);
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+void machine_reset(void)
+{
+	out8(RESET, RESET_VALUE);
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

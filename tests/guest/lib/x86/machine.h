@@ -10,6 +10,7 @@
 #define MACHINE_BUSES_BEHIND	0
 #define MACHINE_UART_PIN	4
 #define MACHINE_UART_VECTOR	0x24
+#define MACHINE_TIMER_VECTOR	0x31
 
 static inline uint8_t uart_read(unsigned reg)
 {
@@ -27,7 +28,18 @@ static inline void ordered(void)
 	__asm__ volatile("" : : : "memory");
 }
 
+/* A counter that goes on at an even pace. */
+static inline uint64_t machine_ticks(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
 /* To the console. */
 void machine_print(char byte);
+
+_Noreturn void machine_reset(void);
 
 #endif
