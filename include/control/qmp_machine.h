@@ -84,6 +84,14 @@ struct qmp_machine_cpu {
 	} exits;
 };
 
+/* One that tells the guest what its processors are and can do. */
+struct qmp_machine_register {
+	const char *name;
+	uint64_t value;
+};
+
+#define QMP_MACHINE_REGISTERS_MAX	32
+
 struct qmp_machine_iothread {
 	const char *id;
 	int thread_id;
@@ -310,6 +318,10 @@ struct qmp_machine_ops {
 	bool (*disk)(void *ctx, unsigned i, struct qmp_machine_disk *ret_disk);
 	bool (*function)(void *ctx, unsigned i, struct qmp_machine_function *ret_function);
 	bool (*queue)(void *ctx, unsigned i, struct qmp_machine_queue *ret_queue);
+
+	/* How many there are, which may be none. */
+	unsigned (*registers)(void *ctx, struct qmp_machine_register
+			      ret_registers[QMP_MACHINE_REGISTERS_MAX]);
 	int (*memory_use)(void *ctx, struct qmp_machine_memory *ret_use, struct err *err);
 
 	/*

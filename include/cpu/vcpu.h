@@ -48,6 +48,14 @@ int vcpu_host_limit(struct vcpu_host *host, const struct kvm_vm *vm,
 /* How many bits a guest-physical address has. */
 unsigned vcpu_host_address_bits(const struct vcpu_host *host);
 
+/* One of those that tell a guest what its processor is and can do. */
+struct vcpu_register {
+	const char *name;		/* the architecture's, for ever */
+	uint64_t value;
+};
+
+#define VCPU_REGISTERS_MAX	32
+
 /* What a guest asks of the firmware that KVM plays for it (PSCI of Arm). */
 enum vcpu_request {
 	VCPU_REQUEST_OFF,
@@ -146,6 +154,13 @@ unsigned vcpu_id(const struct vcpu *vcpu);
 
 /* For kvm_stats_new(); likewise.  Main. */
 int vcpu_stats_fd(struct vcpu *vcpu, struct err *err);
+
+/*
+ * Those that KVM shows, in the architecture's order: how many, none where a guest asks by an
+ * instruction instead (CPUID of x86).  Takes it out of the guest for a moment.  Main.
+ */
+unsigned vcpu_identity(struct vcpu *vcpu,
+		       struct vcpu_register ret_registers[VCPU_REGISTERS_MAX]);
 
 /* Any thread; numbers of a running vCPU lag behind. */
 struct vcpu_exits vcpu_exits(const struct vcpu *vcpu);

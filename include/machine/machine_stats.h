@@ -34,6 +34,10 @@ int machine_stats_kvm(struct machine *machine, int vcpu, struct kvm_stats **ret_
 
 struct vcpu_exits machine_stats_exits(const struct machine *machine, uint32_t vcpu);
 
+/* What vcpu_identity() tells of the first vCPU, which all others are like. */
+unsigned machine_stats_registers(const struct machine *machine,
+				 struct vcpu_register ret_registers[VCPU_REGISTERS_MAX]);
+
 /* The i-th of all queues of all devices; false when there are fewer. */
 bool machine_stats_queue(const struct machine *machine, unsigned i,
 			 struct machine_queue *ret_queue);

@@ -18,7 +18,9 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#define QUERY	"query-"
+#define QUERY		"query-"
+#define OURS		"x-vmm-"
+#define REGISTERS	OURS QUERY "cpu-registers"
 
 struct info {
 	struct option_given given;
@@ -38,9 +40,20 @@ const struct option_object command_info_options = {
 };
 
 /*
- * All that can be asked without arguments, by the names of the commands less
- * "query-"; what the commands themselves are is left out.
+ * What the answer to a command goes by: its name less "query-" and what is before.  NULL:
+ * what the commands themselves are, what is for vmm stats, and what is no question.
  */
+static const char *key_of(const char *command)
+{
+	if (command && !strcmp(command, REGISTERS))
+		return REGISTERS + strlen(OURS QUERY);
+	if (!command || strncmp(command, QUERY, strlen(QUERY)) ||
+	    !strcmp(command, "query-commands") || !strcmp(command, "query-qmp-schema"))
+		return NULL;
+	return command + strlen(QUERY);
+}
+
+/* All that can be asked without arguments. */
 static int ask_all(struct client *client, json_t **ret_all, struct err *err)
 {
 	json_t *commands, *all, *value;
@@ -53,9 +66,9 @@ static int ask_all(struct client *client, json_t **ret_all, struct err *err)
 	all = json_object();
 	json_array_foreach(commands, i, command) {
 		const char *name = json_string_value(json_object_get(command, "name"));
+		const char *key = key_of(name);
 
-		if (!name || strncmp(name, QUERY, strlen(QUERY)) ||
-		    !strcmp(name, "query-commands") || !strcmp(name, "query-qmp-schema"))
+		if (!key)
 			continue;
 		r = client_execute(client, name, NULL, &value, err);
 		/* What it refuses is not there, or takes arguments. */
@@ -63,7 +76,7 @@ static int ask_all(struct client *client, json_t **ret_all, struct err *err)
 			continue;
 		if (r < 0)
 			break;
-		json_object_set_new(all, name + strlen(QUERY), value);
+		json_object_set_new(all, key, value);
 	}
 	json_decref(commands);
 	if (r < 0 && r != -EREMOTEIO) {
@@ -171,6 +184,16 @@ static void print_functions(const json_t *all)
 	}
 }
 
+static void print_registers(const json_t *all)
+{
+	json_t *reg;
+	size_t i;
+
+	json_array_foreach(json_object_get(all, "cpu-registers"), i, reg)
+		printf("  %-9s %-16s %s\n", i ? "" : "registers", text_of(reg, "name"),
+		       text_of(reg, "value"));
+}
+
 static void print_text(const struct facts *facts, const json_t *all)
 {
 	json_t *port;
@@ -185,6 +208,7 @@ static void print_text(const struct facts *facts, const json_t *all)
 		       text_of(port, "filename"));
 	print_disks(all);
 	print_functions(all);
+	print_registers(all);
 }
 
 static int inform(struct client *client, const struct info *options, const char *name)

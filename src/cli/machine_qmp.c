@@ -18,6 +18,7 @@
 #include "memory/ram_use.h"
 #include "snapshot_qmp.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -175,6 +176,19 @@ static bool cpu(void *ctx, unsigned i, struct qmp_machine_cpu *ret_cpu)
 	ret_cpu->thread_id = machine_vcpu_thread(mq->machine, i);
 	ret_cpu->core_id = i;
 	return true;
+}
+
+static unsigned registers(void *ctx, struct qmp_machine_register
+			  ret_registers[QMP_MACHINE_REGISTERS_MAX])
+{
+	const struct machine_qmp *mq = ctx;
+	struct vcpu_register regs[VCPU_REGISTERS_MAX];
+	unsigned nr = machine_stats_registers(mq->machine, regs);
+
+	static_assert(VCPU_REGISTERS_MAX <= QMP_MACHINE_REGISTERS_MAX, "room for all");
+	for (unsigned i = 0; i < nr; i++)
+		ret_registers[i] = (struct qmp_machine_register){ regs[i].name, regs[i].value };
+	return nr;
 }
 
 static bool iothread(void *ctx, unsigned i, struct qmp_machine_iothread *ret_thread)
@@ -392,6 +406,7 @@ const struct qmp_machine_ops machine_qmp_ops = {
 	.announce	= hotplug_qmp_announce,
 	.memory		= memory,
 	.cpu		= cpu,
+	.registers	= registers,
 	.iothread	= iothread,
 	.chardev	= chardev,
 	.disk		= disk,

@@ -9,6 +9,7 @@
 #include "qmp_tables.h"
 #include "qmp_target.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 static const struct qmp_member place_members[] = {
@@ -91,10 +92,37 @@ static void run_hotpluggable(struct qmp_call *call)
 	list_cpus(call, describe_slot);
 }
 
+static const struct qmp_member register_members[] = {
+	{ .name = "name", .type = &qmp_type_str },
+	{ .name = "value", .type = &qmp_type_str },
+};
+static const struct qmp_type one_register = {
+	.kind = QMP_OBJECT, QMP_MEMBERS(register_members),
+};
+
+/* As text: a number of JSON has a sign, and others are used to read them so. */
+static void run_registers(struct qmp_call *call)
+{
+	struct qmp_machine_register registers[QMP_MACHINE_REGISTERS_MAX];
+	unsigned nr = call->machine->ops->registers(call->machine->ctx, registers);
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < nr; i++) {
+		char value[sizeof("0x0123456789abcdef")];
+
+		snprintf(value, sizeof(value), "0x%016" PRIx64, registers[i].value);
+		qmp_build_item(&list, json_pack("{s:s, s:s}", "name", registers[i].name, "value",
+						value));
+	}
+	qmp_call_return(call, list);
+}
+
 static const struct qmp_command commands[] = {
 	{ .name = "query-cpus-fast", .returns = QMP_ARRAY_OF(&cpu_info), .run = run_cpus },
 	{ .name = "query-hotpluggable-cpus", .returns = QMP_ARRAY_OF(&slot_info),
 	  .run = run_hotpluggable },
+	{ .name = "x-vmm-query-cpu-registers", .returns = QMP_ARRAY_OF(&one_register),
+	  .run = run_registers },
 };
 
 const struct qmp_table qmp_tables_cpus = { QMP_COMMANDS(commands) };

@@ -7,6 +7,8 @@
 #ifndef CPU_ARCH_H
 #define CPU_ARCH_H
 
+#include "cpu/vcpu.h"
+
 #include <stdint.h>
 #include <stdio.h>
 
@@ -49,6 +51,9 @@ uint64_t arch_ticks_in(int fd, uint64_t ns);
  * is told, so that its watchdogs do not bark.
  */
 void arch_skip_ticks(int fd, unsigned id, uint64_t ticks);
+
+/* What vcpu_identity() does; while the vCPU is not in KVM_RUN. */
+unsigned arch_identity(int fd, struct vcpu_register ret_registers[VCPU_REGISTERS_MAX]);
 
 /* Any thread, while the vCPU is not in KVM_RUN. */
 void arch_print(int fd, FILE *out);

@@ -12,6 +12,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -33,20 +34,31 @@ static const struct {
 	{ ARM64_SYS_REG(3, 0, 0, 0, 6), "REVIDR_EL1" },
 	{ ARM64_SYS_REG(3, 0, 0, 4, 0), "ID_AA64PFR0_EL1" },
 	{ ARM64_SYS_REG(3, 0, 0, 4, 1), "ID_AA64PFR1_EL1" },
+	{ ARM64_SYS_REG(3, 0, 0, 4, 2), "ID_AA64PFR2_EL1" },
 	{ ARM64_SYS_REG(3, 0, 0, 4, 4), "ID_AA64ZFR0_EL1" },
+	{ ARM64_SYS_REG(3, 0, 0, 4, 5), "ID_AA64SMFR0_EL1" },
+	{ ARM64_SYS_REG(3, 0, 0, 4, 7), "ID_AA64FPFR0_EL1" },
 	{ ARM64_SYS_REG(3, 0, 0, 5, 0), "ID_AA64DFR0_EL1" },
 	{ ARM64_SYS_REG(3, 0, 0, 5, 1), "ID_AA64DFR1_EL1" },
+	{ ARM64_SYS_REG(3, 0, 0, 5, 2), "ID_AA64DFR2_EL1" },
+	{ ARM64_SYS_REG(3, 0, 0, 5, 4), "ID_AA64AFR0_EL1" },
+	{ ARM64_SYS_REG(3, 0, 0, 5, 5), "ID_AA64AFR1_EL1" },
 	{ ARM64_SYS_REG(3, 0, 0, 6, 0), "ID_AA64ISAR0_EL1" },
 	{ ARM64_SYS_REG(3, 0, 0, 6, 1), "ID_AA64ISAR1_EL1" },
 	{ ARM64_SYS_REG(3, 0, 0, 6, 2), "ID_AA64ISAR2_EL1" },
+	{ ARM64_SYS_REG(3, 0, 0, 6, 3), "ID_AA64ISAR3_EL1" },
 	{ ARM64_SYS_REG(3, 0, 0, 7, 0), "ID_AA64MMFR0_EL1" },
 	{ ARM64_SYS_REG(3, 0, 0, 7, 1), "ID_AA64MMFR1_EL1" },
 	{ ARM64_SYS_REG(3, 0, 0, 7, 2), "ID_AA64MMFR2_EL1" },
+	{ ARM64_SYS_REG(3, 0, 0, 7, 3), "ID_AA64MMFR3_EL1" },
+	{ ARM64_SYS_REG(3, 0, 0, 7, 4), "ID_AA64MMFR4_EL1" },
 	{ ARM64_SYS_REG(3, 1, 0, 0, 1), "CLIDR_EL1" },
 	{ ARM64_SYS_REG(3, 1, 0, 0, 7), "AIDR_EL1" },
 	{ ARM64_SYS_REG(3, 3, 0, 0, 1), "CTR_EL0" },
 	{ ARM64_SYS_REG(3, 3, 9, 12, 0), "PMCR_EL0" },
 };
+
+static_assert(ARRAY_LEN(names) <= VCPU_REGISTERS_MAX, "room for all that have a name");
 
 static unsigned part(uint64_t id, uint64_t mask, unsigned shift)
 {
@@ -198,6 +210,20 @@ static bool identifies(uint64_t id)
 	default:
 		return false;
 	}
+}
+
+unsigned arm64_regs_identity(int fd, struct vcpu_register ret_registers[VCPU_REGISTERS_MAX])
+{
+	unsigned nr = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct vcpu_register *reg = &ret_registers[nr];
+
+		reg->name = names[i].name;
+		if (identifies(names[i].id) && !arm64_reg_get(fd, names[i].id, &reg->value))
+			nr++;
+	}
+	return nr;
 }
 
 int arm64_regs_load(int fd, const struct arm64_regs *regs, struct err *err)

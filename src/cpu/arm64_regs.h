@@ -7,6 +7,7 @@
 #ifndef CPU_ARM64_REGS_H
 #define CPU_ARM64_REGS_H
 
+#include "cpu/vcpu.h"
 #include "state/state.h"
 
 #include <stdint.h>
@@ -44,6 +45,9 @@ int arm64_regs_try(int fd, const struct arm64_regs *regs, struct err *err);
 
 /* The value of this one among checked ones; NULL: it is not there. */
 uint8_t *arm64_regs_find(struct arm64_regs *regs, uint64_t id);
+
+/* What vcpu_identity() does. */
+unsigned arm64_regs_identity(int fd, struct vcpu_register ret_registers[VCPU_REGISTERS_MAX]);
 
 /* As the architecture has it, where that is known. */
 void arm64_regs_name(uint64_t id, char name[ARM64_REGS_NAME_MAX]);

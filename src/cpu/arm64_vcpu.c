@@ -9,6 +9,7 @@
 
 #include "arm64_host_parts.h"
 #include "arm64_reg.h"
+#include "arm64_regs.h"
 #include "base/bits.h"
 #include "base/err.h"
 #include "boot/arm64_layout.h"
@@ -107,6 +108,11 @@ void arch_skip_ticks(int fd, unsigned id, uint64_t ticks)
 		return;
 	count -= ticks;
 	(void)arm64_reg_set(fd, KVM_REG_ARM_TIMER_CNT, &count);
+}
+
+unsigned arch_identity(int fd, struct vcpu_register ret_registers[VCPU_REGISTERS_MAX])
+{
+	return arm64_regs_identity(fd, ret_registers);
 }
 
 static void print(int fd, FILE *out, const char *name, uint64_t id, const char *after)

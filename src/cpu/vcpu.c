@@ -346,6 +346,16 @@ int vcpu_stats_fd(struct vcpu *vcpu, struct err *err)
 	return fd;
 }
 
+unsigned vcpu_identity(struct vcpu *vcpu,
+		       struct vcpu_register ret_registers[VCPU_REGISTERS_MAX])
+{
+	bool held = hold(vcpu);
+	unsigned nr = arch_identity(vcpu->fd, ret_registers);
+
+	let_go(vcpu, held);
+	return nr;
+}
+
 int vcpu_thread_id(const struct vcpu *vcpu)
 {
 	return vcpu->thread_id;

@@ -56,6 +56,12 @@ struct vcpu_exits board_stats_exits(const struct board *board, uint32_t vcpu)
 	return vcpu_exits(board->vcpus[vcpu]);
 }
 
+unsigned board_stats_registers(const struct board *board,
+			       struct vcpu_register ret_registers[VCPU_REGISTERS_MAX])
+{
+	return vcpu_identity(board->vcpus[0], ret_registers);
+}
+
 bool board_stats_queue(const struct board *board, unsigned i,
 		       struct machine_queue *ret_queue)
 {

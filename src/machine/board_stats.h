@@ -22,6 +22,8 @@ struct ram_use;
 int board_stats_kvm(struct board *board, int vcpu, struct kvm_stats **ret_stats,
 		    struct err *err);
 struct vcpu_exits board_stats_exits(const struct board *board, uint32_t vcpu);
+unsigned board_stats_registers(const struct board *board,
+			       struct vcpu_register ret_registers[VCPU_REGISTERS_MAX]);
 bool board_stats_queue(const struct board *board, unsigned i,
 		       struct machine_queue *ret_queue);
 int board_stats_ram(const struct board *board, struct ram_use *ret_guest,

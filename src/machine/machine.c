@@ -433,6 +433,12 @@ struct vcpu_exits machine_stats_exits(const struct machine *m, uint32_t vcpu)
 	return m->board ? board_stats_exits(m->board, vcpu) : (struct vcpu_exits){ 0 };
 }
 
+unsigned machine_stats_registers(const struct machine *m,
+				 struct vcpu_register ret_registers[VCPU_REGISTERS_MAX])
+{
+	return m->board ? board_stats_registers(m->board, ret_registers) : 0;
+}
+
 bool machine_stats_queue(const struct machine *m, unsigned i,
 			 struct machine_queue *ret_queue)
 {

@@ -290,6 +290,15 @@ static bool get_cpu(void *ctx, unsigned i, struct qmp_machine_cpu *ret_cpu)
 	return i < 2;
 }
 
+static unsigned get_registers(void *ctx, struct qmp_machine_register
+			      ret_registers[QMP_MACHINE_REGISTERS_MAX])
+{
+	(void)ctx;
+	ret_registers[0] = (struct qmp_machine_register){ "MIDR_EL1", 0x413fd0c1 };
+	ret_registers[1] = (struct qmp_machine_register){ "ID_AA64ISAR0_EL1", UINT64_MAX };
+	return 2;
+}
+
 static bool get_iothread(void *ctx, unsigned i, struct qmp_machine_iothread *ret_thread)
 {
 	(void)ctx;
@@ -492,6 +501,7 @@ static const struct qmp_machine_ops ops = {
 	.announce = announce,
 	.memory = get_memory,
 	.cpu = get_cpu,
+	.registers = get_registers,
 	.iothread = get_iothread,
 	.chardev = get_chardev,
 	.disk = get_disk,

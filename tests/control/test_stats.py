@@ -71,6 +71,11 @@ class StatsTest(unittest.TestCase):
             {'name': 'sizes', 'type': 'linear-histogram', 'unit': 'bytes', 'base': 2,
              'exponent': 10, 'bucket-size': 4}])
 
+    def test_registers_are_of_64_bits_whatever_the_sign(self):
+        self.assertEqual(self.client.command('x-vmm-query-cpu-registers'), [
+            {'name': 'MIDR_EL1', 'value': '0x00000000413fd0c1'},
+            {'name': 'ID_AA64ISAR0_EL1', 'value': '0xffffffffffffffff'}])
+
     def test_use_tells_packets_of_network_cards_only(self):
         disk, card, _ = self.client.command('x-vmm-query-use')['queues']
         self.assertNotIn('packets', disk)

@@ -159,6 +159,7 @@ static const char *const commands[] = {
 	"{\"execute\": \"query-stats-schemas\"}",
 	("{\"execute\": \"query-stats\", \"arguments\": {\"target\": \"vcpu\", \"vcpus\": "
 	 "[\"/machine/cpu[0]\"], \"providers\": [{\"provider\": \"kvm\"}]}}"),
+	"{\"execute\": \"x-vmm-query-cpu-registers\"}",
 	"{\"execute\": \"x-vmm-query-use\"}",
 	"{\"execute\": \"x-vmm-query-memory-use\"}",
 	"{\"execute\": \"set-action\", \"arguments\": {\"reboot\": \"reset\"}}",

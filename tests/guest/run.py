@@ -56,6 +56,21 @@ def seconds_are_now(vm, _):
     assert abs(time.time() - then) <= 3, f'the guest has {time.gmtime(then)}'
 
 
+def registers_are_told(vm):
+    """What the guest reads is what vmm info says, and the guest goes on afterwards."""
+    vm.wait_for(b'READY')
+    seen = re.findall(r'(\w+) (0x\w+)\n', vm.out.decode())
+    info = [vm.process.args[0], 'info', 'guest']
+    all_of_it = json.loads(subprocess.check_output([*info, '--json']))
+    told = {one['name']: one['value'] for one in all_of_it['cpu-registers']}
+    text = subprocess.check_output(info, text=True)
+    assert seen, 'the guest tells of no register'
+    for name, value in seen:
+        assert int(told[name], 16) == int(value, 16), f'{name}: {value}, told is {told[name]}'
+        assert re.search(rf'(?m)^  (registers| {{9}}) {name} +{told[name]}$', text), text
+    vm.type(b'x')
+
+
 def was_written(_, paths):
     with open(paths['disk'], 'rb') as file:
         content = file.read()
@@ -112,6 +127,7 @@ ARM64 = {
     'blind': Case(status=DIED, out='', err=r'vmm: .*vCPU 0: (?s:.*)pc  '),
     'button': Case(out='READY\nPASS\n', meanwhile=press_button),
     'clock': Case(out=None, after=seconds_are_now),
+    'identity': Case(('--name', 'guest'), out=None, meanwhile=registers_are_told),
     'psci_off': Case(out='still on\n'),
     'psci_reset': Case(('--disk', '{disk}'), out='first boot\nsecond boot\nPASS\n',
                        files={'disk': bytes(SECTOR)}),

@@ -92,6 +92,7 @@ class Living(VmTest):
         self.assertEqual(everything['block'][0]['inserted']['file'], disk)
         self.assertEqual(everything['process']['pid'], run.process.pid)
         self.assertEqual(everything['status']['status'], 'running')
+        self.assertEqual(everything['cpu-registers'], [])       # x86's has CPUID
 
     def test_pause_and_resume_take_several(self):
         one = self.begin('one', 'flood', '--cmdline', 'lines=100000', until=b'0123')

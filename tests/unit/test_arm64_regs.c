@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "cpu/arm64_reg.h"
+#include "cpu/vcpu.h"
 
 #include <check.h>
 #include <errno.h>
@@ -16,8 +17,10 @@
 #define V0		(KVM_REG_ARM64 | KVM_REG_SIZE_U128 | KVM_REG_ARM_CORE |		\
 			 KVM_REG_ARM_CORE_REG(fp_regs.vregs[0]))
 #define MIDR		ARM64_SYS_REG(3, 0, 0, 0, 0)
+#define PFR0		ARM64_SYS_REG(3, 0, 0, 4, 0)
 #define SCTLR		ARM64_SYS_REG(3, 0, 1, 0, 0)
 #define CCSIDR		(KVM_REG_ARM64 | KVM_REG_SIZE_U32 | KVM_REG_ARM_DEMUX | 2)
+#define PMCR		ARM64_SYS_REG(3, 3, 9, 12, 0)
 #define PSCI		KVM_REG_ARM_PSCI_VERSION
 
 /* A vCPU as KVM shows it; these stand in for arm64_reg.c. */
@@ -218,6 +221,30 @@ START_TEST(trying_sets_nothing_that_a_guest_changes)
 }
 END_TEST
 
+START_TEST(what_identifies_the_processor_is_told_by_name)
+{
+	struct vcpu_register identity[VCPU_REGISTERS_MAX];
+
+	add(PFR0, 0x8000000000000011);
+
+	ck_assert_uint_eq(arm64_regs_identity(ANY_FD, identity), 2);
+	ck_assert_str_eq(identity[0].name, "MIDR_EL1");
+	ck_assert_uint_eq(identity[0].value, 0x414fd0c1);
+	ck_assert_str_eq(identity[1].name, "ID_AA64PFR0_EL1");
+	ck_assert_uint_eq(identity[1].value, 0x8000000000000011);
+}
+END_TEST
+
+START_TEST(what_a_guest_sets_identifies_nothing)
+{
+	struct vcpu_register identity[VCPU_REGISTERS_MAX];
+
+	find(MIDR)->id = PMCR;
+
+	ck_assert_uint_eq(arm64_regs_identity(ANY_FD, identity), 0);
+}
+END_TEST
+
 START_TEST(more_registers_than_there_is_room_for_are_an_error)
 {
 	nr_listed = ARM64_REGS_MAX + 1;
@@ -298,6 +325,8 @@ int main(void)
 	tcase_add_test(tc, trying_finds_a_register_that_the_target_lacks);
 	tcase_add_test(tc, trying_finds_what_identifies_another_processor);
 	tcase_add_test(tc, trying_sets_nothing_that_a_guest_changes);
+	tcase_add_test(tc, what_identifies_the_processor_is_told_by_name);
+	tcase_add_test(tc, what_a_guest_sets_identifies_nothing);
 	tcase_add_test(tc, more_registers_than_there_is_room_for_are_an_error);
 	tcase_add_test(tc, values_that_are_cut_off_are_refused);
 	tcase_add_test(tc, values_of_no_register_are_refused);
