@@ -8,9 +8,6 @@
 #include <elf.h>
 #include <string.h>
 
-/* So many bytes from the start decide. */
-#define HEAD_LEN	1024
-
 #define ELF_MACHINE	18	/* e_machine */
 
 /* The first that matches; an EFI zboot image is told before what it wraps. */
@@ -67,7 +64,7 @@ enum kernel_format kernel_format_of(const uint8_t *head, size_t len)
 int kernel_format_read(const struct boot_file *file, enum kernel_format *ret_format,
 		       struct err *err)
 {
-	uint8_t head[HEAD_LEN];
+	uint8_t head[KERNEL_FORMAT_HEAD_LEN];
 	size_t len = min_u64(file->len, sizeof(head));
 	int r = boot_file_read(file, 0, head, len, err);
 

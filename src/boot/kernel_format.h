@@ -14,6 +14,9 @@
 struct boot_file;
 struct err;
 
+/* So many bytes from the start decide. */
+#define KERNEL_FORMAT_HEAD_LEN	1024
+
 enum kernel_format {
 	KERNEL_FORMAT_UNKNOWN,
 	KERNEL_FORMAT_BZIMAGE,

@@ -22,6 +22,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <zlib.h>
+
+#define GZIP_BITS	(15 + 16)	/* the largest window, gzip's header */
+#define PACKED_HEAD_LEN	4096		/* holds the head and what tells how it is packed */
 
 const char *const kernel_format_foreign[KERNEL_FORMAT_NR] = {
 	[KERNEL_FORMAT_UNKNOWN]	  = "not a bzImage or an ELF kernel with a PVH note",
@@ -43,6 +47,39 @@ static uint64_t low_ram_end(struct guest_mem *mem)
 	return min_u64(end, X86_LOW_RAM_END);
 }
 
+/* The first bytes of what gzip packed, as many as can be had; nothing where that is damaged. */
+static size_t unpack_head(const uint8_t *packed, size_t len, uint8_t *head, size_t max)
+{
+	z_stream z = {
+		.next_in = (uint8_t *)packed, .avail_in = (uInt)len,
+		.next_out = head, .avail_out = (uInt)max,
+	};
+
+	if (inflateInit2(&z, GZIP_BITS) != Z_OK)
+		return 0;
+	(void)inflate(&z, Z_SYNC_FLUSH);
+	inflateEnd(&z);
+	return max - z.avail_out;
+}
+
+/* Who unpacks a kernel of another machine is no further. */
+static int refuse_packed(const struct boot_file *file, struct err *err)
+{
+	uint8_t packed[PACKED_HEAD_LEN], head[KERNEL_FORMAT_HEAD_LEN];
+	size_t len = min_u64(file->len, sizeof(packed));
+	int r = boot_file_read(file, 0, packed, len, err);
+	enum kernel_format format;
+
+	if (r < 0)
+		return r;
+	format = kernel_format_of(head, unpack_head(packed, len, head, sizeof(head)));
+	if (format != KERNEL_FORMAT_UNKNOWN && kernel_format_foreign[format])
+		return boot_file_refuse(file, -ENOEXEC, err, "what is packed in it %s",
+					kernel_format_foreign[format]);
+	return boot_file_refuse(file, -ENOEXEC, err, "%s",
+				kernel_format_advice(KERNEL_FORMAT_GZIP));
+}
+
 static int load_by_format(const struct boot_file *file, struct guest_mem *mem,
 			  uint64_t ram_end, struct x86_kernel *ret_kernel, struct err *err)
 {
@@ -57,6 +94,8 @@ static int load_by_format(const struct boot_file *file, struct guest_mem *mem,
 	case KERNEL_FORMAT_ELF:
 	case KERNEL_FORMAT_ELF_X86_64:
 		return x86_kernel_load_elf(file, mem, ram_end, ret_kernel, err);
+	case KERNEL_FORMAT_GZIP:
+		return refuse_packed(file, err);
 	default:
 		return boot_file_refuse(file, -ENOEXEC, err, "%s",
 					kernel_format_advice(format));

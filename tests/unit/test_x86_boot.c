@@ -2,6 +2,7 @@
 /* boot_load() of boot.h, from files to registers. */
 #include "boot/x86_boot.h"
 
+#include "arm64_files.h"
 #include "boot/x86_layout.h"
 #include "boot_fixture.h"
 
@@ -294,6 +295,43 @@ START_TEST(gzip_is_named)
 }
 END_TEST
 
+START_TEST(arm64_image_that_gzip_packed_is_named)
+{
+	image_arm64(&kernel);
+	image_gzip(&kernel);
+
+	assert_refused(-ENOEXEC, "what is packed in it is an arm64 Image: this machine needs an "
+				 "x86_64 kernel");
+}
+END_TEST
+
+START_TEST(arm64_image_is_found_behind_the_longest_name_of_a_file)
+{
+	static const uint8_t with_name[10] = { 0x1f, 0x8b, 8, 8 };
+	static struct image packed;
+
+	image_arm64(&kernel);
+	image_gzip(&kernel);
+	packed = kernel;
+	memset(kernel.bytes, 'n', sizeof(with_name) + 255);
+	memcpy(kernel.bytes, with_name, sizeof(with_name));
+	kernel.bytes[sizeof(with_name) + 255] = '\0';
+	memcpy(kernel.bytes + sizeof(with_name) + 256, packed.bytes + sizeof(with_name),
+	       packed.len - sizeof(with_name));
+	kernel.len += 256;
+
+	assert_refused(-ENOEXEC, "what is packed in it is an arm64 Image");
+}
+END_TEST
+
+START_TEST(kernel_of_this_machine_that_gzip_packed_is_to_be_unpacked)
+{
+	image_gzip(&kernel);
+
+	assert_refused(-ENOEXEC, "is gzip-compressed: decompress it first (gzip -d)");
+}
+END_TEST
+
 START_TEST(zstd_is_named)
 {
 	image_begin_with(&kernel, 0, "\x28\xb5\x2f\xfd", 4);
@@ -365,6 +403,9 @@ static TCase *refuses_case(void)
 	tcase_add_test(tc, there_is_no_device_tree);
 	tcase_add_test(tc, zboot_image_is_named);
 	tcase_add_test(tc, gzip_is_named);
+	tcase_add_test(tc, arm64_image_that_gzip_packed_is_named);
+	tcase_add_test(tc, arm64_image_is_found_behind_the_longest_name_of_a_file);
+	tcase_add_test(tc, kernel_of_this_machine_that_gzip_packed_is_to_be_unpacked);
 	tcase_add_test(tc, zstd_is_named);
 	tcase_add_test(tc, xz_is_named);
 	tcase_add_test(tc, bzip2_is_named);
