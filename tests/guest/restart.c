@@ -9,5 +9,5 @@
 void payload(void)
 {
 	print("READY\n");
-	machine_reset();
+	machine_reset(0);
 }

@@ -84,6 +84,11 @@ def exits(vm):
     return sum(map(int, line.groups()))
 
 
+def resets(cmdline):
+    return Case(('--disk', '{disk}', '--cmdline', cmdline), image='reset' + SUFFIX,
+                out='first boot\nsecond boot\nPASS\n', files={'disk': bytes(SECTOR)})
+
+
 # For both architectures.
 COMMON = {
     'blk_readonly': Case(('--disk', 'path={disk},readonly'),
@@ -94,6 +99,7 @@ COMMON = {
     'initrd': Case(('--initrd', '{initrd}'), files={'initrd': b'b' + bytes(4998) + b'e'}),
     'mmio': Case(),
     'msix_irq': Case(),
+    'reset': resets('way=0'),
     'rng': Case(),
     'serial_irq': Case(),
 }
@@ -112,10 +118,7 @@ X86 = {
     'power_button': Case(out='READY\nPASS\n', meanwhile=press_button),
     'power_reset': Case(out='READY\n', meanwhile=press_button),
     'poweroff': Case(out='still on\n'),
-    'reset_acpi': Case(('--disk', '{disk}'), out='first boot\nsecond boot\nPASS\n',
-                       files={'disk': bytes(SECTOR)}),
-    'reset_i8042': Case(('--disk', '{disk}'), out='first boot\nsecond boot\nPASS\n',
-                        files={'disk': bytes(SECTOR)}),
+    'reset_i8042': resets('way=1'),
     'rtc': Case(out=None, after=time_is_now),
     'smp': Case(('--cpus', '5', '--cmdline', 'cpus=5')),
     'triple_fault': Case(status=DIED, out='',
@@ -129,8 +132,7 @@ ARM64 = {
     'clock': Case(out=None, after=seconds_are_now),
     'identity': Case(('--name', 'guest'), out=None, meanwhile=registers_are_told),
     'psci_off': Case(out='still on\n'),
-    'psci_reset': Case(('--disk', '{disk}'), out='first boot\nsecond boot\nPASS\n',
-                       files={'disk': bytes(SECTOR)}),
+    'psci_reset2': resets('way=1'),
     'psci_smp': Case(('--cpus', '18', '--cmdline', 'cpus=18')),
     'stolen': Case(),
     'timer': Case(),

@@ -50,7 +50,7 @@ static bool answer(uint64_t round)
 	if (byte == 'q')
 		return false;
 	if (byte == 'r')
-		machine_reset();
+		machine_reset(0);
 	print("round ");
 	print_number(round);
 	print("\n");

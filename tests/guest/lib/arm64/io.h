@@ -91,6 +91,7 @@ static inline uint64_t hypercall(uint64_t function, uint64_t a, uint64_t b, uint
 #define PSCI_CPU_OFF		0x84000002
 #define PSCI_SYSTEM_OFF		0x84000008
 #define PSCI_SYSTEM_RESET	0x84000009
+#define PSCI_SYSTEM_RESET2	0xc4000012
 #define PSCI_CPU_ON		0xc4000003
 #define PSCI_AFFINITY_INFO	0xc4000004
 

@@ -45,9 +45,9 @@ void poweroff(void)
 		__asm__ volatile("wfi");
 }
 
-void machine_reset(void)
+void machine_reset(unsigned way)
 {
-	hypercall(PSCI_SYSTEM_RESET, 0, 0, 0);
+	hypercall(way ? PSCI_SYSTEM_RESET2 : PSCI_SYSTEM_RESET, 0, 0, 0);
 	fail("a reset does not return");
 }
 

@@ -45,7 +45,8 @@ static inline uint64_t machine_ticks(void)
 /* To the console. */
 void machine_print(char byte);
 
-_Noreturn void machine_reset(void);
+/* By PSCI's SYSTEM_RESET, 0, or by its SYSTEM_RESET2, 1. */
+_Noreturn void machine_reset(unsigned way);
 
 /* A property of the device tree, of the first node that has it; NULL: none has. */
 const void *machine_property(const char *name, uint32_t *ret_len);

@@ -12,6 +12,8 @@
 
 #define RESET		0x602
 #define RESET_VALUE	1
+#define I8042_COMMAND	0x64
+#define I8042_RESET	0xfe
 
 /* struct hvm_start_info and its memory map. */
 #define PVH_MAGIC	0x336ec578
@@ -68,9 +70,12 @@ void poweroff(void)
 		__asm__ volatile("cli; hlt");
 }
 
-void machine_reset(void)
+void machine_reset(unsigned way)
 {
-	out8(RESET, RESET_VALUE);
+	if (way)
+		out8(I8042_COMMAND, I8042_RESET);
+	else
+		out8(RESET, RESET_VALUE);
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

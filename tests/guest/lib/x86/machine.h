@@ -40,6 +40,7 @@ static inline uint64_t machine_ticks(void)
 /* To the console. */
 void machine_print(char byte);
 
-_Noreturn void machine_reset(void);
+/* By ACPI's reset register, 0, or by the keyboard controller's line, 1. */
+_Noreturn void machine_reset(unsigned way);
 
 #endif
