@@ -6,6 +6,7 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int folder_join(char joined[PATH_MAX], const char *path, const char *name)
@@ -15,6 +16,24 @@ int folder_join(char joined[PATH_MAX], const char *path, const char *name)
 
 	return snprintf(joined, PATH_MAX, "%.*s%s", len, path, name) < PATH_MAX ? 0 :
 	       -ENAMETOOLONG;
+}
+
+int folder_absolute(char absolute[PATH_MAX], const char *name)
+{
+	char here[PATH_MAX] = "";
+
+	if (name[0] != '/' && !getcwd(here, sizeof(here)))
+		return -errno;
+	return snprintf(absolute, PATH_MAX, "%s%s%s", here, here[0] ? "/" : "", name) <
+			       PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+bool folder_is_same(const char *a, const char *b)
+{
+	struct stat sa, sb;
+
+	return !stat(a, &sa) && !stat(b, &sb) && sa.st_dev == sb.st_dev &&
+	       sa.st_ino == sb.st_ino;
 }
 
 int folder_sync(const char *path)

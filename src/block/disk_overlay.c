@@ -108,11 +108,9 @@ static int check_backing(const char *path, const struct qcow2_header *header,
 			 const struct base *base, struct err *err)
 {
 	char backing[PATH_MAX];
-	struct stat a, b;
 
 	if (header->has_backing && !folder_join(backing, path, header->backing) &&
-	    !stat(backing, &a) && !stat(base->path, &b) && a.st_dev == b.st_dev &&
-	    a.st_ino == b.st_ino)
+	    folder_is_same(backing, base->path))
 		return 0;
 	return err_set(err, -EINVAL, "'%s' is no overlay of '%s', but %s%s: name another file",
 		       path, base->path, header->has_backing ? "one of " : "a disk of its own",

@@ -9,6 +9,7 @@
 #include "arguments.h"
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/folder.h"
 #include "block/disk.h"
 #include "block/disk_overlay.h"
 #include "cli/command.h"
@@ -18,6 +19,7 @@
 #include "machine/vm_fds.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,30 +155,14 @@ static void set_number(json_t *object, const char *key, uint64_t number)
 		json_object_set_new(object, key, json_integer((json_int_t)number));
 }
 
-/* Where a file is or will be, as seen from any folder; NULL and errno. */
-static char *absolute(const char *path)
-{
-	char *folder, *joined;
-
-	if (*path == '/')
-		return strdup(path);
-	folder = realpath(".", NULL);
-	if (!folder || asprintf(&joined, "%s/%s", folder, path) < 0)
-		joined = NULL;
-	free(folder);
-	return joined;
-}
-
 static int set_path(json_t *object, const char *key, const char *file, struct err *err)
 {
-	char *path = absolute(file);
-	int r;
+	char path[PATH_MAX];
+	int r = folder_absolute(path, file);
 
-	if (!path)
-		return err_sys(err, -errno, "cannot tell where '%s' is", file);
-	r = json_object_set_new(object, key, json_string(path));
-	free(path);
-	return r < 0 ? not_utf8(err) : 0;
+	if (r < 0)
+		return err_sys(err, r, "cannot tell where '%s' is", file);
+	return json_object_set_new(object, key, json_string(path)) < 0 ? not_utf8(err) : 0;
 }
 
 static int set_overlay(json_t *node, const char *overlay, struct err *err)

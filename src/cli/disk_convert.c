@@ -2,6 +2,7 @@
 #include "arguments.h"
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/folder.h"
 #include "block/disk_pack.h"
 #include "cli/command.h"
 #include "config/option.h"
@@ -124,7 +125,7 @@ static int open_both(struct work *w, const struct convert *convert, const char *
 	};
 	int r;
 
-	if (disk_tool_is_same(from, to))
+	if (folder_is_same(from, to))
 		return err_set(err, -EINVAL, "'%s' is the source itself", to);
 	r = disk_open(&w->from, &source, w->tool.loop, err);
 	if (r < 0)

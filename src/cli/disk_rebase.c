@@ -9,6 +9,7 @@
 #include "arguments.h"
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/folder.h"
 #include "block/disk_chain.h"
 #include "cli/command.h"
 #include "config/option.h"
@@ -80,7 +81,7 @@ static int open_behind(struct work *w, const struct rebase *rebase, struct err *
 
 	if (r < 0)
 		return r;
-	if (disk_tool_is_same(path, w->path))
+	if (folder_is_same(path, w->path))
 		return err_set(err, -EINVAL, "'%s' cannot be its own backing file", path);
 	return rebase->unsafe ? 0 : disk_open(&w->behind, &config, w->tool.loop, err);
 }

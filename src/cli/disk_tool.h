@@ -35,9 +35,6 @@ struct disk_tool {
 	  .help = "which backing files an image may name: those in its own "	\
 		  "folder, any (on), or none (off)" }
 
-/* Do both paths name one file? */
-bool disk_tool_is_same(const char *a, const char *b);
-
 /*
  * What internal snapshots do not hold themselves they have from the backing file, too: so
  * refuse to change that of an image that has some.

@@ -7,6 +7,7 @@
 #include "arguments.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/folder.h"
 #include "cli/command.h"
 #include "client.h"
 #include "config/option.h"
@@ -129,15 +130,17 @@ static int absolute(char *to, size_t len, const char *uri, struct err *err)
 {
 	static const char scheme[] = "unix:";
 	const char *path = uri + strlen(scheme);
-	char here[PATH_MAX];
-	int n;
+	char whole[PATH_MAX];
+	int n, r;
 
-	if (strncmp(uri, scheme, strlen(scheme)) || *path == '/')
+	if (strncmp(uri, scheme, strlen(scheme))) {
 		n = snprintf(to, len, "%s", uri);
-	else if (!getcwd(here, sizeof(here)))
-		return err_sys(err, -errno, "cannot tell the current folder");
-	else
-		n = snprintf(to, len, "%s%s/%s", scheme, here, path);
+	} else {
+		r = folder_absolute(whole, path);
+		if (r < 0)
+			return err_sys(err, r, "cannot tell where '%s' is", path);
+		n = snprintf(to, len, "%s%s", scheme, whole);
+	}
 	return (size_t)n < len ? 0 : err_sys(err, -ENAMETOOLONG, "'%s'", uri);
 }
 

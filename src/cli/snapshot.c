@@ -4,6 +4,7 @@
  */
 #include "arguments.h"
 #include "base/err.h"
+#include "base/folder.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "client.h"
@@ -53,19 +54,14 @@ const struct option_object command_snapshot_options = {
 /* As the VM, which may be in another folder, knows it. */
 static int absolute(char path[PATH_MAX], const char *name, struct err *err)
 {
-	char here[PATH_MAX];
-	int len;
+	int r = folder_absolute(path, name);
+	size_t len;
 
-	if (name[0] == '/') {
-		len = snprintf(path, PATH_MAX, "%s", name);
-	} else {
-		if (!getcwd(here, sizeof(here)))
-			return err_sys(err, -errno, "cannot tell the current folder");
-		len = snprintf(path, PATH_MAX, "%s/%s", here, name);
-	}
-	while (len > 1 && len < PATH_MAX && path[len - 1] == '/')
-		path[--len] = 0;
-	return len < PATH_MAX ? 0 : err_sys(err, -ENAMETOOLONG, "'%s'", name);
+	if (r < 0)
+		return err_sys(err, r, "cannot tell where '%s' is", name);
+	for (len = strlen(path); len > 1 && path[len - 1] == '/'; len--)
+		path[len - 1] = 0;
+	return 0;
 }
 
 int snapshot_take(const char *name, const char *dir, const struct snapshot_take *how,
