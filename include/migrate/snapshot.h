@@ -42,8 +42,8 @@ int snapshot_config(const struct snapshot *snapshot, struct vm_config *ret_confi
 struct state_reader *snapshot_state(struct snapshot *snapshot);
 
 /*
- * Has a disk that the configuration still has, at the same path, been written since?
- * -ESTALE.
+ * Has the file of a disk, where the configuration still has it by this name or another, or
+ * as the base of an overlay, been written since?  -ESTALE.
  */
 int snapshot_check_disks(const struct snapshot *snapshot, const struct vm_config *config,
 			 struct err *err);

@@ -2,6 +2,7 @@
 #include "migrate/snapshot.h"
 
 #include "base/err.h"
+#include "base/folder.h"
 #include "config/yaml.h"
 #include "machine/vm_config.h"
 #include "manifest.h"
@@ -241,14 +242,26 @@ static const struct manifest_disk *find_disk(const struct manifest *m, const cha
 	return NULL;
 }
 
+/* One that is gone is so by its name only. */
+static bool is_file(const char *a, const char *b)
+{
+	return !strcmp(a, b) || folder_is_same(a, b);
+}
+
+/* Is it the one that the guest wrote to, now written to or built upon? */
+static bool is_used(const struct manifest_disk *disk, const struct vm_disk_config *by)
+{
+	return is_file(disk->path, by->path) || (by->overlay && is_file(disk->path, by->overlay));
+}
+
 int snapshot_check_disks(const struct snapshot *snapshot, const struct vm_config *config,
 			 struct err *err)
 {
 	for (uint32_t i = 0; i < config->nr_disk; i++) {
-		const char *id = config->disk[i].id, *path = config->disk[i].path;
-		const struct manifest_disk *disk = id ?
-			find_disk(&snapshot->top->manifest, id) : NULL;
-		int r = disk && !strcmp(disk->path, path) ? manifest_check_disk(disk, err) : 0;
+		const struct vm_disk_config *by = &config->disk[i];
+		const struct manifest_disk *disk = by->id ?
+			find_disk(&snapshot->top->manifest, by->id) : NULL;
+		int r = disk && is_used(disk, by) ? manifest_check_disk(disk, err) : 0;
 
 		if (r < 0)
 			return r;

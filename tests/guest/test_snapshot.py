@@ -531,6 +531,30 @@ class Snapshot(SteadyTest):
         self.assert_refused(['restore', self.path('snap')],
                             "disk 'disk0': .* was changed after the snapshot")
 
+    def test_overlay_that_was_written_since_is_refused(self):
+        overlay = self.path('overlay.qcow2')
+        one = self.start('steady', '--name', 'web', '--memory', '64M',
+                         '--disk', f'{self.disk},overlay={overlay}')
+        one.wait_for(b'READY')
+        self.vmm_ok('snapshot', 'web', self.path('snap'))
+        self.go_on(one)
+        self.end(one)
+
+        for command in (['restore', self.path('snap')], ['clone', self.path('snap'), 'a'],
+                        ['restore', self.path('snap'), '--disk', f'id=disk0,path={overlay}']):
+            self.assert_refused(command, "disk 'disk0': .*overlay.* was changed after")
+
+    def test_other_name_of_a_disk_that_was_written_since_is_refused(self):
+        self.frozen()
+        with open(self.disk, 'r+b') as disk:
+            disk.write(b'x')
+
+        for more in '', ',overlay=temporary':
+            self.assert_refused(['restore', self.path('snap'), '--disk',
+                                 f'id=disk0,path={os.path.basename(self.disk)}{more}'],
+                                "disk 'disk0': .* was changed after the snapshot",
+                                cwd=self.folder)
+
     def test_what_the_snapshot_has_not_cannot_be_replaced(self):
         self.frozen()
 
