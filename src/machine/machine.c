@@ -341,14 +341,14 @@ void machine_pause(struct machine *m)
 
 int machine_resume(struct machine *m, struct err *err)
 {
+	int r;
+
 	if (m->state == MACHINE_SHUT_DOWN)
 		return err_set(err, -EPERM, "the VM is in state 'shutdown': reset "
 			       "(system_reset) and then cont make it run again");
-	if (m->state == MACHINE_HANDED_OVER)
-		return err_set(err, -EPERM, "the VM is being handed over, and may run elsewhere: "
-			       "if you know that it does not, take it back");
-	if (m->state == MACHINE_MOVED)
-		return err_set(err, -EPERM, "the VM has moved, and runs elsewhere");
+	r = machine_parts_check_ours(m, err);
+	if (r < 0)
+		return r;
 	if (m->ended || m->state == MACHINE_RUNNING)
 		return 0;
 	if (m->state == MACHINE_INCOMING) {

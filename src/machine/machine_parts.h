@@ -127,6 +127,9 @@ bool machine_parts_undecided(const struct machine *m);
 void machine_parts_save_marks(const struct machine *m, struct state_writer *writer);
 int machine_parts_load_marks(struct machine *m, struct state_reader *reader, struct err *err);
 
+/* -EPERM: it is another's, or may be. */
+int machine_parts_check_ours(const struct machine *m, struct err *err);
+
 /* The board is about to go. */
 void machine_parts_let_go(struct machine *m);
 

@@ -513,6 +513,22 @@ class Migrate(SteadyTest):
         self.go_on(there)
         self.end(there)
 
+    def test_vm_that_has_moved_is_not_given_away_again(self):
+        here = self.begin()
+        there = self.target()
+        self.vmm_ok('qmp', 'web', 'migrate', json.dumps({'uri': self.uri}))
+        self.wait_status('web', here, 'completed')
+
+        for again in (['snapshot', 'web', self.path('snap')],
+                      ['migrate', 'web', f'unix:{self.path("third")}']):
+            self.assertRegex(self.run_vmm(*again).stderr, 'has moved, and runs elsewhere')
+
+        self.assertFalse(os.path.exists(self.path('snap')))
+        self.vmm_ok('qmp', 'web', 'quit')
+        self.assertEqual(here.finish(), OK)
+        self.go_on(there)
+        self.end(there)
+
     def test_guest_that_changes_too_much_is_slowed_down(self):
         here = self.begin()
         self.target()
