@@ -75,7 +75,7 @@ int machine_state_load(struct machine *machine, struct state_reader *reader,
 /*
  * Whoever looks at the RAM from another thread, or has a log kept, holds the board.  When
  * a reset or the end is about to take it away, let_go() is called and returns when it has
- * let go.  -EBUSY while another holds it, -EPERM where the machine is another's or may be,
+ * let go.  -EBUSY while another holds it or there is none yet, -EPERM where the machine is another's or may be,
  * -ESHUTDOWN when it has ended.
  *
  * A holder that has step_aside() is asked first whether it goes on after a reset.  When that

@@ -319,6 +319,9 @@ int machine_state_hold(struct machine *m, struct machine_holder *holder, struct 
 
 	if (m->ended)
 		return err_set(err, -ESHUTDOWN, "the VM has ended");
+	if (!m->board)
+		return err_set(err, -EBUSY, "the VM has not come yet: there is nothing to keep or "
+			       "to move");
 	if (m->holder)
 		return err_set(err, -EBUSY, "a snapshot or migration of the VM is under way");
 	r = machine_parts_check_ours(m, err);

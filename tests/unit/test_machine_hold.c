@@ -60,6 +60,14 @@ START_TEST(machine_that_is_or_may_be_another_s_is_not_held)
 }
 END_TEST
 
+START_TEST(machine_that_has_not_come_yet_is_not_held)
+{
+	machine = (struct machine){ .state = MACHINE_INCOMING };
+
+	refuses(-EBUSY, "has not come yet");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("machine_hold");
@@ -71,6 +79,7 @@ int main(void)
 	tcase_add_loop_test(tc, machine_of_our_own_is_held, 0, ARRAY_LEN(owned));
 	tcase_add_loop_test(tc, machine_that_is_or_may_be_another_s_is_not_held, 0,
 			    ARRAY_LEN(another));
+	tcase_add_test(tc, machine_that_has_not_come_yet_is_not_held);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);
