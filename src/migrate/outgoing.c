@@ -9,6 +9,7 @@
 #include "base/thread.h"
 #include "block/disk.h"
 #include "channel_uri.h"
+#include "machine/machine.h"
 #include "memory/ram.h"
 #include "migration_plan.h"
 #include "outgoing_parts.h"
@@ -416,10 +417,6 @@ static int prepare(struct outgoing *o, const char *uri, struct err *err)
 		return r;
 	if (getrandom(o->session, sizeof(o->session), 0) != sizeof(o->session))
 		return err_sys(err, -errno, "cannot name the migration");
-	r = machine_state_hold(m, &o->holder, err);
-	if (r < 0)
-		return r;
-	o->held = true;
 	o->info.memory = machine_state_ram(m)->len;
 	o->words = pages_words(o->info.memory);
 	o->bitmap = malloc(o->words * sizeof(*o->bitmap));
@@ -469,6 +466,11 @@ int outgoing_start(struct outgoing *o, const char *uri,
 
 	if (o->started)
 		return err_set(err, -EBUSY, "the VM is being moved already");
+	/* Where it cannot be moved, what is known of the move before is still true. */
+	r = machine_state_hold(o->config.machine, &o->holder, err);
+	if (r < 0)
+		return r;
+	o->held = true;
 	sem_destroy(&o->turn);
 	sem_init(&o->turn, 0, 0);
 	(void)eventfd_read(o->cancel, &ignored);
@@ -570,6 +572,9 @@ static int may_take_back(struct outgoing *o, struct err *err)
 	if (o->at == OUTGOING_TAIL || o->at == OUTGOING_GONE)
 		return err_set(err, -EPERM, "the VM has run elsewhere: what is here is its memory "
 			       "of before");
+	/* Its disks did not wake when it was to go on here. */
+	if (!o->started && machine_state(o->config.machine) == MACHINE_HANDED_OVER)
+		return 0;
 	if (o->at != OUTGOING_SENT_GO || o->info.status != MIGRATION_LOST)
 		return err_set(err, -EPERM, "there is no migration that has lost its connection");
 	return 0;
@@ -583,8 +588,6 @@ int outgoing_take_back(struct outgoing *o, struct err *err)
 {
 	int r;
 
-	if (!o->started)
-		return machine_state_take_back(o->config.machine, err);
 	pthread_mutex_lock(&o->lock);
 	r = may_take_back(o, err);
 	o->taken_back = !r;
@@ -593,6 +596,8 @@ int outgoing_take_back(struct outgoing *o, struct err *err)
 	pthread_mutex_unlock(&o->lock);
 	if (!r)
 		r = machine_state_take_back(o->config.machine, err);
+	if (!o->started)
+		return r;
 	if (r < 0) {
 		pthread_mutex_lock(&o->lock);
 		o->taken_back = false;

@@ -513,6 +513,19 @@ class Migrate(SteadyTest):
         self.go_on(there)
         self.end(there)
 
+    def test_vm_that_has_not_come_is_not_given_away(self):
+        here = self.begin()
+        there = self.target()
+
+        for what in (['snapshot', 'there', self.path('snap')],
+                     ['migrate', 'there', f'unix:{self.path("third")}']):
+            self.assertRegex(self.run_vmm(*what).stderr, 'has not come yet')
+
+        self.go()
+        self.assertEqual(here.finish(), OK)
+        self.go_on(there)
+        self.end(there)
+
     def test_vm_that_has_moved_is_not_given_away_again(self):
         here = self.begin()
         there = self.target()
@@ -523,6 +536,8 @@ class Migrate(SteadyTest):
                       ['migrate', 'web', f'unix:{self.path("third")}']):
             self.assertRegex(self.run_vmm(*again).stderr, 'has moved, and runs elsewhere')
 
+        self.assertRegex(self.run_vmm('migrate', 'web', '--take-back').stderr,
+                         'has run elsewhere')
         self.assertFalse(os.path.exists(self.path('snap')))
         self.vmm_ok('qmp', 'web', 'quit')
         self.assertEqual(here.finish(), OK)

@@ -45,6 +45,13 @@ bool fake_vm_reset(void)
 	return true;
 }
 
+enum machine_state machine_state(const struct machine *m)
+{
+	(void)m;
+	return fake_vm.moved ? MACHINE_MOVED :
+	       fake_vm.handed_over ? MACHINE_HANDED_OVER : MACHINE_RUNNING;
+}
+
 int machine_start(struct machine *m, struct err *err)
 {
 	(void)m, (void)err;

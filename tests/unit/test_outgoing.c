@@ -195,6 +195,73 @@ START_TEST(failure_is_not_believed_of_a_target_that_has_run)
 }
 END_TEST
 
+static void *run(void *arg)
+{
+	load();
+	say(MESSAGE_DONE, 0, 0);
+	(void)await(MESSAGE_BYE);
+	return arg;
+}
+
+START_TEST(what_has_moved_is_not_taken_back)
+{
+	begin(run);
+	run_until(MIGRATION_COMPLETED);
+	pthread_join(target, NULL);
+
+	ck_assert_int_eq(outgoing_take_back(outgoing, &err), -EPERM);
+
+	ck_assert_ptr_nonnull(strstr(err.text, "has run elsewhere"));
+	ck_assert(!fake_vm.running);
+}
+END_TEST
+
+START_TEST(move_that_is_refused_leaves_what_is_known_of_the_one_before)
+{
+	begin(run);
+	run_until(MIGRATION_COMPLETED);
+	pthread_join(target, NULL);
+	fake_vm.holder = (struct machine_holder *)&err;
+
+	ck_assert_int_eq(outgoing_start(outgoing, uri, &parameters, &err), -EBUSY);
+
+	ck_assert_int_eq(outgoing_info(outgoing).status, MIGRATION_COMPLETED);
+	ck_assert_int_eq(outgoing_take_back(outgoing, &err), -EPERM);
+	ck_assert_ptr_nonnull(strstr(err.text, "has run elsewhere"));
+}
+END_TEST
+
+START_TEST(what_was_not_handed_over_is_not_taken_back)
+{
+	ck_assert_int_eq(outgoing_take_back(outgoing, &err), -EPERM);
+
+	ck_assert_ptr_nonnull(strstr(err.text, "no migration that has lost"));
+}
+END_TEST
+
+static void *load_then_fail(void *arg)
+{
+	load();
+	say(MESSAGE_FAILED, 0, 0);
+	return arg;
+}
+
+START_TEST(what_could_not_go_on_here_is_taken_back_later)
+{
+	fake_vm.wake_fails = -EBUSY;
+	begin(load_then_fail);
+	run_until(MIGRATION_FAILED);
+	pthread_join(target, NULL);
+	ck_assert_int_eq(outgoing_take_back(outgoing, &err), -EBUSY);
+	ck_assert(!fake_vm.running);
+	fake_vm.wake_fails = 0;
+
+	ck_assert_int_eq(outgoing_take_back(outgoing, &err), 0);
+
+	ck_assert(fake_vm.running);
+}
+END_TEST
+
 /* Takes none of the memory that follows, then says what it should not. */
 static void *miss_much_and_take_nothing(void *arg)
 {
@@ -552,6 +619,10 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, target_that_misses_nothing_cannot_ask);
 	tcase_add_test(tc, failure_is_not_believed_of_a_target_that_has_run);
+	tcase_add_test(tc, what_has_moved_is_not_taken_back);
+	tcase_add_test(tc, move_that_is_refused_leaves_what_is_known_of_the_one_before);
+	tcase_add_test(tc, what_was_not_handed_over_is_not_taken_back);
+	tcase_add_test(tc, what_could_not_go_on_here_is_taken_back_later);
 	tcase_add_test(tc, target_that_takes_nothing_holds_nobody_up);
 	tcase_add_test(tc, target_that_needs_no_more_need_not_take_the_rest);
 	tcase_add_loop_test(tc, cancel_in_any_phase_leaves_the_guest_here, 0, ARRAY_LEN(phases));
