@@ -82,13 +82,20 @@ void outgoing_parts_break(struct outgoing *o)
 			channel_break(o->channels[i]);
 }
 
-static void break_off(struct outgoing *o)
+/* Whatever the thread waits for, a bandwidth that was set too.  Under lock. */
+static void end_waits(struct outgoing *o)
 {
-	pthread_mutex_lock(&o->lock);
 	o->broken_off = true;
+	atomic_store(&o->rate, 0);
 	outgoing_parts_break(o);
 	(void)eventfd_write(o->cancel, 1);
 	pthread_cond_broadcast(&o->wake);
+}
+
+static void break_off(struct outgoing *o)
+{
+	pthread_mutex_lock(&o->lock);
+	end_waits(o);
 	pthread_mutex_unlock(&o->lock);
 	sem_post(&o->turn);
 }
@@ -512,10 +519,7 @@ int outgoing_cancel(struct outgoing *o, struct err *err)
 	if (o->at > OUTGOING_HANDS_OVER) {
 		r = err_set(err, -EPERM, "the VM has been handed over: it is too late to cancel");
 	} else {
-		o->broken_off = true;
-		pthread_cond_broadcast(&o->wake);
-		(void)eventfd_write(o->cancel, 1);
-		outgoing_parts_break(o);
+		end_waits(o);
 	}
 	pthread_mutex_unlock(&o->lock);
 	if (!r)
@@ -527,7 +531,9 @@ void outgoing_limit(struct outgoing *o, uint64_t bandwidth, uint64_t downtime_ms
 {
 	uint32_t streams = o->parameters.streams ? o->parameters.streams : 1;
 
-	atomic_store(&o->rate, bandwidth ? (bandwidth + streams - 1) / streams : 0);
+	/* One that is broken off waits for nothing any more. */
+	if (!o->broken_off)
+		atomic_store(&o->rate, bandwidth ? (bandwidth + streams - 1) / streams : 0);
 	atomic_store(&o->downtime_ms, downtime_ms);
 }
 

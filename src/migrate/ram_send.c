@@ -66,9 +66,11 @@ static int flush(struct ram_sender *sender)
 		pthread_mutex_unlock(sender->turn);
 	batch->nr = batch->nr_segs = 0;
 	batch->bytes = 0;
+	if (r < 0)
+		return r;
 	atomic_fetch_add(&sender->sent->bytes, bytes);
 	pace_keep(&batch->pace, bytes, sender->rate, 1, sender->stop);
-	return r;
+	return 0;
 }
 
 static int add(struct ram_sender *sender, enum message_type type, uint64_t page, uint64_t nr,

@@ -400,6 +400,60 @@ START_TEST(end_in_any_phase_waits_for_nobody)
 }
 END_TEST
 
+/* A bandwidth by which it would take an hour. */
+
+static void *take_all(void *arg)
+{
+	accept_source();
+	ck_assert(await(MESSAGE_PLAN));
+	say(MESSAGE_READY, 0, 0);
+	ck_assert(!await(MESSAGE_STATE));
+	return arg;
+}
+
+static void begin_slowly(void)
+{
+	parameters.bandwidth = 1000;
+	begin(take_all);
+	while (!outgoing_info(outgoing).sent)
+		poll(NULL, 0, 10);
+}
+
+START_TEST(cancel_does_not_wait_for_what_may_be_sent)
+{
+	begin_slowly();
+
+	ck_assert_int_eq(outgoing_cancel(outgoing, &err), 0);
+
+	run_until(MIGRATION_CANCELLED);
+	pthread_join(target, NULL);
+	ck_assert(fake_vm.running);
+}
+END_TEST
+
+START_TEST(end_of_the_vm_does_not_wait_for_what_may_be_sent)
+{
+	begin_slowly();
+
+	fake_vm_let_go();
+
+	pthread_join(target, NULL);
+	ck_assert_int_eq(outgoing_info(outgoing).status, MIGRATION_FAILED);
+}
+END_TEST
+
+START_TEST(bandwidth_that_is_set_after_a_cancel_is_not_waited_for)
+{
+	begin_slowly();
+	ck_assert_int_eq(outgoing_cancel(outgoing, &err), 0);
+	outgoing_limit(outgoing, 1000, 0);
+
+	run_until(MIGRATION_CANCELLED);
+
+	pthread_join(target, NULL);
+}
+END_TEST
+
 /* Last words. */
 
 static void *fail_amid_memory(void *arg)
@@ -627,6 +681,9 @@ int main(void)
 	tcase_add_test(tc, target_that_needs_no_more_need_not_take_the_rest);
 	tcase_add_loop_test(tc, cancel_in_any_phase_leaves_the_guest_here, 0, ARRAY_LEN(phases));
 	tcase_add_loop_test(tc, end_of_the_vm_in_any_phase_is_its_end, 0, ARRAY_LEN(phases));
+	tcase_add_test(tc, cancel_does_not_wait_for_what_may_be_sent);
+	tcase_add_test(tc, end_of_the_vm_does_not_wait_for_what_may_be_sent);
+	tcase_add_test(tc, bandwidth_that_is_set_after_a_cancel_is_not_waited_for);
 	tcase_add_test(tc, failure_amid_memory_is_heard);
 	tcase_add_test(tc, target_that_gives_no_answer_is_given_up);
 	tcase_add_test(tc, reset_during_set_up_changes_nothing);

@@ -287,9 +287,10 @@ START_TEST(single_page_of_any_share_is_sent)
 }
 END_TEST
 
-START_TEST(nobody_takes_it)
+START_TEST(what_nobody_takes_is_no_reason_to_wait)
 {
 	open_share(0, 1, false, false);
+	rate = 1;
 	ends[0][1] = channel_close(ends[0][1]);
 
 	ck_assert_int_eq(ram_sender_send(&senders[0], bitmap), -ECONNRESET);
@@ -408,7 +409,7 @@ int main(void)
 	tcase_add_test(tc, sender_that_goes_slowly_is_stopped_in_between);
 	tcase_add_test(tc, rate_can_be_raised_meanwhile);
 	tcase_add_test(tc, single_page_of_any_share_is_sent);
-	tcase_add_test(tc, nobody_takes_it);
+	tcase_add_test(tc, what_nobody_takes_is_no_reason_to_wait);
 	tcase_add_loop_test(tc, what_cannot_be_is_refused, 0, ARRAY_LEN(bad));
 	tcase_add_loop_test(tc, what_was_compressed_is_as_long_as_is_said, 0,
 			    ARRAY_LEN(packed_lens));
