@@ -91,6 +91,22 @@ static void wait_a_moment(struct stopping *stopping)
 	}
 }
 
+/*
+ * A VM that stays when its guest is off, --action, has no more to lose.  One that ends by
+ * itself is not hurried: it may have much to write before its disks are closed.
+ */
+static void end_kept(struct stopping *stopping)
+{
+	json_t *status;
+
+	if (!stopping->client ||
+	    client_execute(stopping->client, "query-status", NULL, &status, NULL) < 0)
+		return;
+	if (!strcmp(json_string_value(json_object_get(status, "status")), "shutdown"))
+		client_execute(stopping->client, "quit", NULL, NULL, NULL);
+	json_decref(status);
+}
+
 /* True when it has ended. */
 static bool wait_for_end(struct stopping *stopping, uint32_t seconds)
 {
@@ -101,18 +117,20 @@ static bool wait_for_end(struct stopping *stopping, uint32_t seconds)
 		stopping->seconds = (unsigned)((clock_ns() - start) / CLOCK_NS_PER_S);
 		show_progress(stopping);
 		wait_a_moment(stopping);
+		if (stopping->is_off)
+			end_kept(stopping);
 		ended = ending_wait(stopping->process, 0);
-	} while (!ended && !stopping->is_off &&
-		 clock_ns() - start < seconds * CLOCK_NS_PER_S);
+	} while (!ended && clock_ns() - start < seconds * CLOCK_NS_PER_S);
 	end_progress(stopping);
-	/* A VM that is to be kept when its guest is off, --action, has no more to lose. */
-	if (stopping->is_off)
-		ended = ending_wait(stopping->process, TICK_MS) ||
-			!ending_force(stopping->name, stopping->process, FORCE_MS, NULL);
 	return ended;
 }
 
 enum choice { LEAVE, WAIT, FORCE };
+
+static const char *undone(const struct stopping *stopping)
+{
+	return stopping->is_off ? "closed its disks" : "shut down";
+}
 
 static enum choice ask(const struct stopping *stopping, uint32_t seconds)
 {
@@ -120,8 +138,8 @@ static enum choice ask(const struct stopping *stopping, uint32_t seconds)
 
 	if (!stopping->on_terminal || !isatty(STDIN_FILENO))
 		return LEAVE;
-	fprintf(stderr, "VM '%s' has not shut down in %u s.  End it at once [y], wait again "
-		"[w], or leave it [n]? ", stopping->name, seconds);
+	fprintf(stderr, "VM '%s' has not %s in %u s.  End it at once [y], wait again [w], or "
+		"leave it [n]? ", stopping->name, undone(stopping), seconds);
 	if (!fgets(answer, sizeof(answer), stdin))
 		return LEAVE;
 	return *answer == 'y' ? FORCE : *answer == 'w' ? WAIT : LEAVE;
@@ -161,8 +179,8 @@ static int bring_down(struct stopping *stopping, const struct stop *options, str
 		} while (choice == WAIT);
 	}
 	if (choice == LEAVE) {
-		err_set(err, -ETIMEDOUT, "VM '%s' has not shut down in %u s and goes on: "
-			"--force would end it", stopping->name, options->timeout);
+		err_set(err, -ETIMEDOUT, "VM '%s' has not %s in %u s and goes on: --force would "
+			"end it", stopping->name, undone(stopping), options->timeout);
 		return EXIT_REMAINS;
 	}
 	*err = (struct err){ 0 };

@@ -153,6 +153,34 @@ class Living(VmTest):
         self.assert_done('stop', 'web')
         self.assertEqual(run.finish(), FORCED)
 
+    def stop_with_slow_disk(self, *arguments):
+        """By a guest that switches off when asked; the run and what stop ended with."""
+        disk = os.path.join(self.folder, 'disk.qcow2')
+        self.assertEqual(self.command('disk', 'create', disk, '--size', '1M')[0], OK)
+        environment = {**self.environment,
+                       'LD_PRELOAD': os.path.join(self.payloads, 'slow_sync.so')}
+        run = self.start('steady', '--name', 'web', '--disk', f'{disk},cache=unsafe',
+                         env=environment)
+        run.wait_for(b'READY')
+        run.type(b'?')
+        run.wait_for(b'round')
+        stop = self.on_terminal('stop', 'web', *arguments)
+        stop.wait_for(b'to shut down: 0 s')
+        run.type(b'q')
+        return run, stop
+
+    def test_stop_gives_a_vm_the_time_to_close_its_disks(self):
+        run, stop = self.stop_with_slow_disk('--timeout', '7')
+        stop.wait_for(b"VM 'web' has not closed its disks in 7 s.  End it at once")
+        stop.type(b'w\n')
+        self.assertEqual(stop.finish(), OK)
+        self.assertEqual(run.finish(), OK)
+
+    def test_stop_with_force_ends_a_vm_that_closes_its_disks(self):
+        run, stop = self.stop_with_slow_disk('--timeout', '3', '--force')
+        self.assertEqual(stop.finish(), FORCED)
+        self.assertEqual(run.finish(), -signal.SIGKILL)
+
     def test_stop_leaves_a_guest_that_does_not_obey(self):
         self.begin('web', 'deaf')
         status, text, errors = self.command('stop', 'web', '--timeout', '1')
