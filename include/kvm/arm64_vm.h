@@ -7,6 +7,7 @@
 
 #include "boot/arm64_boot.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct err;
@@ -18,6 +19,16 @@ struct kvm_vcpu_init;
  * an ITS, or GICv2, on which a VM has 8 vCPUs at most.
  */
 enum arm64_boot_gic arm64_vm_gic(const struct kvm_vm *vm);
+
+/* What KVM of this host can give to VMs. */
+struct arm64_vm_survey {
+	bool gicv3, its, gicv2;
+	unsigned address_bits;		/* of guest-physical addresses */
+	bool pmu, sve, pauth, stolen_time, el1_32;
+};
+
+/* kvm_fd stays the caller's.  Makes a VM to ask it, which is gone afterwards.  Any thread. */
+int arm64_vm_ask(int kvm_fd, struct arm64_vm_survey *ret_survey, struct err *err);
 
 /* What vCPUs are to be initialised as, still without features. */
 int arm64_vm_target(const struct kvm_vm *vm, struct kvm_vcpu_init *ret_init,

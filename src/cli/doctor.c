@@ -2,7 +2,6 @@
 #include "doctor.h"
 
 #include "arguments.h"
-#include "base/bits.h"
 #include "cli/command.h"
 
 #include <stdlib.h>
@@ -26,26 +25,6 @@ const struct option_object doctor_options = {
 	.name = "doctor", OPTION_OBJECT(struct doctor, rows),
 };
 
-/* What cannot be done without comes first. */
-const struct doctor_check doctor_checks[] = {
-	{ "kernel", "Linux", doctor_look_kernel },
-	{ "virtualisation", "virtualisation", doctor_look_virtualisation },
-	{ "kvm", "/dev/kvm", doctor_look_kvm },
-	{ "capabilities", "KVM capabilities", doctor_look_capabilities },
-	{ "io-uring", "io_uring", doctor_look_io_uring },
-	{ "tap", "tap devices", doctor_look_tap },
-	{ "passt", "passt", doctor_look_passt },
-	{ "vhost-net", "vhost-net", doctor_look_vhost_net },
-	{ "huge-pages", "huge pages", doctor_look_huge_pages },
-	{ "hugetlb", "reserved pages", doctor_look_hugetlb },
-	{ "memlock", "locked memory", doctor_look_memlock },
-	{ "files", "open files", doctor_look_files },
-	{ "cgroup", "control groups", doctor_look_cgroup },
-	{ NULL, NULL, NULL },
-};
-
-#define NR_CHECKS (ARRAY_LEN(doctor_checks) - 1)
-
 /* https://no-color.org: set and not empty. */
 static bool wants_style(void)
 {
@@ -58,15 +37,16 @@ static bool wants_style(void)
 
 static int examine(bool json)
 {
-	static struct doctor_finding findings[NR_CHECKS];
+	static struct doctor_finding findings[DOCTOR_CHECKS_MAX];
+	size_t nr = 0;
 
-	for (size_t i = 0; i < NR_CHECKS; i++)
-		doctor_checks[i].look("", &findings[i]);
+	for (; doctor_checks[nr].name; nr++)
+		doctor_checks[nr].look("", &findings[nr]);
 	if (!json)
-		doctor_print(doctor_checks, findings, NR_CHECKS, wants_style(), stdout);
-	else if (doctor_print_json(doctor_checks, findings, NR_CHECKS, stdout) < 0)
+		doctor_print(doctor_checks, findings, nr, wants_style(), stdout);
+	else if (doctor_print_json(doctor_checks, findings, nr, stdout) < 0)
 		return command_fail("doctor: cannot write the report");
-	return doctor_status(findings, NR_CHECKS);
+	return doctor_status(findings, nr);
 }
 
 int command_doctor(const struct command *command, int argc, char **argv)

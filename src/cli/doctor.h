@@ -46,8 +46,30 @@ struct doctor_check {
 	void (*look)(const char *root, struct doctor_finding *finding);
 };
 
-/* All of them; ends with a name of NULL. */
-extern const struct doctor_check doctor_checks[];
+#define DOCTOR_KVM_PATH		"/dev/kvm"
+#define DOCTOR_CHECKS_MAX	24
+
+/*
+ * All of this architecture, what cannot be done without first; ends with a name of NULL.
+ * x86_doctor.c, arm64_doctor.c.
+ */
+extern const struct doctor_check doctor_checks[DOCTOR_CHECKS_MAX];
+
+/* Those of any architecture: what VMs cannot do without, and the rest. */
+#define DOCTOR_CHECKS_NEEDED							\
+	{ "kvm", "/dev/kvm", doctor_look_kvm },					\
+	{ "capabilities", "KVM capabilities", doctor_look_capabilities }
+
+#define DOCTOR_CHECKS_REST							\
+	{ "io-uring", "io_uring", doctor_look_io_uring },			\
+	{ "tap", "tap devices", doctor_look_tap },				\
+	{ "passt", "passt", doctor_look_passt },				\
+	{ "vhost-net", "vhost-net", doctor_look_vhost_net },			\
+	{ "huge-pages", "huge pages", doctor_look_huge_pages },			\
+	{ "hugetlb", "reserved pages", doctor_look_hugetlb },			\
+	{ "memlock", "locked memory", doctor_look_memlock },			\
+	{ "files", "open files", doctor_look_files },				\
+	{ "cgroup", "control groups", doctor_look_cgroup }
 
 extern const struct option_object doctor_options;
 
@@ -80,7 +102,6 @@ bool doctor_read_line(const char *root, const char *path, char *text, size_t len
 bool doctor_exists(const char *root, const char *path);
 
 /* The checks, by file: doctor_kvm.c, doctor_host.c. */
-void doctor_look_virtualisation(const char *root, struct doctor_finding *finding);
 void doctor_look_kvm(const char *root, struct doctor_finding *finding);
 void doctor_look_capabilities(const char *root, struct doctor_finding *finding);
 void doctor_look_kernel(const char *root, struct doctor_finding *finding);

@@ -159,6 +159,44 @@ int kvm_vm_complete(struct kvm_vm *vm, struct err *err)
 			       KVM_DEV_ARM_VGIC_CTRL_INIT, NULL, "interrupt controller", err);
 }
 
+static bool can_create(int vm_fd, uint32_t type)
+{
+	struct kvm_create_device device = { .type = type, .flags = KVM_CREATE_DEVICE_TEST };
+
+	return !ioctl(vm_fd, KVM_CREATE_DEVICE, &device);
+}
+
+static bool has(int kvm_fd, int capability)
+{
+	return kvm_capability(kvm_fd, capability) > 0;
+}
+
+int arm64_vm_ask(int kvm_fd, struct arm64_vm_survey *ret_survey, struct err *err)
+{
+	int bits = kvm_capability(kvm_fd, KVM_CAP_ARM_VM_IPA_SIZE);
+	int vm_fd;
+
+	do
+		vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, vm_arch_type(kvm_fd));
+	while (vm_fd < 0 && errno == EINTR);
+	if (vm_fd < 0)
+		return err_sys(err, -errno, "cannot create a VM (KVM_CREATE_VM)");
+	*ret_survey = (struct arm64_vm_survey){
+		.gicv3 = can_create(vm_fd, KVM_DEV_TYPE_ARM_VGIC_V3),
+		.its = can_create(vm_fd, KVM_DEV_TYPE_ARM_VGIC_ITS),
+		.gicv2 = can_create(vm_fd, KVM_DEV_TYPE_ARM_VGIC_V2),
+		.address_bits = bits > 0 ? (unsigned)bits : ADDRESS_BITS,
+		.pmu = has(kvm_fd, KVM_CAP_ARM_PMU_V3),
+		.sve = has(kvm_fd, KVM_CAP_ARM_SVE),
+		.pauth = has(kvm_fd, KVM_CAP_ARM_PTRAUTH_ADDRESS) &&
+			 has(kvm_fd, KVM_CAP_ARM_PTRAUTH_GENERIC),
+		.stolen_time = has(kvm_fd, KVM_CAP_STEAL_TIME),
+		.el1_32 = has(kvm_fd, KVM_CAP_ARM_EL1_32BIT),
+	};
+	close(vm_fd);
+	return 0;
+}
+
 enum arm64_boot_gic arm64_vm_gic(const struct kvm_vm *vm)
 {
 	return vm->arch->kind;

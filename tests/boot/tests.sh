@@ -20,7 +20,7 @@ all=(
 # Of a vmm of arm64, in the lab for that: what needs no programs but those of its machine.
 arm64=(
 	snapshot migrate hotplug snapshot_clock payloads hotplug_reset everything cpus reboot
-	sigterm image_gz
+	sigterm image_gz doctor
 )
 
 # These mostly wait, so a lab runs one of them beside another test.
@@ -162,6 +162,18 @@ test_payloads()
 {
 	VMM_TEST_NAMESPACE=net /usr/bin/python3 -B "$here/../guest/run.py" "$vmm" \
 		"${vmm%/*}/tests/guest" > "$log" 2>&1
+}
+
+# The host of the lab, by its interrupt controller.
+test_doctor()
+{
+	local found="GICv3 with an ITS" state=ok
+
+	[ "${LAB_GIC:-3}" = 3 ] || found="GICv2; no GICv3, no ITS" state=note
+	"$vmm" doctor > "$log" && grep -qE "^$state +interrupts +$found$" "$log" &&
+		grep -qE '^ok +guest addresses +[0-9]+ bits, of which VMs take 40$' "$log" &&
+		grep -qE '^ok +guest processors +event counters' "$log" &&
+		! grep -qiE 'svm|vmx|virtualisation' "$log"
 }
 
 test_next_vmlinux() { pass hello ""; }
