@@ -55,7 +55,7 @@ initrd_of()
 	case $1 in
 	disk_discard | disk_fio | disk_killed)	echo guest.programs ;;
 	vsock)					echo guest.vsock ;;
-	net_many | net_user | net_bridge)	echo guest.net ;;
+	net_again | net_bridge | net_many | net_user)	echo guest.net ;;
 	*)					kernel_of "$1" ;;
 	esac
 }
@@ -382,12 +382,14 @@ test_net_again()
 		ip link set $link up
 	done
 	"$lab/net_peer.sh" 2 &
+	"$tools/net_echo" serve 7000 0 &
 	become_vm vmlinux "vmm.test=net_again vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1 \
 		vmm.mib=2" --name again --cpus 2 --io-threads 2 --disk "$work/marker" \
 		--net tap=vmmtest2,vhost=on &
 	pid=$!
 	await_said $pid "net_again: second boot" && said "net_again: first boot" &&
-		has_vhost again && busybox nc 192.168.77.2 5005 < /dev/null &&
+		has_vhost again && "$tools/net_echo" udp 192.168.77.2 7000 50 1400 &&
+		"$tools/net_echo" tcp 192.168.77.2 7000 1 2000 &&
 		wait $pid && passed net_again
 }
 
@@ -427,9 +429,11 @@ test_net_user()
 	"$tools/net_echo" dns 192.0.2.77 &
 	"$tools/net_echo" serve 7000 0 &
 	busybox nc -l -p 5003 -e yes &
-	become_vm vmlinux vmm.test=net_user --net user,hostfwd=tcp:127.0.0.1:2222-:22 &
+	become_vm vmlinux vmm.test=net_user --net \
+		user,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=udp:127.0.0.1:7001-:7000 &
 	pid=$!
 	await_said $pid "net_user: listening" || return
+	"$tools/net_echo" udp 127.0.0.1 7001 20 1200 || return
 	busybox nc 127.0.0.1 2222 < /dev/null > "$work/back"
 	await_said $pid "net_user: busy" || return
 	kill_passt

@@ -28,6 +28,7 @@ FRAME = 60
 SEND, RECEIVE = 1, 2            # of net_load
 RX, TX = 0, 1                   # queues
 FOR_EVER = 1 << 62
+SOMEBODY = 12345                # another user
 
 # A sanitizer would keep what was freed.
 os.environ['ASAN_OPTIONS'] = ':'.join(
@@ -44,11 +45,15 @@ def in_namespace():
         os.execvp('unshare', ['unshare', '--net', sys.executable, '-B', *sys.argv])
 
 
-def make_tap():
+def ip(words):
+    subprocess.run(['ip', *words.split()], check=True)
+
+
+def make_tap(more=''):
     """Anew, with one queue that has room for a flood."""
     subprocess.run(['ip', 'link', 'del', TAP], stderr=subprocess.DEVNULL, check=False)
-    for words in (f'tuntap add {TAP} mode tap vnet_hdr', f'link set {TAP} up txqueuelen 8192'):
-        subprocess.run(['ip', *words.split()], check=True)
+    ip(f'tuntap add {TAP} mode tap vnet_hdr {more}')
+    ip(f'link set {TAP} up txqueuelen 8192')
 
 
 def held_by(pid):
@@ -135,7 +140,7 @@ class Net(VmTest):
         fds = [vm.open_tap(TAP, several=True) for _ in range(3)]
         for fd in fds:
             self.addCleanup(os.close, fd)
-        subprocess.run(['ip', 'link', 'set', TAP, 'up'], check=True)
+        ip(f'link set {TAP} up')
         net = 'fd=' + ':'.join(map(str, fds))
         for mode, queue, meanwhile in ((SEND, TX, lambda: time.sleep(0.05)),
                                        (RECEIVE, RX, flood_all_queues)):
@@ -150,6 +155,38 @@ class Net(VmTest):
                                           if one['driver'] == 'virtio-net']), 7)
                     client.command('quit')
                     run.process.wait(vm.SECONDS)
+
+    def refuse_net(self, net, pattern, **more):
+        kernel = os.path.join(self.payloads, 'deaf.elf')
+        self.assert_refused(['run', '--kernel', kernel, '--net', net], pattern, **more)
+
+    def test_tap_of_another_vm_is_refused(self):
+        for more in ('', 'multi_queue'):
+            with self.subTest(more):
+                make_tap(more)
+                with self.start('deaf', '--net', f'tap={TAP}') as run:
+                    run.wait_for(b'READY')
+                    self.refuse_net(f'tap={TAP}',
+                                    f"net 'net0': tap '{TAP}' is in use by another VM")
+                    run.process.kill()
+                    run.process.wait(vm.SECONDS)
+                with self.start('deaf', '--net', f'tap={TAP}') as run:
+                    run.wait_for(b'READY')
+
+    def test_who_may_not_open_a_tap_is_told_what_it_needs(self):
+        unprivileged = {'command': ('setpriv', '--bounding-set', '-net_admin', '--inh-caps',
+                                    '-net_admin')}
+        make_tap(f'user {SOMEBODY}')
+        self.refuse_net(f'tap={TAP}', f"net 'net0': tap '{TAP}' belongs to another user "
+                        r'\(needs CAP_NET_ADMIN', **unprivileged)
+        self.refuse_net('tap=vmmtest7', "there is no tap device 'vmmtest7', and to make it needs "
+                        'CAP_NET_ADMIN', **unprivileged)
+        ip('link add vmmbridge type bridge')
+        self.addCleanup(ip, 'link del vmmbridge')
+        make_tap()
+        self.refuse_net(f'tap={TAP},bridge=vmmbridge', 'CAP_NET_ADMIN', **unprivileged)
+        with self.start('deaf', '--net', f'tap={TAP},bridge=vmmbridge') as run:
+            run.wait_for(b'READY')
 
     def test_peer_that_comes_back_is_served_again(self):
         path = os.path.join(self.folder, 'peer')

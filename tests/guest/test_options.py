@@ -47,6 +47,8 @@ class Options(VmTest):
         (('run', '-k', 'k', '--net', 'tap=t,fd=3'), 'tap.*fd'),
         (('run', '-k', 'k', '--net', 'tap=t,mac=01:00:00:00:00:00'), 'mac.*01:00'),
         (('run', '-k', 'k', '--net', 'tap=t,mac=tap'), 'mac'),
+        (('run', '-k', 'k', '--net', 'none,mac=52:54:00:00:00:07',
+          '--net', 'none,mac=52:54:00:00:00:07'), 'net 0 and net 1 have the same mac'),
         (('run', '-k', 'k', '--net', 'tap=a-name-that-is-too-long'), 'tap'),
         (('run', '-k', 'k', '--net', 'tap=tap%d'), 'tap%d.*no name'),
         (('run', '-k', 'k', '--net', 'fd=3,bridge=b'), 'bridge.*fd'),

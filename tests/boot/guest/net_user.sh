@@ -2,8 +2,8 @@
 # shellcheck shell=sh disable=SC2154
 #
 # net_user: address, router and name server come by DHCP, names by the latter, 2 MiB from
-# the host, and go back to it by a forwarded port; datagrams go to and fro; then the link
-# goes amid a transfer.  test_net_user is the other side.
+# the host, and go back to it by a forwarded port; datagrams go to and fro, whichever side
+# begins; then the link goes amid a transfer.  test_net_user is the other side.
 
 load virtio_net
 await 5 [ -e /sys/class/net/eth0 ] || fail "no network card"
@@ -40,6 +40,7 @@ no_carrier()
 	[ "$(cat /sys/class/net/eth0/carrier)" = 0 ]
 }
 
+/tools/net_echo serve 7000 0 &
 nc -l -p 22 -e cat /tmp/pattern &
 await 10 grep -qs ':0016 .* 0A ' /proc/net/tcp /proc/net/tcp6 || fail "nc does not listen"
 say "listening"
