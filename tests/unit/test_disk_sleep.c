@@ -179,7 +179,7 @@ START_TEST(unsafe_disk_is_written_back_before_it_sleeps)
 	ck_assert_int_eq(fill(&disk, 0, 0x77), 0);
 	must_sleep();
 
-	run("qemu-io -r -c 'read -P 0x77 0 4k' a.qcow2 | grep -v -q failed");
+	run("qemu-io -r -c 'read -P 0x77 0 4k' a.qcow2");
 }
 END_TEST
 
