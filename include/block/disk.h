@@ -104,7 +104,8 @@ struct disk_config {
 	enum disk_backing backing;
 	enum disk_behind behind;
 	uint64_t cache_len;	/* bytes for tables of qcow2; 0: a default */
-	bool asleep;		/* only look at it, while another may write it, and let it sleep */
+	bool asleep;		/* only look at it, while another may write it, and let it sleep;
+				 * if there is none to be written: see block/disk_arrival.h */
 	const struct disk_config *overlay;	/* whose backing file it is, or NULL */
 	const struct disk_progress *progress;	/* outlives the disk; NULL: none is wanted */
 	enum disk_on_error read_error, write_error;

@@ -148,4 +148,14 @@ int machine_state_flush(struct machine *machine, struct err *err);
 int machine_state_sleep_disks(struct machine *machine, struct err *err);
 int machine_state_wake_disks(struct machine *machine, struct err *err);
 
+/*
+ * Disks that come with their content.  make: have an image of so many bytes made, before
+ * machine_state_prepare(), if there is none where the disk of this device is to be.  name: all
+ * that has come is durable, and there under its name.  What is not kept goes with the machine.
+ */
+int machine_state_make_disk(struct machine *machine, const char *id, uint64_t size,
+			    struct err *err);
+int machine_state_name_disks(struct machine *machine, struct err *err);
+void machine_state_keep_disks(struct machine *machine);
+
 #endif

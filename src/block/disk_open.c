@@ -6,6 +6,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "block/disk_arrival.h"
 #include "block/disk_chain.h"
 #include "block/format.h"
 
@@ -89,7 +90,7 @@ static int check_mark(const struct disk *disk, struct err *err)
 		       "memory and disk do not go together", disk->how.path);
 }
 
-static int open_image(struct disk *disk, struct err *err)
+int disk_format_open_image(struct disk *disk, struct err *err)
 {
 	const struct disk_config *how = &disk->how;
 	int r = how->asleep ? file_look(&disk->file, how->path, how->read_only, err) :
@@ -148,10 +149,12 @@ int disk_open(struct disk **ret_disk, const struct disk_config *config,
 	disk->ctx = config->ctx;
 	disk->progress = config->progress;
 	disk->throttle.start = start;
-	if (disk->id && disk->how.path)
-		r = open_image(disk, err);
-	else
+	if (!disk->id || !disk->how.path)
 		r = err_sys(err, -ENOMEM, "cannot open '%s'", config->path);
+	else if (disk_arrival_may_begin(config))
+		r = disk_arrival_begin(disk, err);
+	else
+		r = disk_format_open_image(disk, err);
 	if (r < 0) {
 		free_disk(disk);
 		return config->overlay || !config->id ? r :
@@ -180,6 +183,7 @@ struct disk *disk_close(struct disk *disk, struct err *err)
 		close_image(disk, &why);
 	if (why.code)
 		err_set(err, why.code, "disk '%s': %s", disk->id, why.text);
+	disk_arrival_end(disk);
 	free_disk(disk);
 	return NULL;
 }
@@ -288,7 +292,7 @@ int disk_wake(struct disk *disk, struct err *err)
 	disk->how.asleep = false;
 	disk->how.block_size = disk->block_size;
 	disk->written = false;
-	r = open_image(disk, err);
+	r = disk_format_open_image(disk, err);
 	if (!r) {
 		r = check_size(disk, size, err);
 		if (r < 0)

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct disk_arrival;
 struct err;
 
 /* Written by the owner, read by anybody. */
@@ -40,6 +41,7 @@ struct disk {
 	bool written;		/* since it was opened, by requests */
 	struct disk_mark mark;	/* asleep: how the file was left */
 	uint64_t inode;		/* of that file; 0: not known */
+	struct disk_arrival *arrival;	/* NULL: its image was there, or is kept */
 	enum disk_cache cache;
 	enum disk_on_error read_error, write_error;
 	void (*failed)(void *ctx, const struct disk_failure *failure);
@@ -115,6 +117,9 @@ struct disk_format {
 };
 
 extern const struct disk_format disk_format_qcow2, disk_format_raw, disk_format_vmdk;
+
+/* Open the file of a disk and what is in it, or look at it, as disk->how says.  Main or owner. */
+int disk_format_open_image(struct disk *disk, struct err *err);
 
 /* Count the request and give it back; owner. */
 void disk_format_done(struct disk_request *request, int res);

@@ -56,8 +56,8 @@ static const struct option rows[] = {
 	  .help = "hand the guest over when all memory has been sent once, whatever it has "
 		  "changed since: that follows while it runs there" },
 	{ .key = "with-disks", OPTION(struct migrate, with_disks),
-	  .help = "copy all disks that the guest can write, too, into the images that the other "
-		  "side was given" },
+	  .help = "copy all disks that the guest can write, too, into images that the other side "
+		  "makes, or was given" },
 	{ .key = "throttle", OPTION(struct migrate, throttle),
 	  .help = "slow the guest down, more and more, if it changes memory too fast" },
 	{ .key = "insecure", OPTION(struct migrate, insecure),

@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "block/disk.h"
+#include "block/disk_arrival.h"
 #include "devices/pci/pci_bus.h"
 #include "loop/loop.h"
 #include "machine/vm_config.h"
@@ -84,6 +85,38 @@ int machine_state_wake_disks(struct machine *m, struct err *err)
 	if (r < 0)
 		(void)each_disk(m, disk_sleep, NULL);
 	return r;
+}
+
+/* Disks that come with their content. */
+
+int machine_state_make_disk(struct machine *m, const char *id, uint64_t size, struct err *err)
+{
+	struct machine_part *part = machine_part_of_device(m, id);
+
+	return part && part->device.kind == BOARD_DISK ?
+	       disk_arrival_make(part->device.disk, size, err) : 0;
+}
+
+int machine_parts_check_disks(const struct machine *m, struct err *err)
+{
+	for (const struct machine_part *part = m->parts; part; part = part->next)
+		if (part->device.kind == BOARD_DISK && disk_arrival_is_due(part->device.disk))
+			return err_set(err, -ENOENT, "disk '%s': there is no '%s': it is made "
+				       "only when the VM comes by 'vmm migrate --with-disks'",
+				       part->id, part->disk.path);
+	return 0;
+}
+
+int machine_state_name_disks(struct machine *m, struct err *err)
+{
+	return each_disk(m, disk_arrival_name, err);
+}
+
+void machine_state_keep_disks(struct machine *m)
+{
+	for (const struct machine_part *part = m->parts; part; part = part->next)
+		if (part->device.kind == BOARD_DISK)
+			disk_arrival_keep(part->device.disk);
 }
 
 /* Marks, in the state. */

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "block/disk.h"
+#include "block/disk_arrival.h"
 #include "block/disk_overlay.h"
 #include "devices/pci/pci_bus.h"
 #include "machine/hotplug.h"
@@ -186,6 +187,9 @@ static int add_disk(struct machine *m, const char *id, const struct vm_disk_conf
 		free_part(part);
 		return r;
 	}
+	if (disk_arrival_is_due(part->device.disk))
+		log_info("disk '%s': '%s' is made when a VM comes with its disks", id,
+			 config->path);
 	append(m, part);
 	*ret_part = part;
 	return 0;

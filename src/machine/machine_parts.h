@@ -123,6 +123,9 @@ int machine_parts_new_board(struct machine *m, struct state_reader *plan, struct
 /* Has the guest done something that the main thread has not dealt with yet? */
 bool machine_parts_undecided(const struct machine *m);
 
+/* None is missing.  -ENOENT. */
+int machine_parts_check_disks(const struct machine *m, struct err *err);
+
 /* How disks that are asleep were left, and what a machine that gets them expects. */
 void machine_parts_save_marks(const struct machine *m, struct state_writer *writer);
 int machine_parts_load_marks(struct machine *m, struct state_reader *reader, struct err *err);

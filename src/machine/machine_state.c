@@ -193,6 +193,8 @@ int machine_state_prepare(struct machine *m, struct state_reader *reader, struct
 	if (!r)
 		r = place(m, &layout, err);
 	if (!r)
+		r = machine_parts_check_disks(m, err);
+	if (!r)
 		r = machine_parts_new_board(m, reader, err);
 	if (!r)
 		r = check_queues(m, &layout, err);

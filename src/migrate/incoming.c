@@ -216,12 +216,26 @@ static int prepare_disks(struct incoming *in)
 	return 0;
 }
 
+/* The machine is built of disks that are there. */
+static int make_disks(struct incoming *in)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < in->plan.nr_disks && !r; i++)
+		r = machine_state_make_disk(in->config.machine,
+					    (const char *)in->plan.disks[i].id,
+					    in->plan.disks[i].size, &in->err);
+	return r;
+}
+
 /* Threads of ours are in the machine's memory until all of it has come. */
 static int use_plan(struct incoming *in, struct state_reader *reader)
 {
 	struct machine *m = in->config.machine;
 	int r = migration_plan_load(reader, &in->plan, &in->err);
 
+	if (!r)
+		r = make_disks(in);
 	if (!r)
 		r = machine_state_prepare(m, reader, &in->err);
 	if (!r)
@@ -265,7 +279,8 @@ static void load(struct loop_task *task)
 {
 	struct incoming *in = container_of(task, struct incoming, load);
 
-	if (read_state(in, use_state) < 0) {
+	if (read_state(in, use_state) < 0 ||
+	    machine_state_name_disks(in->config.machine, &in->err) < 0) {
 		fail(in);
 		return;
 	}
@@ -303,6 +318,7 @@ static void start(struct loop_task *task)
 		fail(in);
 		return;
 	}
+	machine_state_keep_disks(m);
 	incoming_parts_set(in, INCOMING_RUNS);
 	if (in->lazy && lazy_ram_nr_missing(in->lazy))
 		incoming_parts_set_status(in, MIGRATION_POSTCOPY);

@@ -437,6 +437,109 @@ class Migrate(SteadyTest):
             self.assertEqual(there.finish(), USAGE)
         self.end(here)
 
+    # Disks that are made where they come to.
+
+    def new_disk(self, name='there.qcow2'):
+        """As own_disk(), but where further VMs have theirs is nothing yet."""
+        self.own_disk()
+        os.unlink(self.other)
+        os.makedirs(self.path('new'), exist_ok=True)
+        self.other = self.path(f'new/{name}')
+
+    def made(self):
+        return os.listdir(self.path('new'))
+
+    def test_image_is_made(self):
+        for name in 'there.img', 'there.qcow2':
+            with self.subTest(name=name):
+                self.new_disk(name)
+
+                self.move_with_disk()
+
+                self.assertEqual(self.made(), [name])
+                os.unlink(self.other)
+
+    def test_image_is_made_before_memory_comes(self):
+        self.new_disk()
+
+        self.move_with_disk('--postcopy', '--streams', '2')
+
+    def test_nothing_is_made_of_a_move_that_fails(self):
+        self.new_disk()
+        here = self.begin_with_disk()
+        line = f'unix:{self.path("line")}'
+        for last, left in (PLAN, []), (END, []), (STATE, ['there.qcow2']):
+            with self.subTest(last=last):
+                there = self.target()
+                between = Between(self.path('line'), self.path('door'),
+                                  lambda _, kind, last=last: 'after' if kind == last else None)
+
+                self.stays(here, '--with-disks', why='connection', uri=line)
+
+                # One that has all waits for a source that may come back.
+                there.wait(lambda left=left: self.made() == left, 'all that comes')
+                there.insist()
+                there.finish()
+                self.assertEqual(self.made(), [])
+                between.close()
+                os.unlink(self.path('line'))
+        self.end(here)
+
+    def test_target_that_is_killed_leaves_no_image(self):
+        self.new_disk()
+        here = self.begin_with_disk()
+        there = self.target()
+        self.vmm_ok('qmp', 'web', 'migrate-set-capabilities', json.dumps({
+            'capabilities': [{'capability': 'x-vmm-with-disks', 'state': True}]}))
+        self.vmm_ok('qmp', 'web', 'migrate-set-parameters', '{"max-bandwidth": 1000000}')
+        self.vmm_ok('qmp', 'web', 'migrate', json.dumps({'uri': self.uri}))
+        here.wait(lambda: self.query('web').get('disk', {}).get('transferred'), 'a copy')
+
+        there.kill(signal.SIGKILL)
+
+        there.finish()
+        self.wait_status('web', here, 'failed')
+        self.assertEqual(self.made(), [])
+        self.go_on(here)
+        self.end(here)
+
+    def test_image_that_is_not_there_is_told_before_memory_is_sent(self):
+        self.new_disk()
+        here = self.begin_with_disk()
+        there = self.target()
+
+        self.stays(here, why=f"the other side: disk 'disk0': there is no '{self.other}': it is "
+                   "made only when")
+
+        self.assertEqual(there.finish(), USAGE)
+        self.assertEqual(self.query('web')['ram']['transferred'], 0)
+        self.end(here)
+
+    def test_image_for_which_there_is_no_space(self):
+        self.new_disk()
+        mount = ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'none', self.path('new')]
+        subprocess.run(mount, check=True)
+        self.addCleanup(subprocess.run, ['umount', self.path('new')], check=True)
+        here = self.begin_with_disk()
+        there = self.target()
+
+        self.stays(here, '--with-disks', why="the other side: disk 'disk0': cannot write it: "
+                   'No space left')
+
+        self.assertEqual(there.finish(), USAGE)
+        self.assertEqual(self.made(), [])
+        self.end(here)
+
+    def test_place_where_no_image_can_be_is_told_at_once(self):
+        for disk, why in (('none/there.img', 'No such file or directory'),
+                          ('there.vmdk', 'vmdk images can only be read')):
+            with self.subTest(disk=disk):
+                one = self.start('steady', '--name', 'there', '--disk', self.path(disk),
+                                 '--incoming', self.uri)
+
+                self.assertEqual(one.finish(), USAGE)
+                self.assertRegex(one.said(), f'does not exist, and cannot be made: {why}')
+
     # What earlier releases have sent.
 
     def lacks_features(self, said):

@@ -206,3 +206,24 @@ int machine_state_wake_disks(struct machine *m, struct err *err)
 	fake_vm.asleep = false;
 	return 0;
 }
+
+int machine_state_make_disk(struct machine *m, const char *id, uint64_t size, struct err *err)
+{
+	(void)m, (void)id, (void)size, (void)err;
+	return 0;
+}
+
+int machine_state_name_disks(struct machine *m, struct err *err)
+{
+	(void)m;
+	if (fake_vm.name_fails)
+		return err_set(err, fake_vm.name_fails, "its disks have no place");
+	fake_vm.named = true;
+	return 0;
+}
+
+void machine_state_keep_disks(struct machine *m)
+{
+	(void)m;
+	fake_vm.kept = fake_vm.named;
+}

@@ -20,8 +20,8 @@ struct machine_holder;
 struct fake_vm {
 	struct ram ram;
 	struct machine_holder *holder;
-	bool running, handed_over, asleep, moved;
-	int wake_fails, load_fails, flush_fails;	/* with this errno */
+	bool running, handed_over, asleep, moved, named, kept;
+	int wake_fails, load_fails, flush_fails, name_fails;	/* with this errno */
 	unsigned waits;			/* so often the guest cannot be handed over yet */
 };
 

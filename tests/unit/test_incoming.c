@@ -318,6 +318,47 @@ static void load_only(void)
 	load(false);
 }
 
+START_TEST(disks_have_names_before_the_source_is_told_to_go)
+{
+	play(load_only);
+
+	ck_assert(fake_vm.named);
+	ck_assert(!fake_vm.kept);
+}
+END_TEST
+
+START_TEST(disks_are_kept_once_the_guest_runs)
+{
+	play(moves);
+
+	ck_assert(fake_vm.kept);
+}
+END_TEST
+
+static void cannot_load(void)
+{
+	meet();
+	say_stream(MESSAGE_PLAN, false);
+	hears(MESSAGE_READY);
+	say(MESSAGE_END, 0, 0);
+	say_stream(MESSAGE_STATE, false);
+	hears(MESSAGE_FAILED);
+	say(MESSAGE_BYE, 0, 0);
+	hears(MESSAGE_NONE);
+}
+
+START_TEST(target_whose_disks_get_no_names_says_so)
+{
+	fake_vm.name_fails = -EEXIST;
+
+	play(cannot_load);
+	loop_wait(loop, has_ended, NULL);
+
+	ck_assert(!fake_vm.running);
+	ck_assert_str_eq(why.text, "its disks have no place");
+}
+END_TEST
+
 static void plan_only(void)
 {
 	meet();
@@ -435,6 +476,9 @@ int main(void)
 	tcase_add_test(tc, nothing_runs_before_it_is_loaded);
 	tcase_add_test(tc, stranger_is_told_nothing);
 	tcase_add_test(tc, target_whose_disks_are_in_use_says_so_again);
+	tcase_add_test(tc, disks_have_names_before_the_source_is_told_to_go);
+	tcase_add_test(tc, disks_are_kept_once_the_guest_runs);
+	tcase_add_test(tc, target_whose_disks_get_no_names_says_so);
 	tcase_add_loop_test(tc, end_in_any_phase_waits_for_nobody, 0, ARRAY_LEN(phases));
 	if (can_miss()) {
 		tc = make_case(s, "memory comes later");
