@@ -93,6 +93,7 @@ static void kept(void *ctx, const struct snapshot_result *result, int r, const s
 {
 	struct machine_qmp *mq = ctx;
 	struct migration_info *info = &mq->to_file;
+	bool begun = info->status == MIGRATION_ACTIVE;
 
 	info->status = r < 0 ? MIGRATION_FAILED : MIGRATION_COMPLETED;
 	info->pages = result->pages;
@@ -100,12 +101,15 @@ static void kept(void *ctx, const struct snapshot_result *result, int r, const s
 	info->downtime_ns = result->paused_ns;
 	if (r < 0)
 		memcpy(info->error, err->text, sizeof(info->error));
-	changed(mq, info->status);
+	if (begun)
+		changed(mq, info->status);
 }
 
+/* What cannot begin does not hide what was before, or is under way. */
 static int keep(struct machine_qmp *mq, const char *path, struct err *err)
 {
 	const struct snapshot_request request = { .path = path, .keep_paused = true };
+	const struct migration_info before = mq->to_file;
 
 	if (*path != '/')
 		return err_set(err, -EINVAL, "'%s' has to be absolute: the VM does not know your "
@@ -113,10 +117,16 @@ static int keep(struct machine_qmp *mq, const char *path, struct err *err)
 	if (mq->to_file.status == MIGRATION_ACTIVE)
 		return err_set(err, -EBUSY, "the VM is being written to a file already");
 	mq->to_file = (struct migration_info){
-		.status = MIGRATION_ACTIVE, .total_ns = clock_ns(),
+		.status = MIGRATION_SETUP, .total_ns = clock_ns(),
 	};
-	changed(mq, MIGRATION_ACTIVE);
 	snapshotter_take(mq->snapshotter, &request, kept, mq);
+	if (mq->to_file.status == MIGRATION_FAILED) {
+		err_set(err, -EPERM, "%s", mq->to_file.error);
+		mq->to_file = before;
+		return -EPERM;
+	}
+	mq->to_file.status = MIGRATION_ACTIVE;
+	changed(mq, MIGRATION_ACTIVE);
 	return 0;
 }
 
@@ -124,19 +134,24 @@ int migrate_qmp_start(void *ctx, const char *uri, bool resume, struct err *err)
 {
 	static const char file[] = "file:";
 	struct machine_qmp *mq = ctx;
+	int r;
 
 	if (!strncmp(uri, file, strlen(file)))
 		return keep(mq, uri + strlen(file), err);
-	if (!resume)
+	r = resume ? outgoing_resume(mq->outgoing, uri, err) :
+		     outgoing_start(mq->outgoing, uri, &mq->migration, err);
+	if (!r)
 		mq->to_file.status = MIGRATION_NONE;
-	return resume ? outgoing_resume(mq->outgoing, uri, err) :
-			outgoing_start(mq->outgoing, uri, &mq->migration, err);
+	return r;
 }
 
 int migrate_qmp_cancel(void *ctx, struct err *err)
 {
 	struct machine_qmp *mq = ctx;
 
+	if (mq->to_file.status == MIGRATION_ACTIVE)
+		return err_set(err, -ENOTSUP, "the VM is being written to a file, which is not "
+			       "broken off: when it is done, 'cont' lets the VM go on");
 	return outgoing_cancel(mq->outgoing, err);
 }
 
