@@ -374,10 +374,8 @@ static void let_go(struct machine_holder *holder)
 static int set_uri(struct outgoing *o, const char *uri, struct err *err)
 {
 	struct channel_uri parsed;
-	int fd, r = channel_check(uri, &o->options, err);
+	int fd, r = channel_uri_parse(&parsed, uri, err);
 
-	if (!r)
-		r = channel_uri_parse(&parsed, uri, err);
 	if (r < 0)
 		return r;
 	if (strlen(uri) >= sizeof(o->uri))
@@ -556,11 +554,13 @@ int outgoing_postcopy(struct outgoing *o, struct err *err)
 
 int outgoing_resume(struct outgoing *o, const char *uri, struct err *err)
 {
-	int r = 0;
+	int r;
 
 	pthread_mutex_lock(&o->lock);
 	if (o->info.status != MIGRATION_LOST)
 		r = err_set(err, -EPERM, "there is no migration that has lost its connection");
+	else
+		r = channel_check(uri, &o->options, err);
 	if (!r) {
 		drop_taken(o);
 		r = set_uri(o, uri, err);
