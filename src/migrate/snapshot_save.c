@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/folder.h"
 #include "base/thread.h"
 #include "block/disk_overlay.h"
 #include "config/yaml.h"
@@ -22,6 +23,7 @@
 #include "manifest.h"
 #include "memory/ram.h"
 #include "memory_file.h"
+#include "migrate/snapshot.h"
 #include "migration_plan.h"
 #include "pages.h"
 #include "snapshot_file.h"
@@ -400,6 +402,23 @@ static int describe_parent(struct job *job, struct err *err)
 	return 0;
 }
 
+/* What a difference builds upon, however far down, it may not take the place of. */
+static int check_place(const struct job *job, struct err *err)
+{
+	struct snapshot *chain;
+	struct snapshot_info info;
+	int r = snapshot_open(&chain, job->owner->previous.path, err);
+
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; !r && snapshot_info(chain, i, &info); i++)
+		if (folder_is_same(info.path, job->path))
+			r = err_set(err, -EINVAL, "'%s' is what the new snapshot would build "
+				    "upon: leave out --diff, or give another folder", job->path);
+	snapshot_close(chain);
+	return r;
+}
+
 static int prepare(struct job *job, struct err *err)
 {
 	struct snapshotter *s = job->owner;
@@ -411,6 +430,8 @@ static int prepare(struct job *job, struct err *err)
 		return r;
 	if (job->request.diff)
 		r = describe_parent(job, err);
+	if (!r && job->request.diff && job->request.replace)
+		r = check_place(job, err);
 	if (r < 0)
 		return r;
 	m->memory = machine_state_ram(s->machine)->len;

@@ -464,6 +464,29 @@ class Snapshot(SteadyTest):
         self.assertEqual(done.returncode, USAGE)
         self.end(one)
 
+    def test_difference_does_not_replace_what_it_builds_upon(self):
+        one = self.begin()
+        self.vmm_ok('snapshot', 'web', self.path('base'), '--track')
+        self.vmm_ok('snapshot', 'web', self.path('one'), '--diff')
+        os.symlink(self.folder, self.path('link'))
+
+        for name in 'base', 'one', 'link/base':
+            self.assert_refused(['snapshot', 'web', self.path(name), '--diff', '--force'],
+                                'is what the new snapshot would build upon')
+
+        self.go_on(one)
+        self.freeze(one, 'two', '--diff')
+        self.vmm_ok('snapshot', 'verify', self.path('two'))
+
+    def test_difference_replaces_another(self):
+        one = self.begin()
+        self.vmm_ok('snapshot', 'web', self.path('snap'))
+        self.vmm_ok('snapshot', 'web', self.path('base'), '--track')
+
+        self.freeze(one, 'snap', '--diff', '--force')
+
+        self.vmm_ok('snapshot', 'verify', self.path('snap'))
+
     def test_difference_without_its_parent_is_refused(self):
         one = self.begin()
         self.vmm_ok('snapshot', 'web', self.path('base'), '--track')
