@@ -32,7 +32,7 @@ struct snapshot_request {
 	 */
 	bool diff;
 	bool track;			/* go on logging, so that one with diff can follow */
-	bool keep_paused;		/* the guest does not go on */
+	bool keep_paused;		/* the guest does not go on, unless it fails */
 };
 
 struct snapshot_result {

@@ -61,6 +61,7 @@ struct job {
 	bool started;
 	bool consumed;			/* what the log had is here only */
 	bool published;			/* it can not be broken off any more */
+	bool paused;			/* the guest, by us, and it does not go on */
 	sem_t turn;			/* the thread's */
 	struct loop_task pause, finish;	/* the main thread's turns */
 	atomic_bool broken_off;
@@ -140,6 +141,14 @@ static void release(struct snapshotter *s)
 	forget_previous(s);
 }
 
+static void go_on(struct machine *m)
+{
+	struct err ignored = { 0 };
+
+	if (machine_state(m) == MACHINE_PAUSED)
+		(void)machine_resume(m, &ignored);
+}
+
 /* The job's end, on the main thread; the thread has ended or was never there. */
 static void end_job(struct job *job)
 {
@@ -151,6 +160,9 @@ static void end_job(struct job *job)
 	if (job->memory >= 0)
 		close(job->memory);
 	snapshot_folder_close(&job->folder);
+	/* Who wanted it to stand still had the snapshot in mind. */
+	if (job->r < 0 && job->paused)
+		go_on(s->machine);
 	/* One that failed early leaves the next diff possible. */
 	if (job->r < 0 ? job->consumed || !s->previous.id[0] : !job->request.track)
 		release(s);
@@ -347,7 +359,6 @@ static void pause_and_save(struct loop_task *task)
 	struct machine *m = job->owner->machine;
 	bool runs = machine_state(m) == MACHINE_RUNNING;
 	uint64_t before;
-	struct err ignored = { 0 };
 
 	/* The guest goes on while most of what its disks owe is written. */
 	if (goes_on(job))
@@ -364,8 +375,9 @@ static void pause_and_save(struct loop_task *task)
 			job->r = machine_state_flush(m, &job->err);
 		if (!job->r)
 			job->r = describe(job, &job->err);
-		if (runs && (job->r < 0 || !job->request.keep_paused))
-			(void)machine_resume(m, &ignored);
+		job->paused = runs && !job->r && job->request.keep_paused;
+		if (runs && !job->paused)
+			go_on(m);
 		job->result.paused_ns = runs ? clock_ns() - before : 0;
 	}
 	sem_post(&job->turn);

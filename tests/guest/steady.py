@@ -28,9 +28,9 @@ class SteadyTest(VmTest):
         self.assertEqual((done.returncode, done.stderr), (OK, ''), arguments)
         return done.stdout
 
-    def begin(self, name='web', *arguments):
+    def begin(self, name='web', *arguments, **more):
         one = self.start('steady', '--name', name, '--disk', self.disk, '--memory', '64M',
-                         *arguments)
+                         *arguments, **more)
         one.wait_for(b'READY')
         return one
 

@@ -7,10 +7,12 @@ As root.
 """
 
 import ctypes
+import errno
 import glob
 import json
 import mmap
 import os
+import platform
 import re
 import shutil
 import signal
@@ -530,6 +532,16 @@ class Snapshot(SteadyTest):
             self.go_on(one)
         self.end(one)
 
+    def test_snapshot_that_fails_at_the_end_lets_the_vm_go_on(self):
+        one = self.begin('web', preexec_fn=lambda: refuse_rename(errno.EIO))
+
+        for options in [], ['--stop']:
+            self.assert_refused(['snapshot', 'web', self.path('snap'), *options],
+                                'cannot rename .*: Input/output error')
+            self.assertEqual(os.listdir(self.folder), ['disk.img'])
+            self.go_on(one)
+        self.end(one)
+
     def test_temporary_overlay_cannot_be_kept(self):
         one = self.start('steady', '--name', 'web', '--disk',
                          f'{self.disk},overlay=temporary', '--memory', '64M')
@@ -821,6 +833,20 @@ class Snapshot(SteadyTest):
             self.assertIn("this host's processor, or its KVM, lacks features", one.said())
             return True
         return False
+
+
+def refuse_rename(number):
+    """renameat2(2) fails from now on, in this process and those it starts."""
+    call = {'x86_64': 316, 'aarch64': 276}[platform.machine()]
+    load, equal, done = 0x20, 0x15, 0x06
+    fails, works = 0x50000 | number, 0x7fff0000
+    filters = b''.join(struct.pack('HBBI', *each) for each in (
+        (load, 0, 0, 0), (equal, 0, 1, call), (done, 0, 0, fails), (done, 0, 0, works)))
+    keep = ctypes.create_string_buffer(filters)
+    program = struct.pack('HP', len(filters) // 8, ctypes.addressof(keep))
+    no_new_privs, set_seccomp, filter_mode = 38, 22, 2
+    assert not LIBC.prctl(no_new_privs, 1, 0, 0, 0)
+    assert not LIBC.prctl(set_seccomp, filter_mode, program, 0, 0)
 
 
 def whole_page(snapshot):
