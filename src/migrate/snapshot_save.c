@@ -282,12 +282,27 @@ static int write_config(struct job *job, const struct vm_config *config, struct 
 	return r;
 }
 
+static int check_disks(const struct vm_config *config, struct err *err)
+{
+	for (uint32_t i = 0; i < config->nr_disk; i++) {
+		const struct vm_disk_config *disk = &config->disk[i];
+
+		if (disk->overlay && !strcmp(disk->overlay, DISK_OVERLAY_TEMPORARY))
+			return err_set(err, -ENOTSUP, "disk '%s' has a temporary overlay, which "
+				       "goes when this VM ends: no snapshot can come back to it",
+				       disk->id);
+	}
+	return 0;
+}
+
 /* After the flush, so that the time of the last write is the one that stays. */
 static int see_disks(struct job *job, const struct vm_config *config, struct err *err)
 {
 	struct manifest *m = &job->manifest;
-	int r = 0;
+	int r = check_disks(config, err);
 
+	if (r < 0)
+		return r;
 	m->disk = calloc(config->nr_disk + 1, sizeof(*m->disk));
 	if (!m->disk)
 		return err_sys(err, -ENOMEM, "cannot describe the disks");
@@ -296,10 +311,6 @@ static int see_disks(struct job *job, const struct vm_config *config, struct err
 		struct manifest_disk *disk = &m->disk[m->nr_disk++];
 		const char *path = from->overlay ? from->overlay : from->path;
 
-		if (from->overlay && !strcmp(from->overlay, DISK_OVERLAY_TEMPORARY))
-			return err_set(err, -ENOTSUP, "disk '%s' has a temporary overlay, which "
-				       "goes when this VM ends: no snapshot can come back to it",
-				       from->id);
 		disk->id = strdup(from->id);
 		disk->path = strdup(path);
 		disk->readonly = from->readonly;
@@ -431,6 +442,19 @@ static int check_place(const struct job *job, struct err *err)
 	return r;
 }
 
+/* One that comes later is noticed when all else has been written. */
+static int check_early(const struct machine *m, struct err *err)
+{
+	struct vm_config config;
+	int r = machine_state_describe(m, &config, err);
+
+	if (r < 0)
+		return r;
+	r = check_disks(&config, err);
+	option_fini(&vm_config_options, &config);
+	return r;
+}
+
 static int prepare(struct job *job, struct err *err)
 {
 	struct snapshotter *s = job->owner;
@@ -438,9 +462,9 @@ static int prepare(struct job *job, struct err *err)
 	uint64_t words;
 	int r = hold(s, err);
 
-	if (r < 0)
-		return r;
-	if (job->request.diff)
+	if (!r)
+		r = check_early(s->machine, err);
+	if (!r && job->request.diff)
 		r = describe_parent(job, err);
 	if (!r && job->request.diff && job->request.replace)
 		r = check_place(job, err);

@@ -547,9 +547,9 @@ class Snapshot(SteadyTest):
                          f'{self.disk},overlay=temporary', '--memory', '64M')
         one.wait_for(b'READY')
 
-        done = self.run_vmm('snapshot', 'web', self.path('snap'))
-
-        self.assertRegex(done.stderr, "disk 'disk0' has a temporary overlay")
+        for name in 'snap', 'no/where':         # before anything is written
+            self.assert_refused(['snapshot', 'web', self.path(name)],
+                                "disk 'disk0' has a temporary overlay")
         self.assertFalse(os.path.exists(self.path('snap')))
         self.go_on(one)
         self.end(one)
