@@ -218,12 +218,32 @@ int machine_state_settle(struct machine *m, struct err *err)
 	return m->ended ? 0 : board_settle(m->board, err);
 }
 
-int machine_state_save(struct machine *m, struct state_writer *writer, struct err *err)
+static int check_alive(const struct machine *m, struct err *err)
 {
 	if (m->ended)
 		return err_set(err, -ESHUTDOWN, "the VM has ended");
-	if (m->state == MACHINE_RUNNING || m->state == MACHINE_INCOMING)
-		return err_set(err, -EBUSY, "the VM has to be paused to be saved");
+	if (m->state == MACHINE_SHUT_DOWN || m->state == MACHINE_CRASHED)
+		return err_set(err, -EPERM, "the guest has ended: there is nothing to go on with");
+	return 0;
+}
+
+/* What the guest has just asked of the machine would be lost. */
+static int check_decided(const struct machine *m, struct err *err)
+{
+	return machine_parts_undecided(m) ?
+		       err_set(err, -EAGAIN, "the guest has just asked for its end or a reset") : 0;
+}
+
+int machine_state_save(struct machine *m, struct state_writer *writer, struct err *err)
+{
+	int r = check_alive(m, err);
+
+	if (!r && (m->state == MACHINE_RUNNING || m->state == MACHINE_INCOMING))
+		r = err_set(err, -EBUSY, "the VM has to be paused to be saved");
+	if (!r)
+		r = check_decided(m, err);
+	if (r < 0)
+		return r;
 	machine_parts_save_marks(m, writer);
 	return board_save(m->board, writer, err);
 }
@@ -261,25 +281,21 @@ bool machine_state_runs(const struct machine *m)
 	return state == MACHINE_RUNNING;
 }
 
-/*
- * What the guest has just asked of the machine would be lost, and what has become of its
- * devices is not what the other has been told.
- */
 int machine_state_hand_over(struct machine *m, struct err *err)
 {
 	enum machine_state before = m->state;
+	int r = check_alive(m, err);
 
-	if (m->ended)
-		return err_set(err, -ESHUTDOWN, "the VM has ended");
-	if (before == MACHINE_SHUT_DOWN || before == MACHINE_CRASHED)
-		return err_set(err, -EPERM, "the guest has ended: there is nothing to go on with");
+	if (r < 0)
+		return r;
 	machine_pause(m);
-	if (machine_parts_undecided(m) || !m->as_planned) {
+	/* What has become of its devices is not what the other has been told. */
+	r = m->as_planned ? check_decided(m, err) :
+			    err_set(err, -ESTALE, "a device has come, gone or changed meanwhile");
+	if (r < 0) {
 		if (before == MACHINE_RUNNING)
-			(void)machine_resume(m, err);
-		return m->as_planned ?
-			err_set(err, -EAGAIN, "the guest has just asked for its end or a reset") :
-			err_set(err, -ESTALE, "a device has come, gone or changed meanwhile");
+			(void)machine_resume(m, NULL);
+		return r;
 	}
 	m->before = before;
 	m->state = MACHINE_HANDED_OVER;
@@ -317,10 +333,10 @@ int machine_parts_check_ours(const struct machine *m, struct err *err)
 
 int machine_state_hold(struct machine *m, struct machine_holder *holder, struct err *err)
 {
-	int r;
+	int r = check_alive(m, err);
 
-	if (m->ended)
-		return err_set(err, -ESHUTDOWN, "the VM has ended");
+	if (r < 0)
+		return r;
 	if (!m->board)
 		return err_set(err, -EBUSY, "the VM has not come yet: there is nothing to keep or "
 			       "to move");

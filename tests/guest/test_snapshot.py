@@ -81,6 +81,18 @@ class Snapshot(SteadyTest):
         self.go_on(one)
         self.end(one)
 
+    def test_guest_that_is_off_is_not_kept(self):
+        one = self.begin('web', '--action', 'shutdown=pause')
+        one.type(b'q')
+        one.wait(lambda: json.loads(self.vmm_ok('list', '--json'))[0]['state'] == 'shutdown',
+                 'the end')
+
+        self.assert_refused(['snapshot', 'web', self.path('snap'), '--stop'],
+                            'the guest has ended')
+
+        self.assertEqual(os.listdir(self.folder), ['disk.img'])
+        self.vmm_ok('kill', 'web')
+
     def test_many_cycles_lose_nothing(self):
         one = self.begin('web', '--cpus', '2')
         last = 0

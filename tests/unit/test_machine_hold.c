@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The part of machine_state.h about who may hold a machine. */
+/* The part of machine_state.h about who may hold a machine, and when it can be saved. */
 #include "machine/machine_state.h"
 
 #include "base/bits.h"
@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NO_EVENT (-1) /* as machine.c has it */
+
 static struct machine machine;
 static struct machine_holder holder;
 static struct err err;
@@ -19,7 +21,8 @@ static void setup(void)
 {
 	err = (struct err){ 0 };
 	/* Nobody looks into it. */
-	machine = (struct machine){ .board = (struct board *)&machine, .state = MACHINE_RUNNING };
+	machine = (struct machine){ .board = (struct board *)&machine, .state = MACHINE_RUNNING,
+				    .event = NO_EVENT };
 }
 
 static void refuses(int code, const char *why)
@@ -68,6 +71,70 @@ START_TEST(machine_that_has_not_come_yet_is_not_held)
 }
 END_TEST
 
+static const enum machine_state off[] = { MACHINE_SHUT_DOWN, MACHINE_CRASHED };
+
+START_TEST(machine_whose_guest_is_off_is_not_held)
+{
+	machine.state = off[_i];
+
+	refuses(-EPERM, "the guest has ended");
+}
+END_TEST
+
+static void is_not_saved(int code, const char *why)
+{
+	struct state_writer *none = NULL;
+
+	ck_assert_int_eq(machine_state_save(&machine, none, &err), code);
+	ck_assert_msg(strstr(err.text, why) != NULL, "'%s' lacks '%s'", err.text, why);
+}
+
+START_TEST(machine_whose_guest_is_off_is_not_saved)
+{
+	machine.state = off[_i];
+
+	is_not_saved(-EPERM, "the guest has ended");
+}
+END_TEST
+
+START_TEST(machine_that_runs_is_not_saved)
+{
+	is_not_saved(-EBUSY, "has to be paused");
+}
+END_TEST
+
+/* As vCPUs leave it, which are stopped before the main thread gets to it. */
+static void ask_for_the_end(void)
+{
+	machine.event = BOARD_POWEROFF;
+}
+
+static void panic(void)
+{
+	machine.panicked = true;
+}
+
+static void eject(void)
+{
+	machine.ejected = 1;
+}
+
+static void refuse_to_eject(void)
+{
+	machine.refused = 1;
+}
+
+static void (*const acts[])(void) = { ask_for_the_end, panic, eject, refuse_to_eject };
+
+START_TEST(what_the_guest_has_just_asked_for_is_not_lost)
+{
+	machine.state = MACHINE_PAUSED;
+	acts[_i]();
+
+	is_not_saved(-EAGAIN, "has just asked");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("machine_hold");
@@ -80,6 +147,13 @@ int main(void)
 	tcase_add_loop_test(tc, machine_that_is_or_may_be_another_s_is_not_held, 0,
 			    ARRAY_LEN(another));
 	tcase_add_test(tc, machine_that_has_not_come_yet_is_not_held);
+	tcase_add_loop_test(tc, machine_whose_guest_is_off_is_not_held, 0, ARRAY_LEN(off));
+	suite_add_tcase(s, tc);
+	tc = tcase_create("saving");
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_loop_test(tc, machine_whose_guest_is_off_is_not_saved, 0, ARRAY_LEN(off));
+	tcase_add_test(tc, machine_that_runs_is_not_saved);
+	tcase_add_loop_test(tc, what_the_guest_has_just_asked_for_is_not_lost, 0, ARRAY_LEN(acts));
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);
