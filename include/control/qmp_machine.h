@@ -142,6 +142,8 @@ struct qmp_machine_new_disk {
 	const char *overlay;		/* file that takes the writes, "temporary", or NULL */
 	enum qmp_backing backing;
 	uint64_t l2_cache;		/* bytes; 0: a default */
+	const struct throttle_limits *limits;
+	const char *group;		/* that shares them; NULL: nobody */
 };
 
 /*

@@ -12,6 +12,7 @@
 #include "base/folder.h"
 #include "block/disk.h"
 #include "block/disk_overlay.h"
+#include "block/throttle.h"
 #include "cli/command.h"
 #include "client.h"
 #include "config/option.h"
@@ -155,6 +156,18 @@ static void set_number(json_t *object, const char *key, uint64_t number)
 		json_object_set_new(object, key, json_integer((json_int_t)number));
 }
 
+/* Of disks and cards; what is not limited is not said. */
+static void set_limit(json_t *object, const char *key, const struct bucket_limit *limit)
+{
+	char max[16], length[24];
+
+	snprintf(max, sizeof(max), "%s-max", key);
+	snprintf(length, sizeof(length), "%s-max-length", key);
+	set_number(object, key, limit->avg);
+	set_number(object, max, limit->max);
+	set_number(object, length, limit->length);
+}
+
 static int set_path(json_t *object, const char *key, const char *file, struct err *err)
 {
 	char path[PATH_MAX];
@@ -171,6 +184,21 @@ static int set_overlay(json_t *node, const char *overlay, struct err *err)
 		return set_path(node, "x-vmm-overlay", overlay, err);
 	return json_object_set_new(node, "x-vmm-overlay", json_string(overlay)) < 0 ?
 	       not_utf8(err) : 0;
+}
+
+static int set_limits(json_t *node, const struct vm_disk_config *disk, struct err *err)
+{
+	static const char *const keys[] = {
+		[THROTTLE_BPS] = "bps", [THROTTLE_BPS_RD] = "bps-rd", [THROTTLE_BPS_WR] = "bps-wr",
+		[THROTTLE_IOPS] = "iops", [THROTTLE_IOPS_RD] = "iops-rd",
+		[THROTTLE_IOPS_WR] = "iops-wr",
+	};
+	json_t *limits = json_pack("{s:s*}", "group", disk->group);
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		set_limit(limits, keys[i], &disk->limits.of[i]);
+	set_number(limits, "iops-size", disk->limits.iops_size);
+	return json_object_set_new(node, "x-vmm-limits", limits) < 0 ? not_utf8(err) : 0;
 }
 
 static json_t *node_of(const struct vm_disk_config *disk, const char *id, const char *path)
@@ -205,8 +233,10 @@ static int add_node(struct client *client, const struct vm_disk_config *disk, co
 		    const char *path, struct err *err)
 {
 	json_t *node = node_of(disk, id, path);
-	int r = node && disk->overlay ? set_overlay(node, disk->overlay, err) : 0;
+	int r = node ? set_limits(node, disk, err) : 0;
 
+	if (!r && node && disk->overlay)
+		r = set_overlay(node, disk->overlay, err);
 	if (r < 0) {
 		json_decref(node);
 		return r;
@@ -263,15 +293,8 @@ static json_t *limits_of(const struct vm_net_config *net, const char *id)
 	};
 	json_t *object = json_pack("{s:s}", "name", id);
 
-	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
-		char max[16], length[24];
-
-		snprintf(max, sizeof(max), "%s-max", limits[i].key);
-		snprintf(length, sizeof(length), "%s-max-length", limits[i].key);
-		set_number(object, limits[i].key, limits[i].limit->avg);
-		set_number(object, max, limits[i].limit->max);
-		set_number(object, length, limits[i].limit->length);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+		set_limit(object, limits[i].key, limits[i].limit);
 	return object;
 }
 

@@ -2,6 +2,7 @@
 #include "hotplug_qmp.h"
 
 #include "block/disk.h"
+#include "block/throttle.h"
 #include "control/qmp_event.h"
 #include "control/qmp_server.h"
 #include "machine/hotplug.h"
@@ -38,6 +39,8 @@ int hotplug_qmp_add_disk(void *ctx, const struct qmp_machine_new_disk *disk, str
 		.overlay = (char *)disk->overlay,
 		.backing = backings[disk->backing],
 		.l2_cache = disk->l2_cache,
+		.limits = *disk->limits,
+		.group = (char *)disk->group,
 	};
 
 	return hotplug_add_disk(mq->machine, &config, err);

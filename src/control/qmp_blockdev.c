@@ -8,9 +8,11 @@
  */
 #include "base/bits.h"
 #include "base/err.h"
+#include "block/throttle.h"
 #include "config/option.h"
 #include "control/qmp_command.h"
 #include "control/qmp_machine.h"
+#include "machine/vm_config.h"
 #include "qmp_identifier.h"
 #include "qmp_tables.h"
 
@@ -71,6 +73,32 @@ static const struct option_object cache_options = {
 	.name = "cache", OPTION_OBJECT(struct cache_arguments, cache_rows),
 };
 
+struct limits_arguments {
+	struct option_given given;
+	struct throttle_limits limits;
+	char *group;
+};
+
+#define LIMIT(key_, kind)								\
+	{ .key = (key_), OPTION(struct limits_arguments, limits.of[kind].avg) },	\
+	{ .key = key_ "-max", OPTION(struct limits_arguments, limits.of[kind].max) },	\
+	{ .key = key_ "-max-length",							\
+	  OPTION(struct limits_arguments, limits.of[kind].length) }
+
+static const struct option limits_rows[] = {
+	LIMIT("bps", THROTTLE_BPS),
+	LIMIT("bps-rd", THROTTLE_BPS_RD),
+	LIMIT("bps-wr", THROTTLE_BPS_WR),
+	LIMIT("iops", THROTTLE_IOPS),
+	LIMIT("iops-rd", THROTTLE_IOPS_RD),
+	LIMIT("iops-wr", THROTTLE_IOPS_WR),
+	{ .key = "iops-size", OPTION(struct limits_arguments, limits.iops_size) },
+	{ .key = "group", OPTION(struct limits_arguments, group), .max = VM_CONFIG_NAME_MAX },
+};
+static const struct option_object limits_options = {
+	.name = "limits", OPTION_OBJECT(struct limits_arguments, limits_rows),
+};
+
 struct add_arguments {
 	struct option_given given;
 	enum driver driver;
@@ -82,6 +110,7 @@ struct add_arguments {
 	uint64_t l2_cache;
 	char *overlay;
 	enum qmp_backing backing;
+	struct limits_arguments limits;
 };
 
 static const char *const backings[] = {
@@ -103,6 +132,7 @@ static const struct option add_rows[] = {
 	  .max = L2_CACHE_MAX },
 	{ .key = "x-vmm-overlay", OPTION_PATH(struct add_arguments, overlay) },
 	{ .key = "x-vmm-backing", OPTION_CHOICE(struct add_arguments, backing, backings) },
+	{ .key = "x-vmm-limits", OPTION_GROUP(struct add_arguments, limits, limits_options) },
 };
 static const struct option_object add_options = {
 	.name = "blockdev", OPTION_OBJECT(struct add_arguments, add_rows),
@@ -156,11 +186,15 @@ static int add(struct qmp_call *call, struct err *err)
 		.overlay = arguments->overlay,
 		.backing = arguments->backing,
 		.l2_cache = arguments->l2_cache,
+		.limits = &arguments->limits.limits,
+		.group = arguments->limits.group,
 	};
 	int r = find_path(arguments, &disk.path, err);
 
 	if (!r)
 		r = check_node_name(disk.id, err);
+	if (!r)
+		r = throttle_check(disk.limits, err);
 	if (r < 0)
 		return r;
 	if (disk.direct && disk.no_flush)

@@ -109,6 +109,29 @@ class Attach(VmTest):
         self.assert_refused_with(self.attach('--disk', 'x.img,overlay=temporary,readonly'),
                                  USAGE, 'not both')
 
+    def test_limits_are_those_of_run(self):
+        first = self.file('first.img', bytes(MIB))
+        self.begin('--disk', f'{first},bps=1M,group=slow', '--io-threads', '2')
+        disks = [self.file(f'{i}.img', bytes(MIB)) for i in range(3)]
+
+        self.assertEqual(self.attach('--disk', f'{disks[0]},iops-rd=10,iops-rd-max=20,'
+                                     'iops-rd-max-length=3,iops-wr=7,iops-size=4K,id=own',
+                                     '--disk', f'{disks[1]},group=slow,id=shares'),
+                         (OK, 'own\nshares\n', ''))
+
+        media = {block['qdev']: block['inserted'] for block in self.ask('query-block')}
+        self.assertEqual({key: media['own'].get(key) for key in (
+            'bps', 'iops', 'iops_rd', 'iops_rd_max', 'iops_rd_max_length', 'iops_wr',
+            'iops_wr_max', 'iops_size', 'group')}, {
+                'bps': 0, 'iops': 0, 'iops_rd': 10, 'iops_rd_max': 20, 'iops_rd_max_length': 3,
+                'iops_wr': 7, 'iops_wr_max': None, 'iops_size': 4096, 'group': 'own'})
+        self.assertEqual((media['shares']['bps'], media['shares']['group']), (1 << 20, 'slow'))
+        self.assert_refused_with(self.attach('--disk', f'{disks[2]},bps=2M,group=slow'), USAGE,
+                                 'other limits')
+        self.assert_refused_with(self.attach('--disk', f'{disks[2]},bps=1,bps-rd=1'), USAGE,
+                                 'at the same time')
+        self.assertEqual(len(self.nodes()), 3)
+
     def test_what_is_no_utf8_cannot_be_sent(self):
         self.begin()
         disk = self.file(b'caf\xe9.img'.decode(errors='surrogateescape'), bytes(MIB))
@@ -116,6 +139,7 @@ class Attach(VmTest):
         bad = b'\xe9.qcow2'.decode(errors='surrogateescape')
         self.assert_refused_with(self.attach('--disk', disk), USAGE, 'no UTF-8')
         self.assert_refused_with(self.attach('--disk', f'{good},overlay={bad}'), USAGE, 'no UTF-8')
+        self.assert_refused_with(self.attach('--disk', f'{good},group={bad}'), USAGE, 'no UTF-8')
         self.assertEqual(self.nodes(), [])
 
     def test_path_is_that_of_the_caller(self):
