@@ -47,7 +47,7 @@ static const struct qmp_member panic_members[] = {
 static const struct qmp_type panic_data = { .kind = QMP_OBJECT, QMP_MEMBERS(panic_members) };
 
 const struct qmp_event qmp_event_guest_panicked = {
-	.name = "GUEST_PANICKED", .data = &panic_data,
+	.name = "GUEST_PANICKED", .data = &panic_data, .limited = true, .key = "action",
 };
 const struct qmp_event qmp_event_guest_crashloaded = {
 	.name = "GUEST_CRASHLOADED", .data = &panic_data,

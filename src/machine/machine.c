@@ -239,9 +239,10 @@ static void restart(struct machine *m, enum machine_cause cause)
 
 static void panicked(struct machine *m)
 {
+	static struct log_limit limit;
 	enum vm_panic action = m->actions.panic;
 
-	log_error("the guest's kernel has panicked");
+	log_limited(&limit, LOG_ERROR, "the guest's kernel has panicked");
 	/* A shutdown that is a pause keeps the panic in sight. */
 	if (action == VM_PANIC_SHUTDOWN && m->actions.shutdown == VM_SHUTDOWN_PAUSE)
 		action = VM_PANIC_PAUSE;

@@ -24,7 +24,7 @@ GUESTS = {
     'poweroff': (('poweroff',),
                  b'\xba\x04\x06\xb8\x00\x20\xef' + HALT),       # 0x2000 to port 0x604
     'reset': (('restart',), b'\xb0\xfe\xe6\x64' + HALT),        # 0xfe to port 0x64
-    'panic': (('panic', '--cmdline', 'off=0'),
+    'panic': (('panic', '--cmdline', 'off=0 times=1'),
               b'\xba\x05\x05\xb0\x01\xee' + HALT),              # 1 to port 0x505
 }
 STATUSES = {OK: 0, FORCED: 0, DIED: 1}  # ours, as QEMU's
@@ -156,14 +156,31 @@ class Actions(VmTest):
         self.assertEqual(run.finish(), DIED)
 
     def test_panic_is_fatal_by_default(self):
-        run = self.start('panic', '--cmdline', 'off=0')
+        run = self.start('panic', '--cmdline', 'off=0 times=1')
         self.assertEqual(run.finish(), DIED)
         self.assertIn(b'panicked', run.err)
 
     def test_poweroff_after_a_panic_that_is_ignored_is_one(self):
-        run = self.start('panic', '--cmdline', 'off=1', '--action', 'panic=none')
+        run = self.start('panic', '--cmdline', 'off=1 times=1', '--action', 'panic=none')
         self.assertEqual(run.finish(), OK)
         self.assertIn(b'PASS', run.out)
+
+    def test_panics_that_are_ignored_do_not_flood_log_and_clients(self):
+        run = self.start('panic', '--cmdline', 'off=1 times=3000', '--action', 'panic=none',
+                         '--qmp', self.path(), '--paused')
+        client = qmp.connect(self.path())
+        self.addCleanup(client.close)
+        begin = time.monotonic()
+
+        client.command('cont')
+        events = [message['event'] for message in client.events + client.rest()]
+        self.assertEqual(run.finish(), OK)
+
+        seconds = time.monotonic() - begin + 2
+        self.assertLess(events.count('GUEST_PANICKED'), seconds)
+        self.assertLess(run.err.count(b'panicked'), 10 * seconds)
+        self.assertIn('GUEST_PANICKED', events)
+        self.assertIn(b'panicked', run.err)
 
     def test_reset_can_be_a_shutdown(self):
         run = self.start('restart', '--action', 'reboot=shutdown')
