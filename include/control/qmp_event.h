@@ -38,7 +38,7 @@ extern const struct qmp_event qmp_event_powerdown, qmp_event_stop, qmp_event_res
 extern const struct qmp_event qmp_event_device_deleted, qmp_event_device_unplug_guest_error;
 
 /* action: pause, poweroff or run. */
-extern const struct qmp_event qmp_event_guest_panicked, qmp_event_guest_crashloaded;
+extern const struct qmp_event qmp_event_guest_panicked;
 
 /*
  * device, qom-path, node-name?, operation (read, write), action (ignore, report,
@@ -48,11 +48,5 @@ extern const struct qmp_event qmp_event_block_io_error;
 
 /* status: of query-migrate; only with capability "events".  pass: number of the round. */
 extern const struct qmp_event qmp_event_migration, qmp_event_migration_pass;
-
-/* actual: bytes. */
-extern const struct qmp_event qmp_event_balloon_change;
-
-/* offset: seconds, qom-path. */
-extern const struct qmp_event qmp_event_rtc_change;
 
 #endif

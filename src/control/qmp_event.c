@@ -49,9 +49,6 @@ static const struct qmp_type panic_data = { .kind = QMP_OBJECT, QMP_MEMBERS(pani
 const struct qmp_event qmp_event_guest_panicked = {
 	.name = "GUEST_PANICKED", .data = &panic_data, .limited = true, .key = "action",
 };
-const struct qmp_event qmp_event_guest_crashloaded = {
-	.name = "GUEST_CRASHLOADED", .data = &panic_data,
-};
 
 static const char *const operations[] = { "read", "write", NULL };
 static const struct qmp_type operation = { .kind = QMP_ENUM, .values = operations };
@@ -74,32 +71,10 @@ const struct qmp_event qmp_event_block_io_error = {
 	.name = "BLOCK_IO_ERROR", .data = &io_error_data,
 };
 
-static const struct qmp_member balloon_members[] = {
-	{ .name = "actual", .type = &qmp_type_int },
-};
-static const struct qmp_type balloon_data = {
-	.kind = QMP_OBJECT, QMP_MEMBERS(balloon_members),
-};
-
-const struct qmp_event qmp_event_balloon_change = {
-	.name = "BALLOON_CHANGE", .data = &balloon_data, .limited = true,
-};
-
-static const struct qmp_member rtc_members[] = {
-	{ .name = "offset", .type = &qmp_type_int },
-	{ .name = "qom-path", .type = &qmp_type_str },
-};
-static const struct qmp_type rtc_data = { .kind = QMP_OBJECT, QMP_MEMBERS(rtc_members) };
-
-const struct qmp_event qmp_event_rtc_change = {
-	.name = "RTC_CHANGE", .data = &rtc_data, .limited = true, .key = "qom-path",
-};
-
 static const struct qmp_event *const events[] = {
 	&qmp_event_shutdown, &qmp_event_reset, &qmp_event_powerdown, &qmp_event_stop,
 	&qmp_event_resume, &qmp_event_device_deleted, &qmp_event_device_unplug_guest_error,
-	&qmp_event_guest_panicked, &qmp_event_guest_crashloaded, &qmp_event_block_io_error,
-	&qmp_event_balloon_change, &qmp_event_rtc_change,
+	&qmp_event_guest_panicked, &qmp_event_block_io_error,
 };
 
 const struct qmp_table qmp_tables_events = { QMP_EVENTS(events) };

@@ -540,18 +540,14 @@ static void run_events(struct qmp_call *call)
 	tell(fake, &qmp_event_device_deleted, json_incref(path));
 	tell(fake, &qmp_event_device_unplug_guest_error, path);
 	tell(fake, &qmp_event_guest_panicked, json_pack("{s:s}", "action", "pause"));
-	tell(fake, &qmp_event_guest_crashloaded, json_pack("{s:s}", "action", "run"));
+	for (unsigned i = 0; i < 3; i++)
+		tell(fake, &qmp_event_guest_panicked, json_pack("{s:s}", "action", "run"));
 	tell(fake, &qmp_event_block_io_error,
 	     json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "device", "disk0", "qom-path",
 		       "/machine/disk0", "operation", "write", "action", "report", "nospace",
 		       true, "reason", "No space left on device"));
 	tell(fake, &qmp_event_migration, json_pack("{s:s}", "status", "setup"));
 	tell(fake, &qmp_event_migration_pass, json_pack("{s:i}", "pass", 1));
-	tell(fake, &qmp_event_balloon_change, json_pack("{s:i}", "actual", 1));
-	tell(fake, &qmp_event_balloon_change, json_pack("{s:i}", "actual", 2));
-	tell(fake, &qmp_event_balloon_change, json_pack("{s:i}", "actual", 3));
-	tell(fake, &qmp_event_rtc_change,
-	     json_pack("{s:i, s:s}", "offset", 1, "qom-path", "/machine/rtc"));
 	qmp_call_done(call);
 }
 
