@@ -65,8 +65,7 @@ int channel_check(const char *uri, const struct channel_options *options, struct
 
 /*
  * Blocks until there is a connection, -ETIMEDOUT or -ECANCELED comes, or whatever is the
- * reason; to look a host's name up may take longer.  A descriptor of fd:N is taken unless
- * this fails.  Any thread.
+ * reason.  A descriptor of fd:N is taken unless this fails.  Any thread.
  */
 int channel_connect(struct channel **ret_channel, const char *uri,
 		    const struct channel_options *options, struct err *err);

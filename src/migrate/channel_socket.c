@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/thread.h"
 #include "base/unix_socket.h"
 #include "channel.h"
 #include "channel_uri.h"
@@ -15,10 +16,13 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -62,6 +66,23 @@ static int set_up(int fd)
 	return fd;
 }
 
+/* Waiting. */
+
+/* 1: it is ready, 0: it is time to look again; or -ETIMEDOUT, -ECANCELED. */
+static int await(struct pollfd *what, int cancel, uint64_t deadline, uint64_t most_ms)
+{
+	struct pollfd fds[] = { *what, { cancel ? cancel : -1, POLLIN, 0 } };
+	uint64_t now = clock_ns(), left;
+
+	if (now >= deadline)
+		return -ETIMEDOUT;
+	left = min_u64((deadline - now) / CLOCK_NS_PER_MS + 1, most_ms);
+	poll(fds, ARRAY_LEN(fds), (int)left);
+	if (fds[1].revents)
+		return -ECANCELED;
+	return fds[0].revents != 0;
+}
+
 /* Hosts. */
 
 static bool is_loopback(const struct sockaddr *address)
@@ -74,17 +95,115 @@ static bool is_loopback(const struct sockaddr *address)
 	       IN_LOOPBACKNET;
 }
 
-/* For freeaddrinfo(). */
-static int look_up(struct addrinfo **ret_found, const struct channel_uri *uri,
-		   const struct channel_options *options, struct err *err)
+/* For freeaddrinfo().  0, or as gai_strerror() has it. */
+static int find(const char *host, const char *port, int flags, struct addrinfo **ret_found)
 {
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-					.ai_flags = AI_NUMERICSERV };
-	int r = getaddrinfo(uri->host, uri->port, &hints, ret_found);
+					.ai_flags = AI_NUMERICSERV | flags };
 
-	if (r)
+	return getaddrinfo(host, port, &hints, ret_found);
+}
+
+/* Nothing ends getaddrinfo(), so it has a thread, which is left to itself if need be. */
+struct search {
+	char host[sizeof(((struct channel_uri *)0)->host)];
+	char port[sizeof(((struct channel_uri *)0)->port)];
+	struct addrinfo *found;
+	int r;				/* of find() */
+	int done;			/* eventfd */
+	atomic_uint users;		/* the last one frees it */
+};
+
+static void leave(struct search *search)
+{
+	if (atomic_fetch_sub(&search->users, 1) > 1)
+		return;
+	if (search->found)
+		freeaddrinfo(search->found);
+	if (search->done >= 0)
+		close(search->done);
+	free(search);
+}
+
+static void *run_search(void *arg)
+{
+	struct search *search = arg;
+
+	search->r = find(search->host, search->port, 0, &search->found);
+	(void)eventfd_write(search->done, 1);
+	leave(search);
+	return NULL;
+}
+
+static int begin_search(struct search **ret_search, const struct channel_uri *uri)
+{
+	struct search *search = calloc(1, sizeof(*search));
+	pthread_t thread;
+	int r;
+
+	if (!search)
+		return -ENOMEM;
+	memcpy(search->host, uri->host, sizeof(search->host));
+	memcpy(search->port, uri->port, sizeof(search->port));
+	search->users = 1;
+	search->done = eventfd(0, EFD_CLOEXEC);
+	r = search->done < 0 ? -errno : 0;
+	if (!r) {
+		search->users = 2;
+		r = thread_start(&thread, "lookup", run_search, search);
+		if (r < 0)
+			search->users = 1;
+	}
+	if (r < 0) {
+		leave(search);
+		return r;
+	}
+	pthread_detach(thread);
+	*ret_search = search;
+	return 0;
+}
+
+/* *ret_why is what find() says.  -ETIMEDOUT, -ECANCELED. */
+static int find_by_name(struct addrinfo **ret_found, const struct channel_uri *uri, int cancel,
+			uint64_t deadline, int *ret_why)
+{
+	struct search *search;
+	struct pollfd done = { .events = POLLIN };
+	eventfd_t said;
+	int r = begin_search(&search, uri);
+
+	if (r < 0)
+		return r;
+	done.fd = search->done;
+	do
+		r = await(&done, cancel, deadline, INT_MAX);
+	while (!r);
+	if (r > 0) {
+		/* Not before it is said does the result belong to us. */
+		(void)eventfd_read(search->done, &said);
+		*ret_why = search->r;
+		*ret_found = search->found;
+		search->found = NULL;
+		r = 0;
+	}
+	leave(search);
+	return r;
+}
+
+/* For freeaddrinfo(). */
+static int look_up(struct addrinfo **ret_found, const struct channel_uri *uri,
+		   const struct channel_options *options, uint64_t deadline, struct err *err)
+{
+	/* An address takes no thread. */
+	int why = find(uri->host, uri->port, AI_NUMERICHOST, ret_found);
+	int r = why == EAI_NONAME ?
+		find_by_name(ret_found, uri, options->cancel, deadline, &why) : 0;
+
+	if (r < 0)
+		return err_sys(err, r, "'%s': cannot look up host '%s'", uri->text, uri->host);
+	if (why)
 		return err_set(err, -EHOSTUNREACH, "'%s': host '%s' is not found: %s", uri->text,
-			       uri->host, gai_strerror(r));
+			       uri->host, gai_strerror(why));
 	for (const struct addrinfo *at = *ret_found; at; at = at->ai_next) {
 		if (uri->kind == CHANNEL_URI_TLS || options->insecure ||
 		    is_loopback(at->ai_addr))
@@ -118,21 +237,6 @@ int channel_socket_name(char **ret_name, int fd, struct err *err)
 /* To connect. */
 
 #define AGAIN_MS	20	/* until a Unix socket may have room for one more to wait */
-
-/* 1: the socket is ready, 0: it is time to look again; or -ETIMEDOUT, -ECANCELED. */
-static int await(struct pollfd *socket, int cancel, uint64_t deadline, uint64_t most_ms)
-{
-	struct pollfd fds[] = { *socket, { cancel ? cancel : -1, POLLIN, 0 } };
-	uint64_t now = clock_ns(), left;
-
-	if (now >= deadline)
-		return -ETIMEDOUT;
-	left = min_u64((deadline - now) / CLOCK_NS_PER_MS + 1, most_ms);
-	poll(fds, ARRAY_LEN(fds), (int)left);
-	if (fds[1].revents)
-		return -ECANCELED;
-	return fds[0].revents != 0;
-}
 
 /* Nobody tells when a Unix socket has room, so that is tried. */
 static int begin_connecting(int fd, const struct sockaddr *address, socklen_t len, int cancel,
@@ -205,7 +309,7 @@ static int connect_tcp(const struct channel_uri *uri, const struct channel_optio
 		       uint64_t deadline, struct err *err)
 {
 	struct addrinfo *found;
-	int fd = look_up(&found, uri, options, err);
+	int fd = look_up(&found, uri, options, deadline, err);
 
 	if (fd < 0)
 		return fd;
@@ -285,7 +389,7 @@ int channel_socket_listen(const struct channel_uri *uri, const struct channel_op
 
 	if (uri->kind == CHANNEL_URI_UNIX)
 		return unix_socket_listen("migration", uri->rest, err);
-	fd = look_up(&found, uri, options, err);
+	fd = look_up(&found, uri, options, UINT64_MAX, err);
 	if (fd < 0)
 		return fd;
 	fd = -EADDRNOTAVAIL;

@@ -6,11 +6,14 @@
 #include "base/bits.h"
 #include "base/clock.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -380,6 +383,112 @@ START_TEST(connecting_is_cancelled_at_once)
 }
 END_TEST
 
+/* Hosts whose names nobody tells, for a while. */
+
+#define SLOW_HOST	"slow.example"
+
+static sem_t asked, told;
+
+/* In place of the C library's, which it asks for all else. */
+int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+		struct addrinfo **ret_found)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	if (strcmp(host, SLOW_HOST) || hints->ai_flags & AI_NUMERICHOST)
+		return real(host, port, hints, ret_found);
+	sem_post(&asked);
+	while (sem_wait(&told))
+		;
+	return real("127.0.0.1", port, hints, ret_found);
+}
+
+static void setup_hosts(void)
+{
+	setup();
+	sem_init(&asked, 0, 0);
+	sem_init(&told, 0, 0);
+}
+
+static void teardown_hosts(void)
+{
+	teardown();
+	sem_destroy(&asked);
+	sem_destroy(&told);
+}
+
+/* Of 127.0.0.1, where somebody listens. */
+static const char *slow_uri(void)
+{
+	static char uri[64];
+
+	listen_at("tcp:127.0.0.1:0");
+	snprintf(uri, sizeof(uri), "tcp:" SLOW_HOST "%s",
+		 strrchr(channel_listener_address(listener), ':'));
+	return uri;
+}
+
+static void *tell_soon(void *arg)
+{
+	while (sem_wait(&asked))
+		;
+	sem_post(&told);
+	return arg;
+}
+
+START_TEST(host_is_waited_for)
+{
+	const char *uri = slow_uri();
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, tell_soon, NULL);
+
+	meet(uri);
+
+	pthread_join(thread, NULL);
+}
+END_TEST
+
+/* Until it has an answer, for which nobody waits any more. */
+static void let_it_end(void)
+{
+	while (sem_wait(&asked))
+		;
+	sem_post(&told);
+	poll(NULL, 0, 100);
+}
+
+START_TEST(looking_for_a_host_is_cancelled_at_once)
+{
+	const char *uri = slow_uri();
+	pthread_t thread;
+
+	options.cancel = eventfd(0, EFD_CLOEXEC);
+	options.patience_ms = 100000;
+	pthread_create(&thread, NULL, cancel_soon, NULL);
+
+	ck_assert_int_eq(channel_connect(&sender, uri, &options, &err), -ECANCELED);
+
+	ck_assert_ptr_nonnull(strstr(err.text, "cannot look up host '" SLOW_HOST "'"));
+	pthread_join(thread, NULL);
+	close(options.cancel);
+	let_it_end();
+}
+END_TEST
+
+START_TEST(host_is_not_waited_for_for_ever)
+{
+	const char *uri = slow_uri();
+
+	options.patience_ms = 50;
+
+	ck_assert_int_eq(channel_connect(&sender, uri, &options, &err), -ETIMEDOUT);
+
+	let_it_end();
+}
+END_TEST
+
 /* Descriptors. */
 
 START_TEST(descriptor_that_is_no_connected_stream_is_left_alone)
@@ -447,6 +556,7 @@ int main(void)
 	Suite *s = suite_create("channel");
 	TCase *names = tcase_create("names");
 	TCase *bytes = tcase_create("bytes");
+	TCase *hosts = tcase_create("hosts");
 	TCase *listeners = tcase_create("listeners");
 	int nr = nr_ways();
 
@@ -470,6 +580,12 @@ int main(void)
 	tcase_add_loop_test(bytes, break_wakes_who_sends, 0, nr);
 	tcase_add_loop_test(bytes, broken_channel_gives_nothing_that_had_come, 0, nr);
 	suite_add_tcase(s, bytes);
+
+	tcase_add_checked_fixture(hosts, setup_hosts, teardown_hosts);
+	tcase_add_test(hosts, host_is_waited_for);
+	tcase_add_test(hosts, looking_for_a_host_is_cancelled_at_once);
+	tcase_add_test(hosts, host_is_not_waited_for_for_ever);
+	suite_add_tcase(s, hosts);
 
 	tcase_add_checked_fixture(listeners, setup, teardown);
 	tcase_add_loop_test(listeners, listener_tells_by_its_descriptor_that_somebody_waits, 0, nr);
