@@ -94,6 +94,14 @@ finish_root()
 	hostname lab
 }
 
+# What comes there is worth an interrupt and no more.
+feel_pulse()
+{
+	if [ "$(uname -m)" = x86_64 ]; then
+		cat "$(port pulse)" > /dev/null &
+	fi
+}
+
 # KVM copies the TSC's frequency when it is loaded.  If the kernel measured it by
 # itself it refines its first guess until a second or so after its start, and that
 # guess may be some per mille off when the outer machine is busy.  A KVM loaded before
@@ -187,6 +195,7 @@ if [ "$1" != in-root ]; then
 	build_root
 fi
 finish_root
+feel_pulse
 load_modules
 run_job
 restart
