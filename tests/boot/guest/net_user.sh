@@ -46,7 +46,7 @@ await 10 grep -qs ':0016 .* 0A ' /proc/net/tcp /proc/net/tcp6 || fail "nc does n
 say "listening"
 wait $! || true
 
-nc "$peer" 5003 < /dev/null | (
+sleep 600 | nc "$peer" 5003 | (
 	head -c 1000000 > /dev/null
 	touch /tmp/busy
 	cat > /dev/null
