@@ -33,7 +33,10 @@ struct burst *burst_free(struct burst *burst);		/* -> NULL */
  */
 unsigned burst_write(struct burst *burst, int fd, struct burst_packet *packets, unsigned nr);
 
-/* As many as there are, and no failure but the first; how many came. */
+/*
+ * As many as there are; how many were tried until the last that came.  Some before that
+ * may have failed, where there was nothing yet.
+ */
 unsigned burst_read(struct burst *burst, int fd, struct burst_packet *packets, unsigned nr);
 
 #endif

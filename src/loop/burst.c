@@ -5,7 +5,8 @@
  * RWF_NOWAIT: O_NONBLOCK alone leaves it to io_uring to wait.  Taps know it since Linux
  * 6.4; where a descriptor does not, its packets go one by one.  Writes are linked, so that
  * none overtakes one that failed.  Reads cannot be, since a packet shorter than its room
- * ends a chain as a failure does; they are done in order all the same.
+ * ends a chain as a failure does.  They are done in order all the same, but behind one that
+ * found nothing the next may find what has come since.
  */
 #include "loop/burst.h"
 
@@ -89,22 +90,22 @@ static void move_together(struct burst *burst, int fd, struct burst_packet *pack
 static void move_singly(int fd, struct burst_packet *packets, unsigned nr, bool writes)
 {
 	ssize_t len = 0;
+	unsigned i;
 
-	for (unsigned i = 0; i < nr && len >= 0; i++) {
+	for (i = 0; i < nr && len >= 0; i++) {
 		struct burst_packet *packet = &packets[i];
 
 		len = writes ? writev(fd, packet->segs, (int)packet->nr) :
 			       readv(fd, packet->segs, (int)packet->nr);
 		packet->len = len < 0 ? -errno : len;
 	}
+	for (; i < nr; i++)
+		packets[i].len = -EAGAIN;
 }
 
-/* How many were moved before one failed. */
-static unsigned move(struct burst *burst, int fd, struct burst_packet *packets, unsigned nr,
-		     bool writes)
+static void move(struct burst *burst, int fd, struct burst_packet *packets, unsigned nr,
+		 bool writes)
 {
-	unsigned i;
-
 	assert(nr <= BURST_MAX);
 	if (burst && !burst->refused && nr > 1) {
 		move_together(burst, fd, packets, nr, writes);
@@ -112,19 +113,23 @@ static unsigned move(struct burst *burst, int fd, struct burst_packet *packets, 
 	}
 	if (!burst || burst->refused || nr == 1)
 		move_singly(fd, packets, nr, writes);
-	for (i = 0; i < nr && packets[i].len >= 0; i++)
-		;
-	return i;
 }
 
 unsigned burst_write(struct burst *burst, int fd, struct burst_packet *packets, unsigned nr)
 {
-	unsigned nr_moved = move(burst, fd, packets, nr, true);
+	unsigned i;
 
-	return nr_moved < nr ? nr_moved + 1 : nr;
+	move(burst, fd, packets, nr, true);
+	for (i = 0; i < nr; i++)
+		if (packets[i].len < 0)
+			return i + 1;
+	return nr;
 }
 
 unsigned burst_read(struct burst *burst, int fd, struct burst_packet *packets, unsigned nr)
 {
-	return move(burst, fd, packets, nr, false);
+	move(burst, fd, packets, nr, false);
+	while (nr && packets[nr - 1].len < 0)
+		nr--;
+	return nr;
 }

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@ struct fake {
 	int offloads_result, pairs_result;
 	unsigned offloads, pairs;
 	struct burst *burst;		/* of the thread that it is attached on */
+	atomic_uint late;		/* so many of the next burst find nothing */
 	struct fake_pair queues[NETDEV_PAIRS_MAX];
 };
 
@@ -111,8 +113,13 @@ static unsigned fake_send_burst(struct netdev *netdev, unsigned pair,
 static unsigned fake_recv_burst(struct netdev *netdev, unsigned pair,
 				struct burst_packet *packets, unsigned nr)
 {
-	return burst_read(burst_of(fake_of(netdev)), fake_of(netdev)->queues[pair].fd, packets,
-			  nr);
+	struct fake *fake = fake_of(netdev);
+	unsigned late = (unsigned)min_u64(atomic_exchange(&fake->late, 0), nr), nr_tried;
+
+	for (unsigned i = 0; i < late; i++)
+		packets[i].len = -EAGAIN;
+	nr_tried = burst_read(burst_of(fake), fake->queues[pair].fd, packets + late, nr - late);
+	return nr_tried ? late + nr_tried : 0;
 }
 
 static void fake_close(struct netdev *netdev)
@@ -173,6 +180,11 @@ void fake_netdev_refuse_offloads(struct netdev *netdev, int result)
 unsigned fake_netdev_offloads(const struct netdev *netdev)
 {
 	return fake_of(netdev)->offloads;
+}
+
+void fake_netdev_come_late(struct netdev *netdev, unsigned nr)
+{
+	atomic_store(&fake_of(netdev)->late, nr);
 }
 
 void fake_netdev_set_link(struct netdev *netdev, bool up)

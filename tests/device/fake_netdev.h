@@ -26,6 +26,9 @@ unsigned fake_netdev_pairs(const struct netdev *netdev);
 void fake_netdev_refuse_offloads(struct netdev *netdev, int result);
 unsigned fake_netdev_offloads(const struct netdev *netdev);
 
+/* In the next burst so many find nothing before the first packet comes.  Any thread. */
+void fake_netdev_come_late(struct netdev *netdev, unsigned nr);
+
 /* The link changes by itself.  Owner. */
 void fake_netdev_set_link(struct netdev *netdev, bool up);
 

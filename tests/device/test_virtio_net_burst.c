@@ -83,6 +83,20 @@ START_TEST(packets_that_waited_come_in_order)
 }
 END_TEST
 
+START_TEST(packets_that_come_amid_a_burst_move_up)
+{
+	receive_calmly();
+	fake_netdev_come_late(netdev, 1);
+	for (unsigned i = 0; i < 5; i++)
+		put_on_wire(next_room + i);
+	offer_rooms(10);
+
+	for (unsigned i = 0; i < 5; i++)
+		assert_next();
+	ck_assert_uint_eq(counts(0).drops, 0);
+}
+END_TEST
+
 START_TEST(packets_behind_one_that_is_dropped_move_up)
 {
 	receive_calmly();
@@ -195,6 +209,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, SECONDS_MAX);
 	tcase_add_test(tc, packets_that_waited_come_in_order);
+	tcase_add_test(tc, packets_that_come_amid_a_burst_move_up);
 	tcase_add_test(tc, packets_behind_one_that_is_dropped_move_up);
 	tcase_add_test(tc, long_packet_among_short_ones_uses_several_buffers);
 	tcase_add_test(tc, what_was_read_waits_for_buffers);

@@ -6,13 +6,15 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LEN 1000
+#define LEN	1000
+#define NR_SENT	100000
 
 static struct burst *burst;
 static int ends[2];
@@ -111,6 +113,36 @@ START_TEST(as_many_are_read_as_there_are)
 }
 END_TEST
 
+static void *send_many(void *arg)
+{
+	for (unsigned i = 0; i < NR_SENT; i++)
+		while (send(ends[1], &i, sizeof(i), 0) < 0)
+			ck_assert_int_eq(errno, EAGAIN);
+	return arg;
+}
+
+/* Also one that comes amid a burst, when that has found nothing before. */
+START_TEST(every_packet_is_read)
+{
+	unsigned next = 0;
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, send_many, NULL), 0);
+	while (next < NR_SENT) {
+		unsigned nr = burst_read(burst, ends[0], packets, BURST_MAX), which;
+
+		for (unsigned i = 0; i < nr; i++) {
+			if (packets[i].len == -EAGAIN)
+				continue;
+			ck_assert_int_eq(packets[i].len, sizeof(which));
+			memcpy(&which, bytes[i], sizeof(which));
+			ck_assert_uint_eq(which, next++);
+		}
+	}
+	pthread_join(thread, NULL);
+}
+END_TEST
+
 START_TEST(packet_may_be_in_pieces)
 {
 	struct iovec out[2] = { { bytes[1], 2 }, { bytes[2], 3 } };
@@ -155,6 +187,7 @@ static TCase *tests(const char *name, void (*set_up)(void))
 	tcase_add_test(tc, none_is_written_behind_one_that_failed);
 	tcase_add_test(tc, as_many_are_written_as_there_is_room_for);
 	tcase_add_test(tc, as_many_are_read_as_there_are);
+	tcase_add_test(tc, every_packet_is_read);
 	tcase_add_test(tc, packet_may_be_in_pieces);
 	tcase_add_test(tc, file_that_cannot_be_told_not_to_wait_is_written_all_the_same);
 	return tc;

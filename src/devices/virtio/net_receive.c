@@ -260,15 +260,17 @@ static void spill(struct net_rx *rx, const struct burst_packet *packet, unsigned
 static bool receive_burst(struct net *net, struct net_rx *rx, struct virtq *vq, unsigned pair,
 			  struct burst_room *room, unsigned nr)
 {
-	unsigned nr_come = netdev_recv_burst(net->netdev, pair, room->packets, nr), nr_given = 0;
-	bool go_on = nr_come == nr;
+	unsigned nr_tried = netdev_recv_burst(net->netdev, pair, room->packets, nr), nr_given = 0;
+	bool go_on = nr_tried == nr;
 
 	rx->burst = go_on ? (unsigned)min_u64(2 * nr, BURST_MAX) : BURST_MIN;
 	rx->first_waiting = 0;
-	for (unsigned i = 0; i < nr_come; i++) {
+	for (unsigned i = 0; i < nr_tried; i++) {
 		const struct burst_packet *packet = &room->packets[i];
 		bool more = true;
 
+		if (packet->len < 0)
+			continue;
 		if (!is_taken(net, rx, vq, packet, &more)) {
 			go_on &= more;
 		} else if (i == nr_given && (uint64_t)packet->len <= rx->buffers[rx->first].len) {
