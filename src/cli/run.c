@@ -109,14 +109,24 @@ static void tell_systemd(const struct run *run, const char *state)
 		log_warn("cannot tell systemd '%s': %s", state, strerror(-r));
 }
 
+static const char *status_of(const struct run *run)
+{
+	switch (machine_state(run->machine)) {
+	case MACHINE_RUNNING:
+		return "STATUS=running";
+	case MACHINE_INCOMING:
+		return "STATUS=waiting for the guest to come";
+	default:
+		return "STATUS=paused";
+	}
+}
+
 static void happened(void *ctx, enum machine_event event, enum machine_cause cause)
 {
 	struct run *run = ctx;
 
-	if (event == MACHINE_STOP)
-		tell_systemd(run, "STATUS=paused");
-	else if (event == MACHINE_RESUME)
-		tell_systemd(run, "STATUS=running");
+	if (event == MACHINE_STOP || event == MACHINE_RESUME)
+		tell_systemd(run, status_of(run));
 	else if (event == MACHINE_SHUTDOWN)
 		tell_systemd(run, "STOPPING=1\nSTATUS=ending");
 	if (event == MACHINE_RESET)
@@ -137,7 +147,7 @@ static void arrived(struct machine_qmp *mq, int r, const struct err *err)
 	struct run *run = container_of(mq, struct run, qmp);
 
 	if (!r) {
-		tell_systemd(run, "STATUS=running");
+		tell_systemd(run, status_of(run));
 		return;
 	}
 	log_error("the VM has not come: %s", err->text);
@@ -339,11 +349,13 @@ static int open_log(struct run *run, struct err *err)
 /* Whoever waits for the VM to run need wait no longer. */
 static int tell_started(struct run *run, struct err *err)
 {
+	char state[64];
+
 	if (run->log_fd >= 0)
 		close(run->log_fd);
 	run->log_fd = -1;
-	tell_systemd(run, run->vm.paused ? "READY=1\nSTATUS=paused" :
-					   "READY=1\nSTATUS=running");
+	snprintf(state, sizeof(state), "READY=1\n%s", status_of(run));
+	tell_systemd(run, state);
 	return run->vm.detach ? detach_done(&run->background, run->vm.name, err) : 0;
 }
 

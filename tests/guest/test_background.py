@@ -219,6 +219,21 @@ class Daemon(VmTest):
         self.assertIn('STOPPING=1', self.said())
         self.assertEqual(run.finish(), FORCED)
 
+    def assert_told_of_guest_that_comes(self, state, *options):
+        door = 'unix:' + os.path.join(self.folder, state + '-door')
+        self.begin(os.path.join(self.folder, state), '--incoming', door, *options)
+        self.assertEqual(self.said(), ['READY=1', 'STATUS=waiting for the guest to come'])
+        self.start('power_button', '--name', state).wait_for(b'READY')
+        subprocess.run([self.vmm, 'migrate', state, door], check=True, timeout=SECONDS,
+                       stdout=subprocess.DEVNULL)
+        self.assertEqual(self.said(), ['STATUS=' + state])
+
+    def test_waiting_for_a_guest_is_told(self):
+        self.assert_told_of_guest_that_comes('running')
+
+    def test_waiting_for_a_guest_that_is_to_be_paused_is_told(self):
+        self.assert_told_of_guest_that_comes('paused', '--paused')
+
     def test_nothing_is_told_of_a_vm_that_cannot_start(self):
         run = self.begin(os.path.join(self.folder, 'notify'), payload='nonexistent')
         self.assertEqual(run.finish(), USAGE)
