@@ -82,9 +82,13 @@ int machine_state_load(struct machine *machine, struct state_reader *reader,
  * A holder that has step_aside() is asked first whether it goes on after a reset.  When that
  * returns true it is not in the RAM, keeps no log, and waits for come_back(): there is other
  * RAM, as large, and the same devices are in the same slots.
+ *
+ * One of RAM that is not all there has fill_soon(): the guest is about to be stopped before
+ * let_go(), and what it or its devices wait for has to come soon, or to fail.
  */
 struct machine_holder {
 	void (*let_go)(struct machine_holder *holder);
+	void (*fill_soon)(struct machine_holder *holder);
 	bool (*step_aside)(struct machine_holder *holder);
 	void (*come_back)(struct machine_holder *holder);
 };

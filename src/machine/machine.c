@@ -16,6 +16,7 @@
 #include "board_stats.h"
 #include "cpu/vcpu.h"
 #include "loop/loop.h"
+#include "machine/machine_state.h"
 #include "machine/machine_stats.h"
 #include "machine/vm_config.h"
 #include "machine_parts.h"
@@ -183,12 +184,26 @@ bool machine_parts_undecided(const struct machine *m)
 	return m->event != NO_EVENT || m->panicked || m->ejected || m->refused;
 }
 
+/*
+ * Pages that are missing come as long as anybody may wait for one: what a device would find
+ * there after that might be on a disk.
+ */
+static void stop_filling(struct machine *m)
+{
+	if (!m->holder || !m->holder->fill_soon)
+		return;
+	m->holder->fill_soon(m->holder);
+	if (m->state == MACHINE_RUNNING)
+		board_pause(m->board);
+}
+
 static void end(struct machine *m, enum machine_end end, enum machine_cause cause)
 {
 	if (m->ended)
 		return;
 	m->ended = true;
 	loop_timer_clear(m->config.main, &m->timeout);
+	stop_filling(m);
 	machine_parts_let_go(m);
 	m->board = board_free(m->board);
 	happened(m, MACHINE_SHUTDOWN, cause);
@@ -201,6 +216,7 @@ static void reset(struct machine *m, enum machine_cause cause)
 	bool aside;
 
 	log_info("reset");
+	stop_filling(m);
 	aside = machine_parts_step_aside(m);
 	m->hotplug_slots = aside ? board_hotplug_slots(m->board) : 0;
 	m->board = board_free(m->board);

@@ -19,6 +19,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* How long an end or a reset may wait for pages that a device needs. */
+#define FILL_MS		2000
+
 /* Saying. */
 
 /* To the source, if it is there; if not, it asks when it is again. */
@@ -367,6 +370,20 @@ static void break_off(struct incoming *in)
 	sem_post(&in->taken);
 }
 
+/* A source that is not there now will not come back in time. */
+static void fill_soon(struct machine_holder *holder)
+{
+	struct incoming *in = container_of(holder, struct incoming, holder);
+	bool there;
+
+	if (!in->lazy)
+		return;
+	pthread_mutex_lock(&in->say);
+	there = in->source;
+	pthread_mutex_unlock(&in->say);
+	lazy_ram_hurry(in->lazy, there ? FILL_MS : 0);
+}
+
 /* What is missing of the memory is not needed any more; the source is still to hear of it. */
 static void let_go(struct machine_holder *holder)
 {
@@ -438,6 +455,7 @@ struct incoming *incoming_new(const struct incoming_config *config)
 		return NULL;
 	in->config = *config;
 	in->holder.let_go = let_go;
+	in->holder.fill_soon = fill_soon;
 	in->prepare.run = prepare;
 	in->load.run = load;
 	in->start.run = start;

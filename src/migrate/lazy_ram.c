@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lazy_ram.h"
 
+#include "base/bits.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/thread.h"
 #include "memory/ram.h"
@@ -10,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -18,13 +21,30 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Since Linux 6.6. */
+#ifndef UFFDIO_POISON
+#define UFFD_FEATURE_POISON	BIT32(14)
+#define UFFDIO_POISON		_IOWR(UFFDIO, 0x08, struct uffdio_poison)
+
+struct uffdio_poison {
+	struct uffdio_range range;
+	uint64_t mode;
+	int64_t updated;
+};
+#endif
+
 struct lazy_ram {
 	struct lazy_ram_config config;
 	int faults;			/* the userfaultfd */
-	int stop;			/* eventfd: the thread is to end */
+	int wake;			/* eventfd: until or ends is another */
 	pthread_t thread;
 	bool started;
+	atomic_bool ends;		/* the thread is to end */
+	atomic_uint_least64_t until;	/* whoever waits, by clock_ns() */
+	bool can_poison, refuses;	/* refuses: the thread's, like before */
+	struct sigaction before;	/* of SIGBUS */
 	uint64_t *missing;		/* bitmap, its words changed atomically */
+	uint64_t *asked;		/* bitmap of the thread's */
 	atomic_uint_least64_t nr_missing;
 };
 
@@ -39,23 +59,37 @@ static int open_faults(void)
 	return fd >= 0 ? fd : (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 }
 
+/* What the kernel does not know it refuses. */
+static int agree(struct lazy_ram *lazy)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_POISON };
+
+	lazy->can_poison = !ioctl(lazy->faults, UFFDIO_API, &api);
+	if (lazy->can_poison)
+		return 0;
+	api = (struct uffdio_api){ .api = UFFD_API };
+	return ioctl(lazy->faults, UFFDIO_API, &api) ? -errno : 0;
+}
+
 int lazy_ram_new(struct lazy_ram **ret_lazy, const struct lazy_ram_config *config,
 		 struct err *err)
 {
-	struct uffdio_api api = { .api = UFFD_API };
 	struct lazy_ram *lazy = calloc(1, sizeof(*lazy));
+	uint64_t words = pages_words(config->ram->len);
 	int r;
 
 	if (!lazy)
 		return err_sys(err, -ENOMEM, "cannot run a guest before its memory is there");
 	lazy->config = *config;
-	lazy->stop = eventfd(0, EFD_CLOEXEC);
-	lazy->missing = calloc(pages_words(config->ram->len), sizeof(*lazy->missing));
+	lazy->until = UINT64_MAX;
+	lazy->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	lazy->missing = calloc(words, sizeof(*lazy->missing));
+	lazy->asked = calloc(words, sizeof(*lazy->asked));
 	lazy->faults = open_faults();
-	if (lazy->stop < 0 || !lazy->missing)
+	if (lazy->wake < 0 || !lazy->missing || !lazy->asked)
 		r = -ENOMEM;
 	else
-		r = lazy->faults < 0 || ioctl(lazy->faults, UFFDIO_API, &api) ? -errno : 0;
+		r = lazy->faults < 0 ? -errno : agree(lazy);
 	if (!r) {
 		*ret_lazy = lazy;
 		return 0;
@@ -149,28 +183,102 @@ int lazy_ram_fill(struct lazy_ram *lazy, uint64_t page, uint64_t nr, const void 
 	return 0;
 }
 
+static bool is_over(const struct lazy_ram *lazy)
+{
+	return clock_ns() >= atomic_load(&lazy->until);
+}
+
+/*
+ * A page that was refused is touched, by a device or a vCPU that is about to stop: that need
+ * not be the end of the process.  A signal that somebody has sent is, when it is sent again.
+ */
+static void touched(int number, siginfo_t *info, void *context)
+{
+	void *page = (void *)align_down((uintptr_t)info->si_addr, PAGES_LEN);
+	int before = errno;
+
+	(void)context;
+	if (info->si_code <= 0 ||
+	    mmap(page, PAGES_LEN, PROT_READ | PROT_WRITE,
+		 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+		signal(number, SIG_DFL);
+	errno = before;
+}
+
+static void begin_to_refuse(struct lazy_ram *lazy)
+{
+	const struct sigaction action = {
+		.sa_sigaction = touched, .sa_flags = SA_SIGINFO,
+	};
+
+	lazy->refuses = !sigaction(SIGBUS, &action, &lazy->before);
+}
+
+/* It does not come any more. */
+static void refuse(const struct lazy_ram *lazy, uint64_t page)
+{
+	struct uffdio_poison poison = {
+		.range = { (uintptr_t)host_of(lazy, page), PAGES_LEN },
+	};
+
+	if (lazy->can_poison)
+		(void)ioctl(lazy->faults, UFFDIO_POISON, &poison);
+	else
+		(void)put_page(lazy, page, NULL);
+}
+
 /* What was never sent is zero. */
 static void resolve(struct lazy_ram *lazy, uint64_t address)
 {
 	uint64_t page = (address - (uintptr_t)lazy->config.ram->host) / PAGES_LEN;
 
-	if (is_missing(lazy, page))
-		lazy->config.ask(lazy->config.ctx, page);
-	else
+	if (!is_missing(lazy, page)) {
 		(void)put_page(lazy, page, NULL);
+	} else if (lazy->refuses) {
+		refuse(lazy, page);
+	} else if (!(lazy->asked[page / 64] & BIT64(page % 64))) {
+		/* Who is interrupted while he waits says so again and again. */
+		lazy->asked[page / 64] |= BIT64(page % 64);
+		lazy->config.ask(lazy->config.ctx, page);
+	}
+}
+
+/* Those that somebody waits for. */
+static void refuse_asked(struct lazy_ram *lazy)
+{
+	uint64_t nr = lazy->config.ram->len / PAGES_LEN, page = 0, over;
+
+	begin_to_refuse(lazy);
+	while (pages_next_run(lazy->asked, nr, &page, &over))
+		for (; page < over; page++)
+			if (is_missing(lazy, page))
+				refuse(lazy, page);
+}
+
+static int patience_ms(const struct lazy_ram *lazy)
+{
+	uint64_t now = clock_ns(), until = atomic_load(&lazy->until);
+
+	if (until == UINT64_MAX || now >= until)
+		return -1;
+	return (int)((until - now) / CLOCK_NS_PER_MS + 1);
 }
 
 static void *watch_faults(void *arg)
 {
 	struct lazy_ram *lazy = arg;
-	struct pollfd fds[] = { { lazy->faults, POLLIN, 0 }, { lazy->stop, POLLIN, 0 } };
+	struct pollfd fds[] = { { lazy->faults, POLLIN, 0 }, { lazy->wake, POLLIN, 0 } };
 
 	for (;;) {
 		struct uffd_msg fault;
+		eventfd_t ignored;
 
-		poll(fds, 2, -1);
-		if (fds[1].revents)
+		poll(fds, 2, patience_ms(lazy));
+		(void)eventfd_read(lazy->wake, &ignored);
+		if (lazy->ends)
 			return NULL;
+		if (is_over(lazy) && !lazy->refuses)
+			refuse_asked(lazy);
 		while (read(lazy->faults, &fault, sizeof(fault)) == sizeof(fault))
 			if (fault.event == UFFD_EVENT_PAGEFAULT)
 				resolve(lazy, fault.arg.pagefault.address);
@@ -193,20 +301,30 @@ int lazy_ram_start(struct lazy_ram *lazy, struct err *err)
 	return r < 0 ? err_sys(err, r, "cannot watch for pages that are missing") : 0;
 }
 
+void lazy_ram_hurry(struct lazy_ram *lazy, unsigned ms)
+{
+	atomic_store(&lazy->until, clock_ns() + ms * CLOCK_NS_PER_MS);
+	(void)eventfd_write(lazy->wake, 1);
+}
+
 /* Closing the descriptor ends the watch, and wakes whoever sleeps. */
 struct lazy_ram *lazy_ram_free(struct lazy_ram *lazy)
 {
 	if (!lazy)
 		return NULL;
 	if (lazy->started) {
-		(void)eventfd_write(lazy->stop, 1);
+		lazy->ends = true;
+		(void)eventfd_write(lazy->wake, 1);
 		pthread_join(lazy->thread, NULL);
 	}
 	if (lazy->faults >= 0)
 		close(lazy->faults);
-	if (lazy->stop >= 0)
-		close(lazy->stop);
+	if (lazy->refuses)
+		sigaction(SIGBUS, &lazy->before, NULL);
+	if (lazy->wake >= 0)
+		close(lazy->wake);
 	free(lazy->missing);
+	free(lazy->asked);
 	free(lazy);
 	return NULL;
 }

@@ -45,6 +45,14 @@ int lazy_ram_start(struct lazy_ram *lazy, struct err *err);
  */
 int lazy_ram_fill(struct lazy_ram *lazy, uint64_t page, uint64_t nr, const void *bytes);
 
+/*
+ * From here on whoever waits for a page does so for so long at most.  Then a system call that
+ * needs it fails, so that no disk gets what is not there; who touches it himself finds zeroes.
+ * On kernels before 6.6 the system call does, too.  Until lazy_ram_free() SIGBUS is taken for
+ * this.  Any thread.
+ */
+void lazy_ram_hurry(struct lazy_ram *lazy, unsigned ms);
+
 /* How many are missing; and the next run of them, from *at on.  Any thread. */
 uint64_t lazy_ram_nr_missing(const struct lazy_ram *lazy);
 bool lazy_ram_next(const struct lazy_ram *lazy, uint64_t *at, uint64_t *ret_end);

@@ -23,7 +23,7 @@ import time
 
 import vm
 from steady import DISK_LEN, SteadyTest
-from vm import OK, USAGE, Vm
+from vm import FORCED, OK, USAGE, Vm
 
 HEADER = 24
 (PLAN, STREAM, RESUME, PAGES, ZEROES, PACKED, MISSING, END, STATE, GO, BYE, READY, LOADED, RUNS,
@@ -295,7 +295,8 @@ class Migrate(SteadyTest):
         self.moved(here, there, last)
         self.end(there)
 
-    def test_guest_that_is_reset_needs_no_more_memory(self):
+    def run_before_memory(self, seconds):
+        """What is missing comes a message in so many seconds."""
         here = self.begin()
         there = self.target()
         gone = []
@@ -304,9 +305,9 @@ class Migrate(SteadyTest):
             if kind == GO:
                 gone.append(kind)
             if kind == PAGES and gone:
-                time.sleep(0.5)
+                time.sleep(seconds)
 
-        Between(self.path('line'), self.path('door'), hold_up)
+        door = Between(self.path('line'), self.path('door'), hold_up)
         mover = threading.Thread(target=self.run_vmm, args=(
             'migrate', 'web', f'unix:{self.path("line")}', '--postcopy', '--bandwidth', SLOW))
         mover.start()
@@ -314,6 +315,25 @@ class Migrate(SteadyTest):
         self.vmm_ok('qmp', 'web', 'migrate-start-postcopy')
         there.wait(lambda: self.state_of('there') == 'running', 'it runs')
         self.assertEqual(self.query('there')['status'], 'postcopy-active')
+        door.close()
+        os.unlink(self.path('line'))
+        return here, there, mover
+
+    def test_guest_that_is_ended_does_not_see_what_it_misses(self):
+        for _ in range(5):
+            here, there, mover = self.run_before_memory(60)
+
+            self.vmm_ok('kill', 'there')
+
+            # It would run into zeroes.
+            self.assertEqual((there.finish(), there.said()), (FORCED, there.out.decode()))
+            self.assertNotIn(b'lost', there.out)
+            here.process.kill()
+            here.finish()
+            mover.join()
+
+    def test_guest_that_is_reset_needs_no_more_memory(self):
+        here, there, mover = self.run_before_memory(0.5)
 
         self.vmm_ok('reset', 'there')
 

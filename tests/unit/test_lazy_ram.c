@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define NR_PAGES	130
@@ -226,6 +227,102 @@ START_TEST(whoever_still_sleeps_in_the_end_gets_zeroes)
 }
 END_TEST
 
+/* A thread that writes a page to a file, as a disk does. */
+
+static FILE *file;
+static atomic_int written;
+
+/* Kernels can since 6.6; with others what does not come is zero. */
+static bool can_refuse(void)
+{
+	struct utsname name;
+	unsigned major, minor;
+
+	uname(&name);
+	ck_assert_int_eq(sscanf(name.release, "%u.%u", &major, &minor), 2);
+	return major > 6 || (major == 6 && minor >= 6);
+}
+
+static void *write_out(void *from)
+{
+	written = pwrite(fileno(file), from, PAGES_LEN, 0) < 0 ? -errno : 0;
+	return NULL;
+}
+
+static void begin_writing(uint64_t page)
+{
+	static const char old[PAGES_LEN] = { 'o' };
+
+	file = tmpfile();
+	ck_assert_int_eq(pwrite(fileno(file), old, sizeof(old), 0), sizeof(old));
+	memset(page_of(page), 'x', PAGES_LEN);
+	lazy_ram_miss(lazy, page, 1);
+	start();
+	ck_assert_int_eq(pthread_create(&toucher, NULL, write_out, page_of(page)), 0);
+	sem_wait(&asked);
+}
+
+static char end_writing(void)
+{
+	char first;
+
+	pthread_join(toucher, NULL);
+	ck_assert_int_eq(pread(fileno(file), &first, 1, 0), 1);
+	fclose(file);
+	return first;
+}
+
+START_TEST(what_does_not_come_soon_is_not_written)
+{
+	begin_writing(7);
+
+	lazy_ram_hurry(lazy, 1);
+
+	ck_assert_int_eq(end_writing(), can_refuse() ? 'o' : 0);
+	ck_assert_int_eq(written, can_refuse() ? -EFAULT : 0);
+}
+END_TEST
+
+START_TEST(what_nobody_will_send_fails_at_once)
+{
+	begin_writing(7);
+	lazy_ram_hurry(lazy, 0);
+	(void)end_writing();
+	lazy_ram_miss(lazy, 8, 1);
+
+	file = tmpfile();
+	write_out(page_of(8));
+
+	ck_assert_int_eq(written, can_refuse() ? -EFAULT : 0);
+	fclose(file);
+}
+END_TEST
+
+START_TEST(who_touches_what_does_not_come_finds_zeroes)
+{
+	lazy_ram_miss(lazy, 7, 1);
+	start();
+	begin_touching(7);
+	sem_wait(&asked);
+
+	lazy_ram_hurry(lazy, 1);
+
+	ck_assert_int_eq(end_touching(), 0);
+}
+END_TEST
+
+START_TEST(what_comes_soon_is_written)
+{
+	begin_writing(7);
+	lazy_ram_hurry(lazy, 60000);
+
+	lazy_ram_fill(lazy, 7, 1, page_full_of('n'));
+
+	ck_assert_int_eq(end_writing(), 'n');
+	ck_assert_int_eq(written, 0);
+}
+END_TEST
+
 /* What a source says of a guest that runs already. */
 
 static const struct {
@@ -296,6 +393,10 @@ int main(void)
 	tcase_add_test(tc, page_is_missed_once);
 	tcase_add_test(tc, runs_of_missing_pages_are_told);
 	tcase_add_test(tc, whoever_still_sleeps_in_the_end_gets_zeroes);
+	tcase_add_test(tc, what_does_not_come_soon_is_not_written);
+	tcase_add_test(tc, what_nobody_will_send_fails_at_once);
+	tcase_add_test(tc, who_touches_what_does_not_come_finds_zeroes);
+	tcase_add_test(tc, what_comes_soon_is_written);
 	tcase_add_loop_test(tc, source_cannot_take_pages_from_a_guest_that_runs, 0,
 			    sizeof(late) / sizeof(late[0]));
 	suite_add_tcase(s, tc);
