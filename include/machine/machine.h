@@ -53,6 +53,7 @@ enum machine_end {
 	MACHINE_POWEROFF,	/* the guest switched itself off, or see machine_shut_down() */
 	MACHINE_DIED,		/* the guest cannot go on; the log says why */
 	MACHINE_FORCED,		/* machine_force() */
+	MACHINE_ABSENT,		/* no guest had come; see machine_shut_down() */
 };
 
 /* What happens to a machine; cause is given where the line says so. */
@@ -134,7 +135,8 @@ int machine_start(struct machine *machine, struct err *err);
 /*
  * Ask the guest to shut down.  The first call presses the power button and
  * gives it the configured time; a second call, or the time's end, forces it.  A
- * guest that resets within that time has shut down, too.
+ * guest that resets within that time has shut down, too.  Where there is no guest to
+ * ask, the machine ends at once.
  */
 void machine_shut_down(struct machine *machine);
 

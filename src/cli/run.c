@@ -94,9 +94,12 @@ static void ended(void *ctx, enum machine_end end)
 		[MACHINE_POWEROFF] = EXIT_OK,
 		[MACHINE_DIED] = EXIT_DIED,
 		[MACHINE_FORCED] = EXIT_FORCED,
+		[MACHINE_ABSENT] = EXIT_USAGE,
 	};
 	struct run *run = ctx;
 
+	if (end == MACHINE_ABSENT)
+		log_error("the VM has not come: ended by a signal");
 	run->status = statuses[end];
 	loop_quit(run->loop);
 }

@@ -330,6 +330,13 @@ static bool nobody_to_ask(const struct machine *m)
 	       m->state == MACHINE_INCOMING || m->state == MACHINE_MOVED;
 }
 
+static enum machine_end end_without_guest(const struct machine *m)
+{
+	if (m->state == MACHINE_INCOMING)
+		return MACHINE_ABSENT;
+	return m->state == MACHINE_CRASHED ? MACHINE_DIED : MACHINE_POWEROFF;
+}
+
 void machine_shut_down(struct machine *m)
 {
 	if (m->ended)
@@ -339,8 +346,7 @@ void machine_shut_down(struct machine *m)
 		return;
 	}
 	if (nobody_to_ask(m)) {
-		end(m, m->state == MACHINE_CRASHED ? MACHINE_DIED : MACHINE_POWEROFF,
-		    MACHINE_CAUSE_HOST_SIGNAL);
+		end(m, end_without_guest(m), MACHINE_CAUSE_HOST_SIGNAL);
 		return;
 	}
 	loop_timer_set(m->config.main, &m->timeout,

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import vm
-from vm import DIED, FORCED, OK, VmTest
+from vm import DIED, FORCED, OK, USAGE, VmTest
 
 LINE = b'0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.\n'
 PIPE = 4096         # bytes that a pipe of one page holds
@@ -66,6 +66,14 @@ class Ends(VmTest):
         run = self.start('deaf', '--shutdown-timeout', '0')
         run.kill()
         self.assertIn(run.finish(), (FORCED, -signal.SIGTERM))
+
+    def test_signal_ends_the_wait_for_a_guest(self):
+        run = self.start('echo', '--incoming', 'unix:' + os.path.join(self.folder, 'door'),
+                         '--log', 'info')
+        run.wait(lambda: os.path.exists(os.path.join(self.folder, 'door')), 'it waits')
+        run.kill()
+        self.assertEqual(run.finish(), USAGE)
+        self.assertIn(b'has not come', run.err)
 
 
 class Streams(VmTest):
