@@ -116,9 +116,9 @@ static bool wait_for_end(struct stopping *stopping, uint32_t seconds)
 	do {
 		stopping->seconds = (unsigned)((clock_ns() - start) / CLOCK_NS_PER_S);
 		show_progress(stopping);
-		wait_a_moment(stopping);
 		if (stopping->is_off)
 			end_kept(stopping);
+		wait_a_moment(stopping);
 		ended = ending_wait(stopping->process, 0);
 	} while (!ended && clock_ns() - start < seconds * CLOCK_NS_PER_S);
 	end_progress(stopping);
@@ -145,22 +145,41 @@ static enum choice ask(const struct stopping *stopping, uint32_t seconds)
 	return *answer == 'y' ? FORCE : *answer == 'w' ? WAIT : LEAVE;
 }
 
+static int refuse(const struct stopping *stopping, const char *state, struct err *err)
+{
+	static const struct {
+		const char *state, *why;
+	} others[] = {
+		{ "inmigrate", "waits for its guest to come: 'vmm kill' ends that" },
+		{ "finish-migrate", "is being moved: wait, or take it back by 'vmm migrate'" },
+		{ "postmigrate", "has moved: stop it where it runs now" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (!strcmp(state, others[i].state))
+			return err_set(err, -EBUSY, "VM '%s' %s", stopping->name,
+				       others[i].why);
+	return err_set(err, -EBUSY, "VM '%s' is %s, and its guest does not see the power button: "
+		       "'vmm resume' or 'vmm kill' it", stopping->name, state);
+}
+
+/* Nothing is pressed where the guest is off already. */
 static int press_button(struct stopping *stopping, struct err *err)
 {
+	const char *state;
 	json_t *status;
 	int r = client_execute(stopping->client, "query-status", NULL, &status, err);
-	bool running;
 
 	if (r < 0)
 		return r;
-	running = json_is_true(json_object_get(status, "running"));
-	if (!running)
-		r = err_set(err, -EBUSY, "VM '%s' is %s, and its guest does not see the power "
-			    "button: 'vmm resume' or 'vmm kill' it", stopping->name,
-			    json_string_value(json_object_get(status, "status")));
+	state = json_string_value(json_object_get(status, "status"));
+	stopping->is_off = !strcmp(state, "shutdown");
+	if (!strcmp(state, "running"))
+		r = client_execute(stopping->client, "system_powerdown", NULL, NULL, err);
+	else if (!stopping->is_off)
+		r = refuse(stopping, state, err);
 	json_decref(status);
-	return r < 0 ? r : client_execute(stopping->client, "system_powerdown", NULL, NULL,
-					  err);
+	return r;
 }
 
 static int bring_down(struct stopping *stopping, const struct stop *options, struct err *err)

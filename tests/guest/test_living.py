@@ -181,6 +181,19 @@ class Living(VmTest):
         self.assertEqual(stop.finish(), FORCED)
         self.assertEqual(run.finish(), -signal.SIGKILL)
 
+    def test_stop_ends_a_vm_whose_guest_is_off_already(self):
+        run = self.begin('web', 'poweroff', '--action', 'shutdown=pause', until=b'still on')
+        run.wait(lambda: self.listed()['web']['state'] == 'shutdown', 'the end')
+        self.assert_done('stop', 'web')
+        self.assertEqual(run.finish(), FORCED)
+
+    def test_stop_tells_of_a_guest_that_has_not_come(self):
+        run = self.begin('web', 'echo', '--incoming', 'defer', until=None)
+        run.wait(lambda: self.listed().get('web', {}).get('state') == 'inmigrate', 'it waits')
+        self.assertEqual(self.command('stop', 'web'), (
+            USAGE, '', "vmm: VM 'web' waits for its guest to come: 'vmm kill' ends that\n"))
+        self.assertEqual(self.command('stop', 'web', '--force'), (FORCED, '', ''))
+
     def test_stop_leaves_a_guest_that_does_not_obey(self):
         self.begin('web', 'deaf')
         status, text, errors = self.command('stop', 'web', '--timeout', '1')
