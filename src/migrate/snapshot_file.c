@@ -137,26 +137,36 @@ static int look_at_place(struct snapshot_folder *folder, bool replace, struct er
 	return 0;
 }
 
-int snapshot_folder_create(struct snapshot_folder *folder, const char *path, bool replace,
-			   struct err *err)
+/* A new folder beside path. */
+static int make_beside(char made[PATH_MAX], const char *path)
 {
 	size_t len = strlen(path);
 	int r;
 
-	*folder = (struct snapshot_folder){ .path = path, .fd = -1 };
 	while (len > 1 && path[len - 1] == '/')
 		len--;
 	if (len > PATH_MAX - sizeof(".XXXXXX"))
-		return err_sys(err, -ENAMETOOLONG, "'%s'", path);
+		return -ENAMETOOLONG;
+	snprintf(made, PATH_MAX, "%.*s.XXXXXX", (int)len, path);
+	if (mkdtemp(made))
+		return 0;
+	r = -errno;
+	made[0] = 0;
+	return r;
+}
+
+int snapshot_folder_create(struct snapshot_folder *folder, const char *path, bool replace,
+			   struct err *err)
+{
+	int r;
+
+	*folder = (struct snapshot_folder){ .path = path, .fd = -1 };
 	r = look_at_place(folder, replace, err);
 	if (r < 0)
 		return r;
-	snprintf(folder->temporary, sizeof(folder->temporary), "%.*s.XXXXXX", (int)len, path);
-	if (!mkdtemp(folder->temporary)) {
-		r = -errno;
-		folder->temporary[0] = 0;
+	r = make_beside(folder->temporary, path);
+	if (r < 0)
 		return err_sys(err, r, "cannot make '%s'", path);
-	}
 	folder->fd = open(folder->temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder->fd < 0) {
 		r = err_sys(err, -errno, "'%s'", folder->temporary);
@@ -166,15 +176,54 @@ int snapshot_folder_create(struct snapshot_folder *folder, const char *path, boo
 	return 0;
 }
 
-int snapshot_folder_publish(struct snapshot_folder *folder, struct err *err)
+/* In two steps; what a rename replaces is an empty folder. */
+static int exchange(struct snapshot_folder *folder)
+{
+	char aside[PATH_MAX];
+	int r = make_beside(aside, folder->path);
+
+	if (r < 0)
+		return r;
+	if (rename(folder->path, aside)) {
+		r = -errno;
+		rmdir(aside);
+		return r;
+	}
+	if (rename(folder->temporary, folder->path)) {
+		r = -errno;
+		(void)rename(aside, folder->path);
+		return r;
+	}
+	memcpy(folder->temporary, aside, sizeof(aside));
+	return 0;
+}
+
+static int move(struct snapshot_folder *folder)
 {
 	unsigned flags = folder->replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE;
+	struct stat st;
+
+	if (!renameat2(AT_FDCWD, folder->temporary, AT_FDCWD, folder->path, flags))
+		return 0;
+	/* NFS and 9p, among others, know no flags. */
+	if (errno != EINVAL)
+		return -errno;
+	if (folder->replaces)
+		return exchange(folder);
+	if (!lstat(folder->path, &st))
+		return -EEXIST;
+	return rename(folder->temporary, folder->path) ? -errno : 0;
+}
+
+int snapshot_folder_publish(struct snapshot_folder *folder, struct err *err)
+{
 	int r;
 
 	if (fsync(folder->fd))
 		return err_sys(err, -errno, "cannot write '%s'", folder->temporary);
-	if (renameat2(AT_FDCWD, folder->temporary, AT_FDCWD, folder->path, flags))
-		return err_sys(err, -errno, "cannot rename '%s' to '%s'", folder->temporary,
+	r = move(folder);
+	if (r < 0)
+		return err_sys(err, r, "cannot rename '%s' to '%s'", folder->temporary,
 			       folder->path);
 	/* What has that name now is the old one, or nothing. */
 	if (!folder->replaces)

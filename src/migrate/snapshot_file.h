@@ -11,7 +11,8 @@
  *			later, or never: a bit for each page, and a word with the CRC-32
  *
  * A folder is written under another name beside its place, each file with fsync, and
- * then renamed: whatever happens, there is the old one or the new one.
+ * then renamed: whatever happens, there is the old one or the new one.  Where the file
+ * system cannot exchange two names, the old one is renamed first, as the new one was named.
  *
  * Any thread.
  */

@@ -554,6 +554,19 @@ class Snapshot(SteadyTest):
             self.go_on(one)
         self.end(one)
 
+    def test_file_system_without_flags_of_rename_can_have_snapshots(self):
+        one = self.begin('web', preexec_fn=lambda: refuse_rename(errno.EINVAL))
+        ids = []
+        for options in [], ['--force'], ['--force']:
+            self.vmm_ok('snapshot', 'web', self.path('snap'), *options)
+            self.vmm_ok('snapshot', 'verify', self.path('snap'))
+            self.assertEqual(sorted(os.listdir(self.folder)), ['disk.img', 'snap'])
+            ids.append(json.loads(self.vmm_ok('snapshot', 'info', '--json',
+                                              self.path('snap')))[0]['id'])
+
+        self.assertEqual(len(set(ids)), 3)
+        self.end(one)
+
     def test_temporary_overlay_cannot_be_kept(self):
         one = self.start('steady', '--name', 'web', '--disk',
                          f'{self.disk},overlay=temporary', '--memory', '64M')
