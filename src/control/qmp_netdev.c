@@ -215,7 +215,7 @@ static int add_with(struct qmp_call *call, const struct names *names, const char
 		.dump = arguments->dump,
 		.queues = arguments->queues,
 		.user = arguments->type == TYPE_USER,
-		.hostfwd = forwards,
+		.hostfwd = arguments->nr_hostfwd ? forwards : NULL,
 		.socket = arguments->addr.path,
 		.listen = arguments->server,
 		.none = arguments->type == TYPE_NONE,

@@ -171,6 +171,16 @@ class Snapshot(SteadyTest):
         self.assertEqual(ids, ['disk0', 'more'])
         self.end(one)
 
+    def test_attached_card_is_there_again(self):
+        one = self.begin()
+        self.vmm_ok('attach', 'web', '--net', 'none,id=more')
+        self.freeze(one, 'snap')
+
+        one = self.restore('snap')
+
+        self.go_on(one)
+        self.end(one)
+
     def test_cable_that_was_pulled_still_is(self):
         one = self.begin('web', '--net', 'none,id=card')
         self.vmm_ok('qmp', 'web', 'set_link', '{"name": "card", "up": false}')
