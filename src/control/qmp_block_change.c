@@ -7,6 +7,7 @@
 #include "config/option.h"
 #include "control/qmp_command.h"
 #include "control/qmp_machine.h"
+#include "machine/vm_config.h"
 #include "qmp_tables.h"
 
 #include <errno.h>
@@ -90,7 +91,7 @@ static const struct option throttle_rows[] = {
 	LIMIT("iops_rd", THROTTLE_IOPS_RD),
 	LIMIT("iops_wr", THROTTLE_IOPS_WR),
 	{ .key = "iops_size", OPTION(struct throttle_arguments, limits.iops_size) },
-	{ .key = "group", OPTION(struct throttle_arguments, group) },
+	{ .key = "group", OPTION(struct throttle_arguments, group), .max = VM_CONFIG_NAME_MAX },
 };
 
 static const struct option_object throttle_options = {

@@ -202,6 +202,7 @@ int hotplug_limit_net(struct machine *m, const char *name, const struct netdev_l
 		return err_set(err, -ENOTSUP, "net '%s': vhost moves its packets past limits: "
 			       "make it with vhost=off", part->id);
 	loop_call(part->device.loop, call_limit, &limiting);
+	part->net.limits = *limits;
 	return 0;
 }
 

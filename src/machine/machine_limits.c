@@ -12,6 +12,7 @@
 #include "machine_parts.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct throttle_group *find_group(const struct machine *m, const char *name)
@@ -80,6 +81,30 @@ int machine_part_limit(struct machine_part *part, const struct vm_disk_config *c
 		return err_set(err, -EINVAL, "disk '%s': another disk gives group '%s' other "
 			       "limits: give them once", part->id, name);
 	return change_limits(part, group, name, any ? &config->limits : NULL, err);
+}
+
+/* A length says something beside what it is a length of only. */
+static struct bucket_limit in_short(struct bucket_limit limit)
+{
+	if (!limit.max)
+		limit.length = 0;
+	return limit;
+}
+
+int machine_part_describe_limits(const struct machine_part *part, struct vm_disk_config *config)
+{
+	const struct throttle_group *group = disk_throttle(part->device.disk);
+
+	free(config->group);
+	config->group = NULL;
+	config->limits = (struct throttle_limits){ 0 };
+	if (!group)
+		return 0;
+	config->limits = *throttle_group_limits(group);
+	for (unsigned i = 0; i < THROTTLE_NR_KINDS; i++)
+		config->limits.of[i] = in_short(config->limits.of[i]);
+	config->group = strdup(throttle_group_name(group));
+	return config->group ? 0 : -ENOMEM;
 }
 
 static void leave(struct machine_part *part)

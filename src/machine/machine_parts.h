@@ -92,6 +92,9 @@ struct loop *machine_part_group_loop(const struct machine *m, const char *group)
 int machine_part_limit(struct machine_part *part, const struct vm_disk_config *config,
 		       struct err *err);
 
+/* The same by now, instead of those that config has; -ENOMEM. */
+int machine_part_describe_limits(const struct machine_part *part, struct vm_disk_config *config);
+
 /* It is to be closed, while its loop may run. */
 void machine_part_unlimit(struct machine_part *part);
 

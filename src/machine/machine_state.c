@@ -424,8 +424,12 @@ static int describe_disk(const struct machine_part *part, struct vm_disk_config 
 {
 	int r = option_copy(&vm_config_disk_options, disk, &part->disk);
 
+	/* What was given and is none by now is not to be said. */
+	disk->given = (struct option_given){ 0 };
 	if (!r)
 		r = set_text(&disk->id, part->device_id);
+	if (!r)
+		r = machine_part_describe_limits(part, disk);
 	if (r < 0)
 		return err_sys(err, r, "disk '%s'", part->id);
 	r = make_absolute(&disk->path, err);
@@ -439,6 +443,7 @@ static int describe_net(const struct machine_part *part, struct vm_net_config *n
 {
 	int r = option_copy(&vm_config_net_options, net, &part->net);
 
+	net->given = (struct option_given){ 0 };
 	if (!r)
 		r = set_text(&net->id, part->device_id);
 	if (r < 0)

@@ -180,6 +180,7 @@ class Qmp(VmTest):
 
         self.assertIn("'disk1' is on another I/O thread",
                       self.limit(client, 'disk1', iops=1, group='disk0')['error']['desc'])
+        self.assertIn("error", self.limit(client, 'disk2', group='g' * 65))
         self.assertEqual(self.limit(client, 'disk2', iops=7)['return'], {})
         self.assertEqual(self.limit(client, 'disk2', group='g')['return'], {})
         inserted = [block['inserted'] for block in client.command('query-block')]

@@ -181,6 +181,50 @@ class Snapshot(SteadyTest):
         self.go_on(one)
         self.end(one)
 
+    def limited(self):
+        """A guest whose disk and card have limits, in bursts too."""
+        one = self.start('steady', '--name', 'web', '--memory', '64M',
+                         '--disk', f'{self.disk},iops=100,iops-max=200,iops-max-length=5',
+                         '--net', 'none,id=card,pps-rx=7,pps-rx-max=9,pps-rx-max-length=2')
+        one.wait_for(b'READY')
+        return one
+
+    def limit(self, card, **disk):
+        none = dict.fromkeys(('bps', 'bps_rd', 'bps_wr', 'iops', 'iops_rd', 'iops_wr'), 0)
+        self.vmm_ok('qmp', 'web', 'block_set_io_throttle',
+                    json.dumps({'device': 'disk0', **none, **disk}))
+        self.vmm_ok('qmp', 'web', 'x-vmm-net-set-limits', json.dumps({'name': 'card', **card}))
+
+    def kept_limits(self):
+        with open(os.path.join(self.path('snap'), 'config.yaml'), encoding='ascii') as config:
+            return re.findall(r'(?:[bp]ps|iops|group).*', config.read())
+
+    def test_limits_are_those_given_last(self):
+        one = self.limited()
+        self.limit({'pps-tx': 99}, bps_rd=1000, bps_rd_max=3000, group='g')
+        self.vmm_ok('attach', 'web', '--net', 'none,id=more,pps-rx=10')
+        self.freeze(one, 'snap')
+
+        one = self.restore('snap')
+
+        self.go_on(one)
+        disk, = (each['inserted'] for each in json.loads(self.vmm_ok('qmp', 'web', 'query-block')))
+        self.assertEqual((disk['bps_rd'], disk['bps_rd_max'], disk['iops'], disk['group']),
+                         (1000, 3000, 0, 'g'))
+        self.assertEqual(self.kept_limits(),
+                         ['bps-rd: 1000', 'bps-rd-max: 3000', 'bps-rd-max-length: 1',
+                          'group: "g"', 'pps-tx: 99', 'pps-rx: 10'])
+
+    def test_limits_that_were_taken_away_are_none(self):
+        one = self.limited()
+        self.limit({})
+        self.freeze(one, 'snap')
+
+        one = self.restore('snap')
+
+        self.go_on(one)
+        self.assertEqual(self.kept_limits(), [])
+
     def test_cable_that_was_pulled_still_is(self):
         one = self.begin('web', '--net', 'none,id=card')
         self.vmm_ok('qmp', 'web', 'set_link', '{"name": "card", "up": false}')
