@@ -67,10 +67,31 @@ static void end_progress(const struct stopping *stopping)
 		fprintf(stderr, "\r\033[K");
 }
 
+/* Whatever it answers: what counts is whether the process ends. */
+static void quit(struct stopping *stopping)
+{
+	client_execute(stopping->client, "quit", NULL, NULL, NULL);
+}
+
+/*
+ * A VM that stays when its guest is off, --action, says STOP then, and has no more to lose.
+ * One that ends by itself is not hurried: it may have much to write to its disks.
+ */
+static void hear(struct stopping *stopping, const json_t *event)
+{
+	const char *name = json_string_value(json_object_get(event, "event"));
+	const json_t *data = json_object_get(event, "data");
+
+	if (!strcmp(name, "SHUTDOWN"))
+		stopping->is_off = json_is_true(json_object_get(data, "guest"));
+	else if (!strcmp(name, "STOP") && stopping->is_off)
+		quit(stopping);
+}
+
 /* Until something happens, a second at most. */
 static void wait_a_moment(struct stopping *stopping)
 {
-	json_t *event, *guest;
+	json_t *event;
 
 	if (!stopping->client) {
 		ending_wait(stopping->process, TICK_MS);
@@ -80,31 +101,13 @@ static void wait_a_moment(struct stopping *stopping)
 	case 0:
 		return;
 	case 1:
-		guest = json_object_get(json_object_get(event, "data"), "guest");
-		if (!strcmp(json_string_value(json_object_get(event, "event")), "SHUTDOWN"))
-			stopping->is_off = json_is_true(guest);
+		hear(stopping, event);
 		json_decref(event);
 		return;
 	default:
 		/* It has ended, or is about to. */
 		stopping->client = client_close(stopping->client);
 	}
-}
-
-/*
- * A VM that stays when its guest is off, --action, has no more to lose.  One that ends by
- * itself is not hurried: it may have much to write before its disks are closed.
- */
-static void end_kept(struct stopping *stopping)
-{
-	json_t *status;
-
-	if (!stopping->client ||
-	    client_execute(stopping->client, "query-status", NULL, &status, NULL) < 0)
-		return;
-	if (!strcmp(json_string_value(json_object_get(status, "status")), "shutdown"))
-		client_execute(stopping->client, "quit", NULL, NULL, NULL);
-	json_decref(status);
 }
 
 /* True when it has ended. */
@@ -116,8 +119,6 @@ static bool wait_for_end(struct stopping *stopping, uint32_t seconds)
 	do {
 		stopping->seconds = (unsigned)((clock_ns() - start) / CLOCK_NS_PER_S);
 		show_progress(stopping);
-		if (stopping->is_off)
-			end_kept(stopping);
 		wait_a_moment(stopping);
 		ended = ending_wait(stopping->process, 0);
 	} while (!ended && clock_ns() - start < seconds * CLOCK_NS_PER_S);
@@ -163,7 +164,7 @@ static int refuse(const struct stopping *stopping, const char *state, struct err
 		       "'vmm resume' or 'vmm kill' it", stopping->name, state);
 }
 
-/* Nothing is pressed where the guest is off already. */
+/* A VM whose guest is off already is ended instead. */
 static int press_button(struct stopping *stopping, struct err *err)
 {
 	const char *state;
@@ -176,7 +177,9 @@ static int press_button(struct stopping *stopping, struct err *err)
 	stopping->is_off = !strcmp(state, "shutdown");
 	if (!strcmp(state, "running"))
 		r = client_execute(stopping->client, "system_powerdown", NULL, NULL, err);
-	else if (!stopping->is_off)
+	else if (stopping->is_off)
+		quit(stopping);
+	else
 		r = refuse(stopping, state, err);
 	json_decref(status);
 	return r;
