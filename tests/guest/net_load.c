@@ -3,7 +3,7 @@
  * net_load.c - a guest that has its network card busy, by a driver in user mode.
  *
  *	mode=N		1: send, 2: receive what waits at the host, 3: send and await what
- *			comes back
+ *			comes back, 4: send one after the other, then await all of them
  *	len=N		of a frame; what is longer than the wire carries is to be segmented
  *	buffer=N	length of each buffer that is received into
  *	nr=N		receive: how many frames; else: how many at most under way
@@ -40,8 +40,9 @@
 #define HEADERS_LEN	54		/* Ethernet, IPv4, TCP */
 
 #define LINGER_MAX	(UINT64_C(1) << 30)	/* ticks */
+#define SINGLY_TICKS	3000		/* what it takes a system to send a packet */
 
-enum mode { SEND = 1, RECEIVE, ROUND_TRIP };
+enum mode { SEND = 1, RECEIVE, ROUND_TRIP, SEND_SINGLY };
 
 static struct polled_queue rx, tx, control;
 static _Alignas(4096) uint8_t buffers[BUFFERS_MAX];
@@ -156,6 +157,26 @@ static void send_packets(void)
 	ticks_taken = polled_now() - begin;
 }
 
+/* As a system does that has not heard of the next packet when it offers one. */
+static void send_singly(void)
+{
+	uint64_t begin = polled_now(), end = begin + nr_ticks;
+	uint32_t len;
+	uint16_t i;
+
+	while (polled_now() < end) {
+		for (i = 0; i < nr; i++) {
+			polled_offer(&tx, i);
+			polled_kick(&tx);
+			polled_linger(SINGLY_TICKS);
+		}
+		for (uint64_t left = nr; left; left -= polled_take(&tx, &i, &len))
+			relax();
+		nr_done += nr;
+	}
+	ticks_taken = polled_now() - begin;
+}
+
 static void offer_buffers(void)
 {
 	for (uint16_t i = 0; i < POLLED_SIZE; i++)
@@ -227,10 +248,11 @@ void payload(void)
 {
 	static void (*const modes[])(void) = {
 		[SEND] = send_packets, [RECEIVE] = receive_packets, [ROUND_TRIP] = await_packets,
+		[SEND_SINGLY] = send_singly,
 	};
 	uint64_t mode = cmdline_number("mode");
 
-	expect(mode >= SEND && mode <= ROUND_TRIP, "there is such a mode");
+	expect(mode >= SEND && mode <= SEND_SINGLY, "there is such a mode");
 	frame_len = (unsigned)cmdline_number("len");
 	buffer_len = (unsigned)cmdline_number("buffer");
 	nr = cmdline_number("nr");
@@ -241,7 +263,7 @@ void payload(void)
 	expect(mode == RECEIVE || nr <= POLLED_SIZE, "so many have room in the queue");
 	make_packets();
 	make_buffers();
-	open_card(mode != SEND || frame_len > WIRE_MAX);
+	open_card(mode == RECEIVE || mode == ROUND_TRIP || frame_len > WIRE_MAX);
 	print("ready\n");
 	await_byte();
 	print("begin\n");
