@@ -50,8 +50,8 @@ int machine_state_settle(struct machine *machine, struct err *err);
 
 /*
  * -EBUSY while it runs, or where something of it cannot be kept; -EPERM where its guest has
- * ended, -EAGAIN where it has just asked for something that is about to happen.  While its disks are asleep
- * their marks are a part of it: the machine that loads it wakes no others.
+ * ended, -EAGAIN where it has just asked for something that is about to happen.  While its
+ * disks are asleep their marks are a part of it: the machine that loads it wakes no others.
  */
 int machine_state_save(struct machine *machine, struct state_writer *writer, struct err *err);
 
@@ -76,8 +76,8 @@ int machine_state_load(struct machine *machine, struct state_reader *reader,
 /*
  * Whoever looks at the RAM from another thread, or has a log kept, holds the board.  When
  * a reset or the end is about to take it away, let_go() is called and returns when it has
- * let go.  -EBUSY while another holds it or there is none yet, -EPERM where the machine is another's or may be,
- * or its guest has ended, -ESHUTDOWN when it has ended itself.
+ * let go.  -EBUSY while another holds it or there is none yet, -EPERM where the machine is
+ * another's or may be, or its guest has ended, -ESHUTDOWN when it has ended itself.
  *
  * A holder that has step_aside() is asked first whether it goes on after a reset.  When that
  * returns true it is not in the RAM, keeps no log, and waits for come_back(): there is other

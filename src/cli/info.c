@@ -46,7 +46,7 @@ const struct option_object command_info_options = {
 static const char *key_of(const char *command)
 {
 	if (command && !strcmp(command, REGISTERS))
-		return REGISTERS + strlen(OURS QUERY);
+		return &REGISTERS[strlen(OURS QUERY)];
 	if (!command || strncmp(command, QUERY, strlen(QUERY)) ||
 	    !strcmp(command, "query-commands") || !strcmp(command, "query-qmp-schema"))
 		return NULL;
