@@ -9,6 +9,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/folder.h"
 #include "block/disk_overlay.h"
 #include "board.h"
 #include "devices/pci/pci_bus.h"
@@ -18,6 +19,7 @@
 #include "state/state.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -400,23 +402,26 @@ int machine_state_log_take(struct machine *m, uint64_t *bitmap, struct err *err)
 
 /* The configuration. */
 
-/* What is not there any more keeps its name: a kernel that is needed for a reset only. */
-static int make_absolute(char **path, struct err *err)
-{
-	char *whole = *path ? realpath(*path, NULL) : NULL;
-
-	if (*path && !whole)
-		return errno == ENOENT ? 0 : err_sys(err, -errno, "'%s'", *path);
-	free(*path);
-	*path = whole;
-	return 0;
-}
-
 static int set_text(char **to, const char *text)
 {
 	free(*to);
 	*to = strdup(text);
 	return *to ? 0 : -ENOMEM;
+}
+
+/* Not all is there: a kernel is needed for a reset only, and a socket is made anew. */
+static int make_absolute(char **path, struct err *err)
+{
+	char whole[PATH_MAX];
+	int r = 0;
+
+	if (!*path)
+		return 0;
+	if (!realpath(*path, whole))
+		r = errno == ENOENT ? folder_absolute(whole, *path) : -errno;
+	if (r < 0)
+		return err_sys(err, r, "cannot tell where '%s' is", *path);
+	return set_text(path, whole) < 0 ? err_sys(err, -ENOMEM, "cannot describe the VM") : 0;
 }
 
 static int describe_disk(const struct machine_part *part, struct vm_disk_config *disk,
@@ -450,7 +455,8 @@ static int describe_net(const struct machine_part *part, struct vm_net_config *n
 		return err_sys(err, r, "net '%s'", part->id);
 	memcpy(net->mac, part->device.net_card.mac, sizeof(net->mac));
 	net->mtu = part->device.net_card.mtu;
-	return 0;
+	r = make_absolute(&net->socket, err);
+	return r < 0 ? r : make_absolute(&net->dump, err);
 }
 
 /* In the order of the parts, as far as there are devices of them. */
@@ -499,6 +505,8 @@ int machine_state_describe(const struct machine *m, struct vm_config *ret_config
 	r = make_absolute(&ret_config->kernel, err);
 	if (!r)
 		r = make_absolute(&ret_config->initrd, err);
+	for (uint32_t i = 0; i < ret_config->nr_vsock && !r; i++)
+		r = make_absolute(&ret_config->vsock[i].path, err);
 	if (!r)
 		r = describe_parts(m, ret_config, err);
 	if (r < 0)

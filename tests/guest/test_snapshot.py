@@ -251,6 +251,23 @@ class Snapshot(SteadyTest):
         one.type(b'q')
         self.assertEqual(one.finish(), OK)
 
+    def test_all_names_are_absolute(self):
+        shutil.copy(self.payload('steady'), self.path('kernel'))
+        one = Vm([self.vmm, 'run', '--name', 'web', '--memory', '64M', '--kernel', 'kernel',
+                  '--disk', 'disk.img', '--net', 'socket=lan,listen,dump=packets',
+                  '--vsock', 'vsock'],
+                 cwd=self.folder)
+        self.addCleanup(one.__exit__)
+        one.wait_for(b'READY')
+        os.unlink(self.path('kernel'))
+
+        self.freeze(one, 'snap')
+
+        with open(os.path.join(self.path('snap'), 'config.yaml'), encoding='ascii') as config:
+            text = config.read()
+        for name in 'kernel', 'disk.img', 'lan', 'packets', 'vsock':
+            self.assertIn(f'"{os.path.realpath(self.folder)}/{name}"', text)
+
     def test_chain_of_differences(self):
         one = self.begin()
         self.vmm_ok('snapshot', 'web', self.path('base'), '--track')
