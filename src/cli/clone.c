@@ -16,7 +16,7 @@
 #include "snapshot_take.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,48 +161,52 @@ static int check_source(const struct snapshot *snapshot, const char *name, struc
 	return r;
 }
 
-/*
- * Of a running VM a snapshot is taken that is gone once all are started: what they have
- * mapped stays theirs.
- */
-static int open_source(struct snapshot **ret_snapshot, char *temporary, const char *source,
-		       struct err *err)
+/* Of a running VM a snapshot is taken that has no name any more once it is open. */
+static int take(struct snapshot **ret_snapshot, const char *name, struct err *err)
 {
 	const struct snapshot_take how = { 0 };
+	char temporary[] = TEMPORARY, dir[sizeof(TEMPORARY "/snapshot")];
+	int r;
+
+	if (!mkdtemp(temporary))
+		return err_sys(err, -errno, "cannot make a temporary folder");
+	snprintf(dir, sizeof(dir), "%s/snapshot", temporary);
+	r = snapshot_take(name, dir, &how, NULL, err);
+	if (!r)
+		r = snapshot_open(ret_snapshot, dir, err);
+	snapshot_remove(dir);
+	rmdir(temporary);
+	return r < 0 ? r : check_source(*ret_snapshot, name, err);
+}
+
+/* Ctrl-C has to wait, for the VM would go on writing its memory there and leave it. */
+static int take_undisturbed(struct snapshot **ret_snapshot, const char *name, struct err *err)
+{
+	sigset_t ends, before;
+	int r;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGHUP);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigprocmask(SIG_BLOCK, &ends, &before);
+	r = take(ret_snapshot, name, err);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
+static int open_source(struct snapshot **ret_snapshot, const char *source, struct err *err)
+{
 	struct runtime_vm vm;
 	struct err other = { 0 };
-	char dir[PATH_MAX];
-	int r;
 
 	if (strchr(source, '/') || runtime_find(&vm, source, &other) < 0)
 		return snapshot_open(ret_snapshot, source, err);
-	memcpy(temporary, TEMPORARY, sizeof(TEMPORARY));
-	if (!mkdtemp(temporary)) {
-		temporary[0] = 0;
-		return err_sys(err, -errno, "cannot make a temporary folder");
-	}
-	snprintf(dir, sizeof(dir), "%s/snapshot", temporary);
-	r = snapshot_take(source, dir, &how, NULL, err);
-	if (!r)
-		r = snapshot_open(ret_snapshot, dir, err);
-	return r < 0 ? r : check_source(*ret_snapshot, source, err);
-}
-
-static void remove_source(const char *temporary)
-{
-	char dir[PATH_MAX];
-
-	if (!temporary[0])
-		return;
-	snprintf(dir, sizeof(dir), "%s/snapshot", temporary);
-	snapshot_remove(dir);
-	rmdir(temporary);
+	return take_undisturbed(ret_snapshot, source, err);
 }
 
 int command_clone(const struct command *command, int argc, char **argv)
 {
-	char temporary[sizeof(TEMPORARY)] = "";
-	pid_t pid = getpid();
 	struct clone options;
 	struct arguments args;
 	struct snapshot *snapshot = NULL;
@@ -211,13 +215,11 @@ int command_clone(const struct command *command, int argc, char **argv)
 
 	if (!arguments_read(&args, command, &options, argc, argv))
 		return args.status;
-	if (open_source(&snapshot, temporary, args.words[0], &err) < 0)
+	if (open_source(&snapshot, args.words[0], &err) < 0)
 		status = command_fail("%s", err.text);
 	else
 		status = start_all(&snapshot, &options, &args);
 	snapshot_close(snapshot);
-	if (getpid() == pid)
-		remove_source(temporary);
 	option_fini(&command_clone_options, &options);
 	return status;
 }

@@ -500,6 +500,26 @@ class Snapshot(SteadyTest):
         one.type(b'q')
         self.assertEqual(one.finish(), OK)
 
+    def test_clone_that_is_broken_off_leaves_no_memory_behind(self):
+        def folders():
+            return set(glob.glob('/var/tmp/vmm-clone-*'))
+
+        one = self.start('echo', '--name', 'web', '--memory', '512M')
+        one.wait_for(b'READY')
+        before = folders()
+        cloning = subprocess.Popen([self.vmm, 'clone', 'web', 'other'],
+                                   stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        one.wait(lambda: folders() - before, 'a folder')
+
+        cloning.send_signal(signal.SIGINT)
+        self.assertEqual(cloning.wait(vm.SECONDS), -signal.SIGINT)
+
+        left = folders() - before
+        one.wait(lambda: not left & folders(), 'the end of those of other tests')
+        self.assertNotIn('other', self.vmm_ok('list'))
+        one.type(b'q')
+        self.assertEqual(one.finish(), OK)
+
     def test_running_vm_with_a_disk_is_not_cloned(self):
         one = self.begin()
 
