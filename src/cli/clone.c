@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "block/disk_overlay.h"
 #include "cli/command.h"
+#include "client.h"
 #include "machine/vm_config.h"
 #include "migrate/snapshot.h"
 #include "restore.h"
@@ -16,6 +17,7 @@
 #include "snapshot_take.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,17 +149,27 @@ static int start_all(struct snapshot **snapshot, const struct clone *options,
 }
 
 /* A running VM goes on writing to its disks, which its clones could then not build upon. */
-static int check_source(const struct snapshot *snapshot, const char *name, struct err *err)
+static int check_source(const char *name, struct err *err)
 {
-	struct vm_config vm;
-	int r = snapshot_config(snapshot, &vm, err);
+	json_t *disks = NULL, *disk;
+	struct client *client;
+	int r = client_open(&client, name, CLIENT_TIMEOUT_MS, err);
+	size_t i;
 
-	for (uint32_t i = 0; i < vm.nr_disk && !r; i++)
-		if (!vm.disk[i].readonly)
+	if (r < 0)
+		return r;
+	r = client_execute(client, "query-block", NULL, &disks, err);
+	json_array_foreach(disks, i, disk) {
+		const char *device = json_string_value(json_object_get(disk, "qdev"));
+		const json_t *inserted = json_object_get(disk, "inserted");
+
+		if (device && !json_is_true(json_object_get(inserted, "ro")))
 			r = err_set(err, -EBUSY, "VM '%s' goes on writing to its disk '%s': clone "
 				    "a snapshot of it ('vmm snapshot %s DIR --stop')", name,
-				    vm.disk[i].id, name);
-	option_fini(&vm_config_options, &vm);
+				    device, name);
+	}
+	json_decref(disks);
+	client_close(client);
 	return r;
 }
 
@@ -176,15 +188,17 @@ static int take(struct snapshot **ret_snapshot, const char *name, struct err *er
 		r = snapshot_open(ret_snapshot, dir, err);
 	snapshot_remove(dir);
 	rmdir(temporary);
-	return r < 0 ? r : check_source(*ret_snapshot, name, err);
+	return r;
 }
 
 /* Ctrl-C has to wait, for the VM would go on writing its memory there and leave it. */
 static int take_undisturbed(struct snapshot **ret_snapshot, const char *name, struct err *err)
 {
 	sigset_t ends, before;
-	int r;
+	int r = check_source(name, err);
 
+	if (r < 0)
+		return r;
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGHUP);
 	sigaddset(&ends, SIGINT);

@@ -528,6 +528,15 @@ class Snapshot(SteadyTest):
         self.go_on(one)
         self.end(one)
 
+    def test_running_vm_with_a_disk_is_refused_before_a_snapshot(self):
+        self.frozen()
+        one = self.restore('snap', '--record', '600')   # so that none can be taken
+
+        self.go_on(one)
+
+        self.assert_refused(['clone', 'web', 'other'], "goes on writing to its disk 'disk0'")
+        self.end(one)
+
     def test_clone_of_a_taken_name_is_refused(self):
         self.frozen()
         self.vmm_ok('clone', self.path('snap'), 'a')
