@@ -15,8 +15,8 @@
  * and pages that no VM has written are shared by all that were restored from here.  The
  * files must not be changed while such a VM lives; removing them is fine.
  *
- *	snapshot_open() --> machine_new(.saved = snapshot_state()) --> snapshot_map()
- *	--> machine_state_load() --> machine_start(), snapshot_close()
+ *	snapshot_open() --> machine_new(.incoming) --> machine_state_prepare(snapshot_state())
+ *	--> snapshot_map() --> machine_state_load() --> machine_start(), snapshot_close()
  *
  * Any thread, one at a time.
  */

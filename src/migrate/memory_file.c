@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "memory/ram.h"
 #include "pages.h"
+#include "snapshot_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,20 +35,6 @@ static int write_all(int fd, const char *from, uint64_t len, uint64_t at)
 		from += put;
 		at += (uint64_t)put;
 		len -= (uint64_t)put;
-	}
-	return 0;
-}
-
-static int read_all(int fd, char *to, uint64_t len, uint64_t at)
-{
-	while (len) {
-		ssize_t got = pread(fd, to, len, (off_t)at);
-
-		if (got <= 0)
-			return got ? -errno : -EIO;
-		to += got;
-		at += (uint64_t)got;
-		len -= (uint64_t)got;
 	}
 	return 0;
 }
@@ -178,7 +165,8 @@ int memory_file_lay_over(int fd, const struct ram *ram, const uint64_t *bitmap, 
 		uint64_t from = at * PAGES_LEN, len = (end - at) * PAGES_LEN;
 
 		r = len >= RUN_TO_MAP ? map(fd, ram, from, len)
-				      : read_all(fd, (char *)ram->host + from, len, from);
+				      : snapshot_file_read_at(fd, (char *)ram->host + from, len,
+							      from);
 		at = end;
 	}
 	return r < 0 ? err_sys(err, r, "cannot map the guest's memory") : 0;
@@ -216,7 +204,7 @@ static int sum_range(struct sum *sum, uint64_t at, uint64_t end)
 		int r = tell(&sum->work, at);
 
 		if (!r)
-			r = read_all(sum->work.fd, sum->piece, len, at);
+			r = snapshot_file_read_at(sum->work.fd, sum->piece, len, at);
 		if (r < 0)
 			return r;
 		for (uint64_t off = 0; off < len; off += PAGES_LEN) {

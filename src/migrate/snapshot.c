@@ -318,15 +318,13 @@ static int read_set(const struct snapshot *snapshot, uint64_t **ret_bitmap, stru
 
 int snapshot_count_used(const struct snapshot *snapshot, uint64_t *ret_pages, struct err *err)
 {
-	uint64_t nr = 0, *bitmap;
+	uint64_t *bitmap;
 	int r = read_set(snapshot, &bitmap, err);
 
 	if (r < 0)
 		return r;
-	for (uint64_t i = 0; i < pages_words(snapshot->top->manifest.memory); i++)
-		nr += (unsigned)__builtin_popcountll(bitmap[i]);
+	*ret_pages = pages_count(bitmap, pages_words(snapshot->top->manifest.memory));
 	free(bitmap);
-	*ret_pages = nr;
 	return 0;
 }
 

@@ -19,17 +19,15 @@ static const char *const files[] = {
 	SNAPSHOT_SET, SNAPSHOT_NEW_SET,
 };
 
-static int read_all(int fd, char *bytes, size_t len)
+int snapshot_file_read_at(int fd, void *to, size_t len, uint64_t at)
 {
 	size_t done = 0;
 
 	while (done < len) {
-		ssize_t got = pread(fd, bytes + done, len - done, (off_t)done);
+		ssize_t got = pread(fd, (char *)to + done, len - done, (off_t)(at + done));
 
-		if (got < 0)
-			return -errno;
-		if (!got)
-			return -EIO;	/* it has become shorter */
+		if (got <= 0)
+			return got ? -errno : -EIO;
 		done += (size_t)got;
 	}
 	return 0;
@@ -50,7 +48,7 @@ int snapshot_file_read(int folder, const char *name, size_t max, char **ret_byte
 	if (!r)
 		bytes = malloc((size_t)st.st_size + 1);
 	if (!r)
-		r = bytes ? read_all(fd, bytes, (size_t)st.st_size) : -ENOMEM;
+		r = bytes ? snapshot_file_read_at(fd, bytes, (size_t)st.st_size, 0) : -ENOMEM;
 	close(fd);
 	if (r < 0) {
 		free(bytes);

@@ -38,6 +38,9 @@ struct err;
 int snapshot_file_read(int folder, const char *name, size_t max, char **ret_bytes,
 		       size_t *ret_len, struct err *err);
 
+/* All of these bytes of one that is open; -EIO: it has become shorter. */
+int snapshot_file_read_at(int fd, void *to, size_t len, uint64_t at);
+
 /* A new file, durable. */
 int snapshot_file_write(int folder, const char *name, const void *bytes, size_t len,
 			struct err *err);
