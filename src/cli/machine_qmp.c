@@ -12,10 +12,10 @@
 #include "kvm/kvm_stats.h"
 #include "loop/loop.h"
 #include "machine/hotplug.h"
-#include "migrate_qmp.h"
 #include "machine/machine_stats.h"
 #include "machine/vm_config.h"
 #include "memory/ram_use.h"
+#include "migrate_qmp.h"
 #include "snapshot_qmp.h"
 
 #include <assert.h>
