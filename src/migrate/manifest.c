@@ -41,11 +41,12 @@ static const struct option rows[] = {
 	{ .key = "parent", OPTION_PATH(struct manifest, parent) },
 	{ .key = "parent-id", OPTION(struct manifest, parent_id), .max = MANIFEST_ID_LEN },
 	{ .key = "memory", OPTION(struct manifest, memory), .required = true },
-	{ .key = "pages", OPTION(struct manifest, pages), .required = true },
-	{ .key = "memory-crc", OPTION(struct manifest, memory_crc), .required = true },
+	/* What is 0 is not written: a guest that sleeps changes no page. */
+	{ .key = "pages", OPTION(struct manifest, pages) },
+	{ .key = "memory-crc", OPTION(struct manifest, memory_crc) },
 	{ .key = "pages-crc", OPTION(struct manifest, pages_crc) },
-	{ .key = "state-crc", OPTION(struct manifest, state_crc), .required = true },
-	{ .key = "config-crc", OPTION(struct manifest, config_crc), .required = true },
+	{ .key = "state-crc", OPTION(struct manifest, state_crc) },
+	{ .key = "config-crc", OPTION(struct manifest, config_crc) },
 	{ .key = "disk", OPTION_LIST(struct manifest, disk, nr_disk, disk_options) },
 };
 

@@ -568,6 +568,22 @@ class Snapshot(SteadyTest):
         self.assertLess(nothing['pages'], 8)
         self.end(one)
 
+    def test_difference_of_nothing_is_one_to_go_on_from(self):
+        one = self.start('echo', '--name', 'web')
+        one.wait_for(b'READY')
+        self.vmm_ok('pause', 'web')
+        self.vmm_ok('snapshot', 'web', self.path('base'), '--track')
+        nothing = json.loads(self.vmm_ok('snapshot', 'web', self.path('one'), '--diff',
+                                         '--json'))
+        self.assertEqual(nothing['pages'], 0)
+
+        self.freeze(one, 'two', '--diff')
+
+        self.vmm_ok('snapshot', 'verify', self.path('two'))
+        one = self.restore('two')
+        one.type(b'A')
+        one.wait_for(b'<65>')
+
     def test_difference_needs_one_that_was_tracked(self):
         one = self.begin()
         self.vmm_ok('snapshot', 'web', self.path('base'))
