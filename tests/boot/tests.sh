@@ -20,7 +20,7 @@ all=(
 # Of a vmm of arm64, in the lab for that: what needs no programs but those of its machine.
 arm64=(
 	snapshot migrate hotplug snapshot_clock payloads hotplug_reset everything cpus reboot
-	sigterm image_gz doctor
+	sigterm image_gz doctor dtb
 )
 
 # These mostly wait, so a lab runs one of them beside another test.
@@ -174,6 +174,43 @@ test_doctor()
 		grep -qE '^ok +guest addresses +[0-9]+ bits, of which VMs take 40$' "$log" &&
 		grep -qE '^ok +guest processors +event counters' "$log" &&
 		! grep -qiE 'svm|vmx|virtualisation' "$log"
+}
+
+# The trees of machines small and large.
+test_dtb()
+{
+	local disks=()
+
+	for i in $(seq 20); do
+		image "$i" 1
+		disks+=(--disk "$work/$i")
+	done
+	dump_tree 1 && dump_tree 4 --cpus 4 && dump_tree 8 --cpus 8 --memory 300G "${disks[@]}"
+}
+
+# dump_tree NAME VMM-ARGUMENT...
+dump_tree()
+{
+	"$vmm" run --kernel "$kernel/Image" --initrd "$initrd" --dump-dtb "$results/$1.dtb" \
+		"${@:2}" >> "$log" 2>&1
+}
+
+# dtc has nothing against any, and each names as many processors as it is called.
+judge_dtb()
+{
+	local name
+
+	command -v dtc > /dev/null ||
+		{ echo "dtc is missing (package device-tree-compiler)"; return 1; }
+	cd "$1" || return
+	for name in 1 4 8; do
+		dtc -I dtb -O dts -o "$name.dts" "$name.dtb" 2> "$name.said" &&
+			[ ! -s "$name.said" ] &&
+			[ "$(grep -c 'cpu@' "$name.dts")" = "$name" ] && continue
+		cat "$name.said" "$name.dts"
+		return 1
+	done
+	grep -q 'reg = <0x00 0x40000000 0x4b 0x00>' 8.dts || { cat 8.dts; return 1; }
 }
 
 test_next_vmlinux() { pass hello ""; }

@@ -71,6 +71,18 @@ def registers_are_told(vm):
     vm.type(b'x')
 
 
+def features_are_the_hosts(vm, _):
+    """A guest has all that KVM offers, and that is what the host's processor has."""
+    with open('/proc/cpuinfo', encoding='ascii') as file:
+        host = set(re.search(r'Features\s*: (.*)', file.read()).group(1).split())
+    words = set(vm.out.decode().split())
+    counters = any(name.startswith('armv8_') for name in
+                   os.listdir('/sys/bus/event_source/devices'))
+    assert ('pmu' in words) == counters, 'event counters'
+    assert ('sve' in words) == ('sve' in host), 'SVE'
+    assert ('pauth' in words) == ('paca' in host), 'pointer authentication'
+
+
 def was_written(_, paths):
     with open(paths['disk'], 'rb') as file:
         content = file.read()
@@ -126,14 +138,19 @@ X86 = {
                              r'(?s:.*)rip 0000000000.*(?s:.*)rbx 1122334455667788'),
 }
 
+# A GICv2 has no more.
+with open('/proc/interrupts', encoding='ascii') as interrupts:
+    CPUS = 18 if 'GICv3' in interrupts.read() else 8
+
 ARM64 = {
     'blind': Case(status=DIED, out='', err=r'vmm: .*vCPU 0: (?s:.*)pc  '),
     'button': Case(out='READY\nPASS\n', meanwhile=press_button),
     'clock': Case(out=None, after=seconds_are_now),
+    'features': Case(out=None, after=features_are_the_hosts),
     'identity': Case(('--name', 'guest'), out=None, meanwhile=registers_are_told),
     'psci_off': Case(out='still on\n'),
     'psci_reset2': resets('way=1'),
-    'psci_smp': Case(('--cpus', '18', '--cmdline', 'cpus=18')),
+    'psci_smp': Case(('--cpus', f'{CPUS}', '--cmdline', f'cpus={CPUS}')),
     'stolen': Case(),
     'timer': Case(),
 }

@@ -17,6 +17,10 @@ void interrupt_init(void);
 /* Lead a device's wire to a vector of this processor; of arm64 it is the wire's own. */
 void interrupt_route_pin(unsigned pin, unsigned vector);
 
+/* Of arm64: one that is this processor's own, such as its counters'; without halting. */
+void interrupt_enable_own(unsigned vector);
+void interrupt_take(void);
+
 /* What the function in this place of the PCI buses is to write to raise the vector. */
 void interrupt_message(unsigned place, unsigned vector, uint64_t *ret_at, uint32_t *ret_data);
 
