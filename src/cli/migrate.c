@@ -236,6 +236,9 @@ static int watch(struct client *client, const struct migrate *how, json_t **ret_
 
 		if (!r)
 			r = client_execute(client, "query-migrate", NULL, &info, err);
+		/* It writes back what its disks owe, or its host stalls: the move goes on. */
+		if (r == -ETIMEDOUT)
+			continue;
 		if (r < 0)
 			return r;
 		status = json_string_value(json_object_get(info, "status"));

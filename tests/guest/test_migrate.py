@@ -320,7 +320,7 @@ class Migrate(SteadyTest):
         return here, there, mover
 
     def test_guest_that_is_ended_does_not_see_what_it_misses(self):
-        for _ in range(5):
+        for _ in range(3):
             here, there, mover = self.run_before_memory(60)
 
             self.vmm_ok('kill', 'there')
@@ -809,6 +809,25 @@ class Migrate(SteadyTest):
             stranger.connect(self.path('door'))
             self.go()
         self.moved(here, there, last)
+        self.end(there)
+
+    def test_source_that_does_not_answer_for_a_while(self):
+        here = self.begin()
+        there = self.target()
+        done = []
+        mover = threading.Thread(target=lambda: done.append(self.run_vmm(
+            'migrate', 'web', self.uri, '--bandwidth', SLOW)))
+        mover.start()
+        self.wait_status('web', here, 'active')
+
+        here.process.send_signal(signal.SIGSTOP)
+        time.sleep(6)
+        here.process.send_signal(signal.SIGCONT)
+
+        self.end_rounds(mover)
+        self.assertEqual((done[0].returncode, done[0].stderr), (OK, ''))
+        self.assertEqual(here.finish(), OK)
+        self.go_on(there)
         self.end(there)
 
     def test_target_that_is_ended_in_the_middle(self):
