@@ -154,6 +154,9 @@ void machine_pause(struct machine *machine);
 int machine_resume(struct machine *machine, struct err *err);
 enum machine_state machine_state(const struct machine *machine);
 
+/* -EPERM: it is another's, or may be (machine_state.h), and what it is told would be lost. */
+int machine_check_ours(const struct machine *machine, struct err *err);
+
 /* What is done from now on; at first what the configuration says. */
 const struct vm_action_config *machine_actions(const struct machine *machine);
 void machine_set_actions(struct machine *machine, const struct vm_action_config *actions);

@@ -57,12 +57,20 @@ static enum qmp_run_state status(void *ctx)
 
 /* Operations; each is over when it returns. */
 
+static void tell(struct machine_qmp *mq, void (*what)(struct machine *machine),
+		 qmp_machine_done *done, void *arg)
+{
+	struct err err = { 0 };
+	int r = machine_check_ours(mq->machine, &err);
+
+	if (!r)
+		what(mq->machine);
+	done(arg, r, &err);
+}
+
 static void pause_machine(void *ctx, qmp_machine_done *done, void *arg)
 {
-	struct machine_qmp *mq = ctx;
-
-	machine_pause(mq->machine);
-	done(arg, 0, NULL);
+	tell(ctx, machine_pause, done, arg);
 }
 
 static void resume(void *ctx, qmp_machine_done *done, void *arg)
@@ -76,26 +84,22 @@ static void resume(void *ctx, qmp_machine_done *done, void *arg)
 
 static void reset(void *ctx, qmp_machine_done *done, void *arg)
 {
-	struct machine_qmp *mq = ctx;
-
-	machine_reset(mq->machine);
-	done(arg, 0, NULL);
+	tell(ctx, machine_reset, done, arg);
 }
 
 static void power_button(void *ctx, qmp_machine_done *done, void *arg)
 {
-	struct machine_qmp *mq = ctx;
-
-	machine_power_button(mq->machine);
-	done(arg, 0, NULL);
+	tell(ctx, machine_power_button, done, arg);
 }
 
 static void nmi(void *ctx, qmp_machine_done *done, void *arg)
 {
 	struct machine_qmp *mq = ctx;
 	struct err err = { 0 };
-	int r = machine_nmi(mq->machine, &err);
+	int r = machine_check_ours(mq->machine, &err);
 
+	if (!r)
+		r = machine_nmi(mq->machine, &err);
 	done(arg, r, &err);
 }
 

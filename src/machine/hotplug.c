@@ -89,15 +89,15 @@ static int describe(struct machine *m, struct machine_part *part,
 	return r;
 }
 
-/* While there is no board, or it may be another's, its devices are what they are. */
+/* While it has not come, or may be another's, its devices are what the other side knows. */
 static int check_board(const struct machine *m, struct err *err)
 {
 	if (m->ended)
 		return err_set(err, -ESHUTDOWN, "the VM has ended");
-	if (!m->board || m->state == MACHINE_HANDED_OVER || m->state == MACHINE_MOVED)
-		return err_set(err, -EBUSY, "the VM is being moved: devices can come and go "
+	if (m->state == MACHINE_INCOMING)
+		return err_set(err, -EBUSY, "the VM has not come yet: its devices can be changed "
 			       "afterwards");
-	return 0;
+	return machine_check_ours(m, err);
 }
 
 static int check_plug(struct machine *m, struct machine_part *part,
@@ -146,13 +146,12 @@ int hotplug_unplug(struct machine *m, const char *id, struct err *err)
 {
 	struct machine_part *part = machine_part_of_device(m, id);
 	uint64_t now = clock_ns();
-	int r;
+	int r = check_board(m, err);
 
-	if (!part)
-		return err_set(err, -ENOENT, "there is no device '%s'", id);
-	r = check_board(m, err);
 	if (r < 0)
 		return r;
+	if (!part)
+		return err_set(err, -ENOENT, "there is no device '%s'", id);
 	if (part->asked_ns && now - part->asked_ns < ANSWER_NS)
 		return err_set(err, -EALREADY, "the guest has been asked to let go of '%s'", id);
 	part->asked_ns = now;
@@ -209,13 +208,15 @@ int hotplug_limit_net(struct machine *m, const char *name, const struct netdev_l
 int hotplug_set_link(struct machine *m, const char *name, bool up, struct err *err)
 {
 	struct machine_part *part = NULL;
-	int r = find_net(m, name, &part, err);
+	int r = check_board(m, err);
 
+	if (!r)
+		r = find_net(m, name, &part, err);
 	if (r < 0)
 		return r;
 	part->device.link_down = !up;
 	m->as_planned = false;
-	if (part->device_id && m->board)
+	if (part->device_id)
 		board_update_link(m->board, &part->device);
 	return 0;
 }

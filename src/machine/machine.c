@@ -354,6 +354,16 @@ void machine_shut_down(struct machine *m)
 	machine_power_button(m);
 }
 
+int machine_check_ours(const struct machine *m, struct err *err)
+{
+	if (m->state == MACHINE_HANDED_OVER)
+		return err_set(err, -EPERM, "the VM is being handed over, and may run elsewhere: "
+			       "if you know that it does not, take it back");
+	if (m->state == MACHINE_MOVED)
+		return err_set(err, -EPERM, "the VM has moved, and runs elsewhere");
+	return 0;
+}
+
 void machine_pause(struct machine *m)
 {
 	if (!m->ended && m->state == MACHINE_RUNNING)
@@ -369,7 +379,7 @@ int machine_resume(struct machine *m, struct err *err)
 	if (m->state == MACHINE_SHUT_DOWN)
 		return err_set(err, -EPERM, "the VM is in state 'shutdown': reset "
 			       "(system_reset) and then cont make it run again");
-	r = machine_parts_check_ours(m, err);
+	r = machine_check_ours(m, err);
 	if (r < 0)
 		return r;
 	if (m->ended || m->state == MACHINE_RUNNING)

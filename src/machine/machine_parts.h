@@ -133,9 +133,6 @@ int machine_parts_check_disks(const struct machine *m, struct err *err);
 void machine_parts_save_marks(const struct machine *m, struct state_writer *writer);
 int machine_parts_load_marks(struct machine *m, struct state_reader *reader, struct err *err);
 
-/* -EPERM: it is another's, or may be. */
-int machine_parts_check_ours(const struct machine *m, struct err *err);
-
 /* The board is about to go. */
 void machine_parts_let_go(struct machine *m);
 

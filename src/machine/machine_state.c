@@ -323,16 +323,6 @@ void machine_state_moved(struct machine *m)
 		m->state = MACHINE_MOVED;
 }
 
-int machine_parts_check_ours(const struct machine *m, struct err *err)
-{
-	if (m->state == MACHINE_HANDED_OVER)
-		return err_set(err, -EPERM, "the VM is being handed over, and may run elsewhere: "
-			       "if you know that it does not, take it back");
-	if (m->state == MACHINE_MOVED)
-		return err_set(err, -EPERM, "the VM has moved, and runs elsewhere");
-	return 0;
-}
-
 int machine_state_hold(struct machine *m, struct machine_holder *holder, struct err *err)
 {
 	int r = check_alive(m, err);
@@ -344,7 +334,7 @@ int machine_state_hold(struct machine *m, struct machine_holder *holder, struct 
 			       "to move");
 	if (m->holder)
 		return err_set(err, -EBUSY, "a snapshot or migration of the VM is under way");
-	r = machine_parts_check_ours(m, err);
+	r = machine_check_ours(m, err);
 	if (!r)
 		m->holder = holder;
 	return r;

@@ -656,7 +656,11 @@ class Migrate(SteadyTest):
         self.wait_status('web', here, 'completed')
 
         for again in (['snapshot', 'web', self.path('snap')],
-                      ['migrate', 'web', f'unix:{self.path("third")}']):
+                      ['migrate', 'web', f'unix:{self.path("third")}'],
+                      # Nor is it told anything.
+                      ['pause', 'web'], ['reset', 'web'], ['qmp', 'web', 'inject-nmi'],
+                      ['qmp', 'web', 'system_powerdown'],
+                      ['qmp', 'web', 'set_link', '{"name": "net0", "up": false}']):
             self.assertRegex(self.run_vmm(*again).stderr, 'has moved, and runs elsewhere')
 
         self.assertRegex(self.run_vmm('migrate', 'web', '--take-back').stderr,
