@@ -38,7 +38,10 @@ struct outgoing_config {
 	int (*take_fd)(void *ctx, const char *name, struct err *err);
 	void *ctx;
 
-	/* A target that says nothing while the guest stands still is given up; 0: 30 s. */
+	/*
+	 * A target that says nothing for so much longer than the guest may stand still is given
+	 * up; 0: 30 s.
+	 */
 	unsigned answer_ms;
 };
 

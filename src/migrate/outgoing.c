@@ -218,8 +218,9 @@ static void hand_over(struct loop_task *task)
 		sem_post(&o->turn);
 		return;
 	}
-	loop_timer_set(o->config.main, &o->watchdog,
-		       clock_ns() + o->config.answer_ms * CLOCK_NS_PER_MS);
+	/* What it is sent first may take as long as its owner allows. */
+	loop_timer_set(o->config.main, &o->watchdog, clock_ns() + CLOCK_NS_PER_MS *
+		       (o->config.answer_ms + atomic_load(&o->downtime_ms)));
 	sem_post(&o->turn);
 }
 

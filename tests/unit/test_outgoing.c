@@ -486,11 +486,17 @@ static void *answer_nothing(void *arg)
 	return arg;
 }
 
-START_TEST(target_that_gives_no_answer_is_given_up)
+static void be_impatient(uint64_t downtime_ms)
 {
 	outgoing = outgoing_free(outgoing);
 	whole.answer_ms = 100;
 	outgoing = outgoing_new(&whole);
+	parameters.downtime_ms = downtime_ms;
+}
+
+START_TEST(target_that_gives_no_answer_is_given_up)
+{
+	be_impatient(0);
 	begin(answer_nothing);
 
 	run_until(MIGRATION_FAILED);
@@ -498,6 +504,28 @@ START_TEST(target_that_gives_no_answer_is_given_up)
 	pthread_join(target, NULL);
 	ck_assert_ptr_nonnull(strstr(outgoing_info(outgoing).error, "gives no answer"));
 	ck_assert(fake_vm.running);
+}
+END_TEST
+
+static void *answer_late(void *arg)
+{
+	state_only(NULL);
+	poll(NULL, 0, 500);
+	say(MESSAGE_LOADED, 0, 0);
+	ck_assert(await(MESSAGE_GO));
+	say(MESSAGE_DONE, 0, 0);
+	(void)await(MESSAGE_BYE);
+	return arg;
+}
+
+START_TEST(target_has_as_long_as_the_guest_may_stand_still)
+{
+	be_impatient(60000);
+	begin(answer_late);
+
+	run_until(MIGRATION_COMPLETED);
+
+	pthread_join(target, NULL);
 }
 END_TEST
 
@@ -686,6 +714,7 @@ int main(void)
 	tcase_add_test(tc, bandwidth_that_is_set_after_a_cancel_is_not_waited_for);
 	tcase_add_test(tc, failure_amid_memory_is_heard);
 	tcase_add_test(tc, target_that_gives_no_answer_is_given_up);
+	tcase_add_test(tc, target_has_as_long_as_the_guest_may_stand_still);
 	tcase_add_test(tc, reset_during_set_up_changes_nothing);
 	tcase_add_test(tc, reset_does_not_wait_for_a_target_that_takes_nothing);
 	tcase_add_test(tc, memory_of_before_a_reset_is_replaced);
