@@ -85,10 +85,13 @@ int machine_state_load(struct machine *machine, struct state_reader *reader,
  *
  * One of RAM that is not all there has fill_soon(): the guest is about to be stopped before
  * let_go(), and what it or its devices wait for has to come soon, or to fail.
+ *
+ * One that has give_way() is asked when somebody else wants the board, and releases it if it can.
  */
 struct machine_holder {
 	void (*let_go)(struct machine_holder *holder);
 	void (*fill_soon)(struct machine_holder *holder);
+	void (*give_way)(struct machine_holder *holder);
 	bool (*step_aside)(struct machine_holder *holder);
 	void (*come_back)(struct machine_holder *holder);
 };

@@ -332,12 +332,15 @@ int machine_state_hold(struct machine *m, struct machine_holder *holder, struct 
 	if (!m->board)
 		return err_set(err, -EBUSY, "the VM has not come yet: there is nothing to keep or "
 			       "to move");
+	r = machine_check_ours(m, err);
+	if (r < 0)
+		return r;
+	if (m->holder && m->holder->give_way)
+		m->holder->give_way(m->holder);
 	if (m->holder)
 		return err_set(err, -EBUSY, "a snapshot or migration of the VM is under way");
-	r = machine_check_ours(m, err);
-	if (!r)
-		m->holder = holder;
-	return r;
+	m->holder = holder;
+	return 0;
 }
 
 void machine_state_release(struct machine *m, struct machine_holder *holder)

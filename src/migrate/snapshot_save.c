@@ -585,6 +585,15 @@ static void let_go(struct machine_holder *holder)
 		break_off(s->job);
 }
 
+/* What has changed is noted for a later snapshot, which then has to be whole. */
+static void give_way(struct machine_holder *holder)
+{
+	struct snapshotter *s = container_of(holder, struct snapshotter, holder);
+
+	if (!s->job)
+		release(s);
+}
+
 struct snapshotter *snapshotter_new(struct machine *machine, struct loop *main)
 {
 	struct snapshotter *s = calloc(1, sizeof(*s));
@@ -594,6 +603,7 @@ struct snapshotter *snapshotter_new(struct machine *machine, struct loop *main)
 	s->machine = machine;
 	s->main = main;
 	s->holder.let_go = let_go;
+	s->holder.give_way = give_way;
 	return s;
 }
 

@@ -109,12 +109,17 @@ static void let_go(struct machine_holder *holder)
 	finish(container_of(holder, struct recorder, holder));
 }
 
-static void timed_out(struct loop_timer *timer)
+static void give_way(struct machine_holder *holder)
 {
-	struct recorder *recorder = container_of(timer, struct recorder, timer);
+	struct recorder *recorder = container_of(holder, struct recorder, holder);
 
 	finish(recorder);
-	machine_state_release(recorder->machine, &recorder->holder);
+	machine_state_release(recorder->machine, holder);
+}
+
+static void timed_out(struct loop_timer *timer)
+{
+	give_way(&container_of(timer, struct recorder, timer)->holder);
 }
 
 int recorder_new(struct recorder **ret_recorder, const struct snapshot *snapshot,
@@ -128,6 +133,7 @@ int recorder_new(struct recorder **ret_recorder, const struct snapshot *snapshot
 		.folder = snapshot_folder(snapshot),
 		.seconds = seconds,
 		.holder.let_go = let_go,
+		.holder.give_way = give_way,
 		.timer.fired = timed_out,
 	};
 	if (recorder->folder < 0) {

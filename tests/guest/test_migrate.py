@@ -728,6 +728,17 @@ class Migrate(SteadyTest):
         self.go_on(here)
         self.end(here)
 
+    def test_vm_whose_changes_are_noted_moves(self):
+        here = self.begin()
+        there = self.target()
+        self.vmm_ok('snapshot', 'web', self.path('base'), '--track')
+        last = self.go_on(here)
+
+        self.go()
+
+        self.moved(here, there, last)
+        self.end(there)
+
     def test_file_does_not_hide_a_move(self):
         here = self.begin()
         there = self.target()

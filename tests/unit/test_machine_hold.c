@@ -81,6 +81,54 @@ START_TEST(machine_whose_guest_is_off_is_not_held)
 }
 END_TEST
 
+static struct machine_holder other;
+
+static void let_it_go(struct machine_holder *which)
+{
+	machine_state_release(&machine, which);
+}
+
+static void keep_it(struct machine_holder *which)
+{
+	ck_assert_ptr_eq(which, &other);
+}
+
+START_TEST(machine_is_held_by_the_next_where_its_holder_gives_way)
+{
+	other.give_way = let_it_go;
+	machine.holder = &other;
+
+	ck_assert_int_eq(machine_state_hold(&machine, &holder, &err), 0);
+
+	ck_assert_ptr_eq(machine.holder, &holder);
+}
+END_TEST
+
+static void (*const stubborn[])(struct machine_holder *which) = { NULL, keep_it };
+
+START_TEST(machine_is_held_by_one_at_a_time)
+{
+	other.give_way = stubborn[_i];
+	machine.holder = &other;
+
+	ck_assert_int_eq(machine_state_hold(&machine, &holder, &err), -EBUSY);
+
+	ck_assert_ptr_eq(machine.holder, &other);
+}
+END_TEST
+
+START_TEST(nobody_gives_way_to_one_that_is_refused)
+{
+	other.give_way = let_it_go;
+	machine.holder = &other;
+	machine.state = MACHINE_HANDED_OVER;
+
+	ck_assert_int_eq(machine_state_hold(&machine, &holder, &err), -EPERM);
+
+	ck_assert_ptr_eq(machine.holder, &other);
+}
+END_TEST
+
 static void is_not_saved(int code, const char *why)
 {
 	struct state_writer *none = NULL;
@@ -147,6 +195,9 @@ int main(void)
 	tcase_add_loop_test(tc, machine_that_is_or_may_be_another_s_is_not_held, 0,
 			    ARRAY_LEN(another));
 	tcase_add_test(tc, machine_that_has_not_come_yet_is_not_held);
+	tcase_add_test(tc, machine_is_held_by_the_next_where_its_holder_gives_way);
+	tcase_add_loop_test(tc, machine_is_held_by_one_at_a_time, 0, ARRAY_LEN(stubborn));
+	tcase_add_test(tc, nobody_gives_way_to_one_that_is_refused);
 	tcase_add_loop_test(tc, machine_whose_guest_is_off_is_not_held, 0, ARRAY_LEN(off));
 	suite_add_tcase(s, tc);
 	tc = tcase_create("saving");
