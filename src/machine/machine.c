@@ -102,6 +102,13 @@ void machine_parts_tell_trouble(struct loop_task *task)
 	}
 }
 
+/* They are tried again, or nobody asks for what has failed any more. */
+static void forget_failures(struct machine *m)
+{
+	for (struct machine_part *part = m->parts; part; part = part->next)
+		part->stopped_by = 0;
+}
+
 /* I/O threads. */
 
 static int make_loops(struct machine *m, struct err *err)
@@ -221,6 +228,7 @@ static void reset(struct machine *m, enum machine_cause cause)
 	m->hotplug_slots = aside ? board_hotplug_slots(m->board) : 0;
 	m->board = board_free(m->board);
 	machine_parts_settle(m);
+	forget_failures(m);
 	if (machine_parts_new_board(m, NULL, &err) < 0 ||
 	    board_start(m->board, m->state != MACHINE_RUNNING, &err) < 0) {
 		log_error("cannot start again after a reset: %s", err.text);
@@ -388,8 +396,7 @@ int machine_resume(struct machine *m, struct err *err)
 		m->config.paused = false;
 		return 0;
 	}
-	for (struct machine_part *part = m->parts; part; part = part->next)
-		part->stopped_by = 0;
+	forget_failures(m);
 	board_resume(m->board);
 	m->state = MACHINE_RUNNING;
 	happened(m, MACHINE_RESUME, MACHINE_CAUSE_HOST_UI);

@@ -99,6 +99,7 @@ class DiskFull(VmTest):
         run, client = self.begin()
         self.await_status(run, client, 'io-error')
         client.command('system_reset')
+        self.assertEqual(client.command('query-block')[0]['io-status'], 'ok')
         self.mount('remount,size=16M')
         client.command('cont')
         self.assertEqual(run.finish(), OK)
