@@ -129,9 +129,11 @@ void vcpu_await_pause(struct vcpu *vcpu);
 
 /*
  * ticks says for how long the VM was paused, as the difference of two
- * vcpu_ticks(): the guest's own counter goes on where it stopped.  Main.
+ * vcpu_ticks(): the guest's own counter goes on where it stopped.  Of all vCPUs, before
+ * the first one is resumed: KVM takes counters that differ for unstable.  Main.
  */
-void vcpu_resume(struct vcpu *vcpu, uint64_t ticks);
+void vcpu_skip_ticks(struct vcpu *vcpu, uint64_t ticks);
+void vcpu_resume(struct vcpu *vcpu);
 uint64_t vcpu_ticks(void);
 uint64_t vcpu_ticks_in(const struct vcpu *vcpu, uint64_t ns);	/* 0: KVM does not tell */
 

@@ -286,9 +286,13 @@ void vcpu_await_pause(struct vcpu *vcpu)
 	pthread_mutex_unlock(&vcpu->lock);
 }
 
-void vcpu_resume(struct vcpu *vcpu, uint64_t ticks)
+void vcpu_skip_ticks(struct vcpu *vcpu, uint64_t ticks)
 {
 	arch_skip_ticks(vcpu->fd, vcpu->id, ticks);
+}
+
+void vcpu_resume(struct vcpu *vcpu)
+{
 	want(vcpu, RUN);
 }
 

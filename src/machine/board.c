@@ -399,7 +399,9 @@ static void park(struct board *board)
 static void unpark(struct board *board, uint64_t ticks)
 {
 	for (uint32_t i = 0; i < board->nr_vcpus; i++)
-		vcpu_resume(board->vcpus[i], ticks);
+		vcpu_skip_ticks(board->vcpus[i], ticks);
+	for (uint32_t i = 0; i < board->nr_vcpus; i++)
+		vcpu_resume(board->vcpus[i]);
 }
 
 int board_save_features(struct board *board, struct state_writer *writer, struct err *err)
