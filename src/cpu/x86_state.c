@@ -401,6 +401,9 @@ static int save(int fd, const struct kvm_vm *vm, uint64_t ticks, struct vcpu_sta
 	/* First: to answer this, KVM takes in what has come, such as an INIT. */
 	r = ASK(fd, KVM_GET_MP_STATE, &mp, err);
 	state->mp_state = mp.mp_state;
+	/* Then what is pending: an exception's address goes to CR2, or its cause to DR6, by this. */
+	if (!r)
+		r = ASK(fd, KVM_GET_VCPU_EVENTS, &state->events, err);
 	if (!r)
 		r = save_cpuid(fd, state, err);
 	if (!r)
@@ -416,8 +419,6 @@ static int save(int fd, const struct kvm_vm *vm, uint64_t ticks, struct vcpu_sta
 	if (!r)
 		r = ASK(fd, KVM_GET_LAPIC, &lapic, err);
 	memcpy(state->lapic, lapic.regs, sizeof(state->lapic));
-	if (!r)
-		r = ASK(fd, KVM_GET_VCPU_EVENTS, &state->events, err);
 	if (!r)
 		r = ASK(fd, KVM_GET_DEBUGREGS, &state->debugregs, err);
 	if (!r)
