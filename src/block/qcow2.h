@@ -297,8 +297,11 @@ uint64_t qcow2_write_unclaimed(struct qcow2_op *op, uint64_t guest, uint64_t len
 int qcow2_write_anew(struct qcow2_op *op, const struct qcow2_slice *slice,
 		     uint64_t guest, uint64_t len, const struct qcow2_extent *extent);
 
-/* Give up what an entry refers to. */
-void qcow2_write_release(struct qcow2 *q, uint64_t entry, bool punch);
+/*
+ * Give up what an entry refers to.  False: data cannot be there, so that the entry is
+ * wrong; what is there stays counted.
+ */
+bool qcow2_write_release(struct qcow2 *q, uint64_t entry, bool punch);
 
 /* qcow2_resize.c: only ever larger */
 int qcow2_resize(struct disk *disk, uint64_t size, struct err *err);

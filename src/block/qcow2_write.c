@@ -76,19 +76,29 @@ static void abandon(struct qcow2_op *op, int res)
 
 /* Entries. */
 
-void qcow2_write_release(struct qcow2 *q, uint64_t entry, bool punch)
+/* The clusters that an entry refers to. */
+static uint64_t clusters_of(const struct qcow2 *q, uint64_t entry, uint64_t *ret_at)
 {
-	uint64_t host = qcow2_map_host(entry), len;
+	uint64_t host, len;
 
-	if (entry & QCOW2_COMPRESSED) {
-		qcow2_map_compressed(&q->geo, entry, &host, &len);
-		len += host & (q->cluster - 1);
-		qcow2_free_after_writeback(q, align_down(host, q->cluster),
-					   align_up(len, q->cluster) >> q->geo.cluster_bits,
-					   false);
-	} else if (host) {
-		qcow2_free_after_writeback(q, host, 1, punch);
-	}
+	*ret_at = qcow2_map_host(entry);
+	if (!(entry & QCOW2_COMPRESSED))
+		return !!*ret_at;
+	qcow2_map_compressed(&q->geo, entry, &host, &len);
+	*ret_at = align_down(host, q->cluster);
+	return (align_up(host + len, q->cluster) - *ret_at) >> q->geo.cluster_bits;
+}
+
+bool qcow2_write_release(struct qcow2 *q, uint64_t entry, bool punch)
+{
+	uint64_t at, nr = clusters_of(q, entry, &at);
+
+	if (at & (q->cluster - 1) || at >= align_up(q->end, q->cluster) ||
+	    !qcow2_meta_all(q, at, nr * q->cluster, QCOW2_META_NONE))
+		return false;
+	if (nr)
+		qcow2_free_after_writeback(q, at, nr, punch);
+	return true;
 }
 
 /* Bits of the subclusters of the cluster at guest that hold the claim's data. */

@@ -55,7 +55,10 @@ static bool choose_entry(const struct qcow2_op *op, uint64_t guest, uint64_t old
 	return true;
 }
 
-/* Whole clusters from guest on; 0 when the first cannot be done so. */
+/*
+ * Whole clusters from guest on; 0 when the first cannot be done so.  Only the first has
+ * been judged: another one that is damaged ends the run, and then comes first.
+ */
 static uint64_t change_clusters(struct qcow2_op *op, struct qcow2_slice *slice,
 				uint64_t guest, uint64_t len)
 {
@@ -70,10 +73,11 @@ static uint64_t change_clusters(struct qcow2_op *op, struct qcow2_slice *slice,
 			break;
 		if (old == entry && bitmap == qcow2_map_bitmap(&q->geo, slice->bytes, index))
 			continue;
+		if (!qcow2_map_host(entry) &&
+		    !qcow2_write_release(q, old, qcow2_map_is_own(old)))
+			break;
 		qcow2_map_set(&q->geo, slice->bytes, index, entry, bitmap);
 		qcow2_cache_dirty(slice);
-		if (!qcow2_map_host(entry))
-			qcow2_write_release(q, old, qcow2_map_is_own(old));
 	}
 	return done;
 }
@@ -110,12 +114,19 @@ static int write_zeros(struct qcow2_op *op, struct qcow2_slice *slice, uint64_t 
 		return skip(op, min_u64(len, rest));
 	if (extent->type != QCOW2_TYPE_DATA || !extent->copied)
 		return qcow2_write_anew(op, slice, guest, len, extent);
-	if (!qcow2_meta_all(q, extent->host, extent->len, QCOW2_META_NONE))
-		return qcow2_meta_corrupt(op, "data are where metadata are", extent->host);
 	op->piece = min_u64(extent->len, rest);
 	op->resume = piece_done;
 	qcow2_op_transfer_bytes(op, DISK_ZERO, extent->host, NULL, op->piece);
 	return QCOW2_LATER;
+}
+
+/* Is what the first cluster of the extent has, if anything, where metadata are? */
+static bool is_over_meta(const struct qcow2 *q, const struct qcow2_extent *extent)
+{
+	bool has_host = extent->host || extent->type == QCOW2_TYPE_COMPRESSED;
+
+	return has_host && !qcow2_meta_all(q, extent->host, max_u64(extent->compressed_len, 1),
+					   QCOW2_META_NONE);
 }
 
 static int change(struct qcow2_op *op, struct qcow2_slice *slice, uint64_t guest,
@@ -128,6 +139,8 @@ static int change(struct qcow2_op *op, struct qcow2_slice *slice, uint64_t guest
 
 	if (r)
 		return r;
+	if (is_over_meta(q, &extent))
+		return qcow2_meta_corrupt(op, "data are where metadata are", extent.host);
 	if (!(guest & (q->cluster - 1)) && len >= q->cluster) {
 		done = change_clusters(op, slice, guest, len);
 		if (done)

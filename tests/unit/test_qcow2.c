@@ -487,6 +487,73 @@ START_TEST(data_that_are_where_a_table_is_are_not_written)
 }
 END_TEST
 
+#define L1_AT	(192 * KiB)
+
+/* The first cluster is written, and the entry of the sixth leads elsewhere. */
+static void open_with_wrong_entry(uint64_t entry)
+{
+	make_qcow2("a.qcow2", "");
+	run("qemu-io -c 'write -P 1 0 64k' a.qcow2");
+	patch("a.qcow2", (off_t)(look("a.qcow2", L1_AT) & QCOW2_OFFSET) + 5 * 8, entry, 8);
+	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
+}
+
+/* Flushed, so that what was given up is used again. */
+static void write_clusters(uint64_t first, uint64_t nr)
+{
+	static uint8_t bytes[64 * KiB];
+
+	memset(bytes, 0x5a, sizeof(bytes));
+	ck_assert_int_eq(transfer(DISK_FLUSH, 0, NULL, 0), 0);
+	for (uint64_t i = first; i < first + nr; i++)
+		ck_assert_int_eq(transfer(DISK_WRITE, i * sizeof(bytes), bytes,
+					  sizeof(bytes)), 0);
+}
+
+static const struct {
+	uint64_t first;			/* cluster that is discarded; up to the seventh */
+	uint64_t entry;
+} wrong_entries[] = {
+	{ 5, L1_AT | QCOW2_COPIED },
+	{ 3, L1_AT | QCOW2_COPIED },
+	{ 3, L1_AT },
+	{ 3, L1_AT | QCOW2_ZERO | QCOW2_COPIED },
+	{ 3, L1_AT | QCOW2_COMPRESSED },
+	{ 3, (L1_AT + 512) | QCOW2_COPIED },
+	{ 3, 100 * GiB | QCOW2_COPIED },
+};
+
+START_TEST(discard_of_what_is_no_data_is_refused)
+{
+	uint64_t at = wrong_entries[_i].first * 64 * KiB, table;
+	uint8_t bytes[512] = { 9 };
+
+	open_with_wrong_entry(wrong_entries[_i].entry);
+	table = look("a.qcow2", L1_AT);
+
+	ck_assert_int_eq(transfer(DISK_DISCARD, at, NULL, 448 * KiB - at), -EIO);
+	ck_assert_int_eq(transfer(DISK_WRITE, 512 * KiB, bytes, sizeof(bytes)), -EIO);
+	disk = disk_close(disk, NULL);
+	ck_assert_uint_eq(look("a.qcow2", QCOW2_AT_INCOMPATIBLE), QCOW2_INCOMPATIBLE_CORRUPT);
+	ck_assert_uint_eq(look("a.qcow2", L1_AT), table);
+}
+END_TEST
+
+START_TEST(entry_to_a_table_does_not_give_it_up_when_it_is_replaced)
+{
+	uint64_t table;
+
+	open_with_wrong_entry(L1_AT);
+	table = look("a.qcow2", L1_AT);
+
+	write_clusters(5, 1);
+	write_clusters(8, 4);
+	disk = disk_close(disk, NULL);
+	ck_assert_uint_eq(look("a.qcow2", L1_AT), table);
+	run("qemu-img check a.qcow2 && qemu-io -r -c 'read -P 0x5a 512k 256k' a.qcow2");
+}
+END_TEST
+
 START_TEST(table_that_is_counted_as_free_is_not_allocated)
 {
 	uint8_t bytes[512] = { 9 };
@@ -629,6 +696,9 @@ int main(void)
 	tcase_add_test(tc, progress_never_falls_until_a_snapshot_is_taken);
 	tcase_add_test(tc, leak_is_found_and_given_back);
 	tcase_add_test(tc, data_that_are_where_a_table_is_are_not_written);
+	tcase_add_loop_test(tc, discard_of_what_is_no_data_is_refused, 0,
+			    ARRAY_LEN(wrong_entries));
+	tcase_add_test(tc, entry_to_a_table_does_not_give_it_up_when_it_is_replaced);
 	tcase_add_test(tc, table_that_is_counted_as_free_is_not_allocated);
 	tcase_add_test(tc, autoclear_bits_are_cleared_by_a_writer_only);
 	tcase_add_test(tc, image_works_with_direct_io);
