@@ -252,7 +252,7 @@ void qcow2_op_transfer_bytes(struct qcow2_op *op, enum disk_op what, uint64_t at
  */
 int qcow2_op_transfer_piece(struct qcow2_op *op, enum disk_op what, uint64_t at);
 
-/* Make the file durable, then resume. */
+/* Make the file durable, then resume; if that fails, so has the image. */
 void qcow2_op_sync(struct qcow2_op *op);
 
 /* Have the op own a buffer: 0 or QCOW2_LATER. */
@@ -326,6 +326,10 @@ int qcow2_writeback_wait(struct qcow2_op *op);
 int qcow2_writeback_flush_step(struct qcow2_op *op);
 void qcow2_writeback_set_l1(struct qcow2 *q, uint64_t index, uint64_t entry);
 void qcow2_writeback_end(struct qcow2 *q);	/* of its last part, the frees */
+
+
+/* Make the file durable at once; if that fails, so has the image. */
+int qcow2_writeback_sync(struct qcow2 *q);
 
 /* Everything to the disk; main, with nothing in flight. */
 int qcow2_writeback_all(struct qcow2 *q);

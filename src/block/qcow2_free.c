@@ -220,5 +220,5 @@ int qcow2_free_all(struct qcow2 *q)
 				return r;
 		}
 	}
-	return qcow2_bytes_sync(q->file->fd);
+	return qcow2_writeback_sync(q);
 }

@@ -355,16 +355,16 @@ static int write_all(struct qcow2 *q)
 	if (!r)
 		r = qcow2_bytes_write(q->file->fd, growth->bytes, len_of(q), growth->at);
 	if (!r)
-		r = qcow2_bytes_sync(q->file->fd);
+		r = qcow2_writeback_sync(q);
 	if (growth->nr_table)
 		return r;
 	for (uint64_t i = 0; i < growth->nr_blocks && !r; i++) {
 		uint64_t at = encode_sector(q, first + i);
 
 		r = qcow2_bytes_write(q->file->fd, growth->bytes, q->sector, at);
-		q->failed = r < 0;	/* it may name the block or not */
+		q->failed |= r < 0;	/* it may name the block or not */
 	}
-	return r ? r : qcow2_bytes_sync(q->file->fd);
+	return r ? r : qcow2_writeback_sync(q);
 }
 
 int qcow2_grow_l1(struct qcow2 *q, uint64_t nr)

@@ -319,11 +319,19 @@ int qcow2_op_transfer_piece(struct qcow2_op *op, enum disk_op what, uint64_t at)
 	return 0;
 }
 
+static void synced(struct file_io *io, int res)
+{
+	struct qcow2_op *op = container_of(io, struct qcow2_op, io);
+
+	if (res < 0)
+		op->q->failed = true;
+	op->resume(op, res);
+}
+
 void qcow2_op_sync(struct qcow2_op *op)
 {
-	op->io.segs = NULL;
-	op->io.nr_segs = 0;
-	start(op, DISK_FLUSH, 0, 0);
+	op->io = (struct file_io){ .op = DISK_FLUSH, .done = synced };
+	file_submit(op->q->file, op->q->disk->loop, &op->io);
 }
 
 /*

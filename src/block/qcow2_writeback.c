@@ -309,6 +309,17 @@ void qcow2_writeback_set_l1(struct qcow2 *q, uint64_t index, uint64_t entry)
 	q->l1_dirty[sector] = true;
 }
 
+/* At once. */
+
+int qcow2_writeback_sync(struct qcow2 *q)
+{
+	int r = qcow2_bytes_sync(q->file->fd);
+
+	if (r < 0)
+		q->failed = true;
+	return r;
+}
+
 /* Closing. */
 
 static int put_slices(struct qcow2 *q, enum qcow2_meta kind)
@@ -327,7 +338,7 @@ static int put_slices(struct qcow2 *q, enum qcow2_meta kind)
 		slice->dirty = false;
 		q->cache.nr_dirty--;
 	}
-	return r ? r : qcow2_bytes_sync(q->file->fd);
+	return r ? r : qcow2_writeback_sync(q);
 }
 
 static int put_l1(struct qcow2 *q)

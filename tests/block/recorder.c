@@ -43,7 +43,7 @@ static bool recording;
 static uint8_t *first_bytes;
 static size_t first_len;
 static unsigned fault_after;
-static bool armed, lasting_fault, has_failed;
+static bool armed, lasting_fault, only_syncs, has_failed;
 
 void __real_loop_readv(struct loop *loop, struct loop_io *io, int fd,
 		       const struct iovec *segs, unsigned nr, off_t at);
@@ -205,8 +205,15 @@ void recorder_fail(unsigned nr, bool lasting)
 {
 	fault_after = nr;
 	lasting_fault = lasting;
+	only_syncs = false;
 	armed = true;
 	has_failed = false;
+}
+
+void recorder_fail_sync(unsigned nr)
+{
+	recorder_fail(nr, false);
+	only_syncs = true;
 }
 
 bool recorder_end_fault(void)
@@ -215,11 +222,12 @@ bool recorder_end_fault(void)
 	return has_failed;
 }
 
-static bool fails(int fd)
+static bool fails(int fd, bool is_sync)
 {
 	struct stat st;
 
-	if (!armed || fstat(fd, &st) || st.st_dev != file.st_dev || st.st_ino != file.st_ino)
+	if (!armed || (only_syncs && !is_sync) || fstat(fd, &st) ||
+	    st.st_dev != file.st_dev || st.st_ino != file.st_ino)
 		return false;
 	if (fault_after) {
 		fault_after--;
@@ -232,7 +240,12 @@ static bool fails(int fd)
 
 static int bad_fd(int fd)
 {
-	return fails(fd) ? -1 : fd;
+	return fails(fd, false) ? -1 : fd;
+}
+
+static int bad_sync_fd(int fd)
+{
+	return fails(fd, true) ? -1 : fd;
 }
 
 /*
@@ -294,12 +307,12 @@ void __wrap_loop_writev(struct loop *loop, struct loop_io *io, int fd,
 void __wrap_loop_fdatasync(struct loop *loop, struct loop_io *io, int fd)
 {
 	if (!recording) {
-		end_at_once(loop, io, bad_fd(fd) < 0 ? (errno = EIO, -1) : 0);
+		end_at_once(loop, io, bad_sync_fd(fd) < 0 ? (errno = EIO, -1) : 0);
 		return;
 	}
 	if (is_ours(fd))
 		watch(io, add_action((struct action){ .is_sync = true }));
-	__real_loop_fdatasync(loop, io, bad_fd(fd));
+	__real_loop_fdatasync(loop, io, bad_sync_fd(fd));
 }
 
 void __wrap_loop_fallocate(struct loop *loop, struct loop_io *io, int fd, int mode,
@@ -322,7 +335,7 @@ ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t len, off_t at)
 	ssize_t res;
 	uint32_t i;
 
-	if (fails(fd)) {
+	if (fails(fd, false)) {
 		errno = EIO;
 		return -1;
 	}
@@ -339,7 +352,7 @@ int __wrap_fdatasync(int fd)
 {
 	uint32_t i;
 
-	if (fails(fd)) {
+	if (fails(fd, true)) {
 		errno = EIO;
 		return -1;
 	}

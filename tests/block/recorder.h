@@ -34,6 +34,8 @@ void recorder_watch(const char *path);
  * following one too if lasting.  True from recorder_end_fault(): one has failed.
  */
 void recorder_fail(unsigned nr, bool lasting);
+
+void recorder_fail_sync(unsigned nr);	/* the same of syncs alone */
 bool recorder_end_fault(void);
 
 /* A file that lost power before event number at; begins as it was at the start. */

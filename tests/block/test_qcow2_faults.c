@@ -9,9 +9,11 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "block/disk_snapshot.h"
+#include "block/format.h"
 #include "block/qcow2_check.h"
 
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,6 +198,56 @@ START_TEST(request_fails_whichever_of_its_pieces_does)
 }
 END_TEST
 
+/* What makes the file grow so that a sync is needed at once. */
+static int outgrow_l1(void)
+{
+	return disk_resize(image.disk, 8 * MiB, NULL);
+}
+
+static int outgrow_counts(void)
+{
+	static uint8_t many[3 * MiB];
+
+	return image_request(&image, DISK_WRITE, 0, many, sizeof(many));
+}
+
+static const struct growth {
+	int (*grow)(void);
+	unsigned nr_syncs;
+	const char *options;
+	bool direct;		/* failed flushes are not the file's to remember */
+} growths[] = {
+	{ outgrow_l1, 3, "cluster_size=512", false },
+	{ outgrow_counts, 1, "cluster_size=4k,refcount_bits=64", false },
+	{ outgrow_counts, 1, "cluster_size=4k,refcount_bits=64", true },
+};
+
+/* The kernel tells of what it could not write once, so we must not forget it. */
+START_TEST(flush_fails_after_a_sync_for_growth_has_failed)
+{
+	const struct growth *growth = &growths[_i];
+
+	for (unsigned i = 0; i < growth->nr_syncs; i++) {
+		image_init(&image, "top.qcow2", 1);
+		image_run(&image, "qemu-img create -f qcow2 -o %s top.qcow2 4M",
+			  growth->options);
+		image.size = 4 * MiB;
+		recorder_watch(image.path);
+		image_open(&image);
+		image.disk->file.direct = growth->direct;
+		ck_assert_int_eq(write_value(0, 1, 4 * KiB), 0);
+
+		recorder_fail_sync(i);
+		ck_assert_int_eq(growth->grow(), -EIO);
+		ck_assert(recorder_end_fault());
+		ck_assert_int_eq(image_request(&image, DISK_FLUSH, 0, NULL, 0), -EIO);
+		ck_assert_int_lt(write_value(0, 1, 4 * KiB), 0);
+		image.disk = disk_close(image.disk, NULL);
+		image_fini(&image);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("qcow2 faults");
@@ -211,6 +263,8 @@ int main(void)
 	tcase_add_loop_test(tc, each_operation_may_fail, 0, ARRAY_LEN(kinds));
 	tcase_add_loop_test(tc, each_operation_of_changes_may_fail, 0, ARRAY_LEN(kinds));
 	tcase_add_loop_test(tc, request_fails_whichever_of_its_pieces_does, 0, 2);
+	tcase_add_loop_test(tc, flush_fails_after_a_sync_for_growth_has_failed, 0,
+			    ARRAY_LEN(growths));
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);
