@@ -78,6 +78,7 @@ static void loaded(struct file_io *io, int res)
 {
 	struct vmdk_block *block = container_of(io, struct vmdk_block, io);
 	struct vmdk_waiter *waiter = block->waiting, *next;
+	const struct vmdk_want want = block->want;	/* one that is ready may load another */
 
 	if (!res)
 		res = unpack(block);
@@ -87,7 +88,7 @@ static void loaded(struct file_io *io, int res)
 		next = waiter->next;
 
 		/* Others only wait for a block to become free. */
-		waiter->ready(waiter, same(&waiter->want, &block->want) ? res : 0);
+		waiter->ready(waiter, same(&waiter->want, &want) ? res : 0);
 	}
 }
 

@@ -83,7 +83,7 @@ static inline void teardown(void)
 	ck_assert_int_eq(system(command), 0);
 }
 
-static struct disk_config config(const char *name)
+static inline struct disk_config config(const char *name)
 {
 	return (struct disk_config){ .id = "root", .path = in_folder(name) };
 }
