@@ -44,9 +44,10 @@ static void call_change(void *ctx)
 {
 	const struct change *change = ctx;
 
-	disk_set_throttle(change->disk, change->group);
+	/* Limits first: by a group that has none all that waits would go through. */
 	if (change->group && change->limits)
 		throttle_group_set(change->group, change->limits);
+	disk_set_throttle(change->disk, change->group);
 }
 
 static int change_limits(struct machine_part *part, struct throttle_group *group,
