@@ -156,14 +156,22 @@ static bool is_no_space(int error)
 	return error == -ENOSPC || error == -EDQUOT;
 }
 
-/* To ask again for a flush whose data are lost would only stop the VM again. */
+static bool is_lost(const struct disk *disk, enum disk_op op)
+{
+	if (op == DISK_FLUSH && disk->file.flush_error)
+		return true;
+	return op != DISK_READ && !disk->how.asleep && disk->format->is_lost &&
+	       disk->format->is_lost(disk);
+}
+
+/* To try again what cannot be had any more would only stop the VM again. */
 static enum disk_verdict judge(const struct disk *disk, enum disk_op op, int error)
 {
 	enum disk_on_error on = op == DISK_READ ? disk->read_error : disk->write_error;
 
 	if (on == DISK_ON_ERROR_ENOSPC)
 		on = is_no_space(error) ? DISK_ON_ERROR_STOP : DISK_ON_ERROR_REPORT;
-	if (on == DISK_ON_ERROR_STOP && op == DISK_FLUSH && disk->file.flush_error)
+	if (on == DISK_ON_ERROR_STOP && is_lost(disk, op))
 		return DISK_REPORT;
 	return on == DISK_ON_ERROR_STOP ? DISK_STOP :
 	       on == DISK_ON_ERROR_IGNORE ? DISK_IGNORE : DISK_REPORT;

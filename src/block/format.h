@@ -85,6 +85,9 @@ struct disk_format {
 	 */
 	void (*submit)(struct disk *disk, struct disk_request *request);
 
+	/* NULL, or: will no write or flush ever succeed again?  Owner. */
+	bool (*is_lost)(const struct disk *disk);
+
 	/*
 	 * Fill in all but at of the extent; len is how much of the disk there is.  As
 	 * disk_map().

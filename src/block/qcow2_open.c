@@ -357,12 +357,20 @@ static void qcow2_submit(struct disk *disk, struct disk_request *request)
 	qcow2_op_submit(disk->state, request, NULL);
 }
 
+static bool qcow2_is_lost(const struct disk *disk)
+{
+	const struct qcow2 *q = disk->state;
+
+	return q->failed || q->corrupt;
+}
+
 const struct disk_format disk_format_qcow2 = {
 	.name = "qcow2",
 	.open = qcow2_open,
 	.close = qcow2_close,
 	.resize = qcow2_resize,
 	.submit = qcow2_submit,
+	.is_lost = qcow2_is_lost,
 	.backing = qcow2_chain_backing,
 	.empty = qcow2_chain_empty,
 	.set_backing = qcow2_chain_set_backing,

@@ -605,6 +605,27 @@ START_TEST(image_works_with_direct_io)
 }
 END_TEST
 
+/* The file does not remember a flush that failed past the page cache, but the image does. */
+START_TEST(what_an_image_that_has_failed_refuses_is_not_tried_again)
+{
+	struct disk_config c = config("a.qcow2");
+	struct qcow2 *q;
+
+	make_qcow2("a.qcow2", "");
+	c.cache = DISK_DIRECT;
+	c.read_error = c.write_error = DISK_ON_ERROR_STOP;
+	ck_assert_int_eq(open_disk(c), 0);
+	q = disk->state;
+	ck_assert_int_eq(disk_judge_failure(disk, DISK_FLUSH, -EIO), DISK_STOP);
+
+	*(_i ? &q->failed : &q->corrupt) = true;
+
+	ck_assert_int_eq(disk_judge_failure(disk, DISK_FLUSH, -EIO), DISK_REPORT);
+	ck_assert_int_eq(disk_judge_failure(disk, DISK_WRITE, -EIO), DISK_REPORT);
+	ck_assert_int_eq(disk_judge_failure(disk, DISK_READ, -EIO), DISK_STOP);
+}
+END_TEST
+
 /* Clusters from the last to the first, each with its number; tables are in memory. */
 static void open_scattered(unsigned nr)
 {
@@ -702,6 +723,7 @@ int main(void)
 	tcase_add_test(tc, table_that_is_counted_as_free_is_not_allocated);
 	tcase_add_test(tc, autoclear_bits_are_cleared_by_a_writer_only);
 	tcase_add_test(tc, image_works_with_direct_io);
+	tcase_add_loop_test(tc, what_an_image_that_has_failed_refuses_is_not_tried_again, 0, 2);
 	tcase_add_loop_test(tc, pieces_of_a_request_that_lie_apart_are_moved_together, 0, 2);
 	tcase_add_test(tc, bad_compressed_data_are_an_error);
 	suite_add_tcase(s, tc);
