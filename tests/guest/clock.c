@@ -1,80 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * clock.c - for each byte that it receives it tells the time, in nanoseconds since 1970, as a
- * Linux guest has it: from when it started by KVM's word, and how long it has run since, by
- * KVM's clock.  At 'r' it waits for the real-time clock to begin a second and tells both.
- * Switches off at 'q'.  Not a test by itself: snapshots are tested with it.
+ * clock.c - for each byte that it receives it tells the time, in nanoseconds since 1970.  At
+ * 'r' it waits for the real-time clock to begin a second and tells both.  Switches off at
+ * 'q'.  Not a test by itself: snapshots are tested with it.
  */
-#include "io.h"
+#include "clock.h"
 #include "payload.h"
-
-#define MSR_WALL_CLOCK	0x4b564d00
-#define MSR_SYSTEM_TIME	0x4b564d01
-#define ENABLE		1
-
-#define RTC_INDEX	0x70
-#define RTC_DATA	0x71
-#define RTC_SECONDS	0x00
-
-#define NS_PER_S	UINT64_C(1000000000)
-
-/* As Documentation/virt/kvm/x86/msr.rst has them. */
-static volatile struct {
-	uint32_t version, seconds, nanoseconds;
-} wall __attribute__((aligned(4)));
-
-static volatile struct {
-	uint32_t version, pad;
-	uint64_t tsc, system_time;
-	uint32_t multiplier;
-	int8_t shift;
-	uint8_t flags, more[2];
-} system __attribute__((aligned(32)));
-
-static uint64_t tsc(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (uint64_t)high << 32 | low;
-}
-
-static uint64_t system_time(void)
-{
-	uint64_t time;
-	uint32_t version;
-
-	do {
-		uint64_t ticks;
-
-		version = system.version;
-		ticks = tsc() - system.tsc;
-		ticks = system.shift < 0 ? ticks >> -system.shift : ticks << system.shift;
-		time = system.system_time +
-		       (uint64_t)((unsigned __int128)ticks * system.multiplier >> 32);
-	} while (version & 1 || version != system.version);
-	return time;
-}
-
-static uint64_t now(void)
-{
-	return wall.seconds * NS_PER_S + wall.nanoseconds + system_time();
-}
-
-static uint8_t rtc(uint8_t index)
-{
-	out8(RTC_INDEX, index);
-	return in8(RTC_DATA);
-}
 
 static void tell_second(void)
 {
-	uint8_t before = rtc(RTC_SECONDS), bcd = before;
-
-	while (bcd == before)
-		bcd = rtc(RTC_SECONDS);
 	print("second ");
-	print_number((bcd >> 4) * 10U + (bcd & 0xf));
+	print_number(clock_begin_second());
 	print(" ");
 }
 
@@ -82,16 +18,14 @@ void payload(void)
 {
 	uint8_t byte;
 
-	write_msr(MSR_WALL_CLOCK, (uint64_t)&wall);
-	write_msr(MSR_SYSTEM_TIME, (uint64_t)&system | ENABLE);
-	expect(wall.version && system.version, "KVM fills in its clocks");
+	clock_open();
 	print("READY\n");
 	do {
 		byte = await_byte();
 		if (byte == 'r')
 			tell_second();
 		print("time ");
-		print_number(now());
+		print_number(clock_now());
 		print("\n");
 	} while (byte != 'q');
 }

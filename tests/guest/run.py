@@ -145,9 +145,9 @@ with open('/proc/interrupts', encoding='ascii') as interrupts:
 ARM64 = {
     'blind': Case(status=DIED, out='', err=r'vmm: .*vCPU 0: (?s:.*)pc  '),
     'button': Case(out='READY\nPASS\n', meanwhile=press_button),
-    'clock': Case(out=None, after=seconds_are_now),
     'features': Case(out=None, after=features_are_the_hosts),
     'identity': Case(('--name', 'guest'), out=None, meanwhile=registers_are_told),
+    'pl031': Case(out=None, after=seconds_are_now),
     'psci_off': Case(out='still on\n'),
     'psci_reset2': resets('way=1'),
     'psci_smp': Case(('--cpus', f'{CPUS}', '--cmdline', f'cpus={CPUS}')),

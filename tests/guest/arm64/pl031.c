@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * clock.c - the PL031 has the time of day, and counts.
+ * pl031.c - the PL031 has the time of day, and counts.
  */
 #include "machine.h"
 #include "payload.h"
