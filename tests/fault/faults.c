@@ -39,7 +39,7 @@ bool faults_disarm(void)
 	return failed;
 }
 
-static bool fails(int code)
+bool faults_fail(int code)
 {
 	if (!armed || failed || left--)
 		return false;
@@ -50,35 +50,35 @@ static bool fails(int code)
 
 void *__wrap_malloc(size_t len)
 {
-	return fails(ENOMEM) ? NULL : __real_malloc(len);
+	return faults_fail(ENOMEM) ? NULL : __real_malloc(len);
 }
 
 void *__wrap_calloc(size_t nr, size_t len)
 {
-	return fails(ENOMEM) ? NULL : __real_calloc(nr, len);
+	return faults_fail(ENOMEM) ? NULL : __real_calloc(nr, len);
 }
 
 void *__wrap_realloc(void *old, size_t len)
 {
-	return fails(ENOMEM) ? NULL : __real_realloc(old, len);
+	return faults_fail(ENOMEM) ? NULL : __real_realloc(old, len);
 }
 
 int __wrap_posix_memalign(void **ret_memory, size_t align, size_t len)
 {
-	return fails(ENOMEM) ? ENOMEM : __real_posix_memalign(ret_memory, align, len);
+	return faults_fail(ENOMEM) ? ENOMEM : __real_posix_memalign(ret_memory, align, len);
 }
 
 char *__wrap_strdup(const char *text)
 {
-	return fails(ENOMEM) ? NULL : __real_strdup(text);
+	return faults_fail(ENOMEM) ? NULL : __real_strdup(text);
 }
 
 char *__wrap_strndup(const char *text, size_t len)
 {
-	return fails(ENOMEM) ? NULL : __real_strndup(text, len);
+	return faults_fail(ENOMEM) ? NULL : __real_strndup(text, len);
 }
 
 int __wrap_eventfd(unsigned count, int flags)
 {
-	return fails(EMFILE) ? -1 : __real_eventfd(count, flags);
+	return faults_fail(EMFILE) ? -1 : __real_eventfd(count, flags);
 }

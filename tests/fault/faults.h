@@ -19,4 +19,7 @@ void faults_arm(unsigned nr);
 /* From now on all succeed again.  Has one failed? */
 bool faults_disarm(void);
 
+/* Count one more, of what a test stands in for; true: it fails, and errno says code. */
+bool faults_fail(int code);
+
 #endif
