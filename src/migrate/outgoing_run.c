@@ -118,6 +118,8 @@ static int open_streams(struct outgoing *o, unsigned nr)
 	}
 	if (!r) {
 		r = open_sender(o, &o->urgent, 0);
+		/* What is asked for is missing, whatever it holds. */
+		o->urgent.fresh = false;
 		if (r < 0)
 			err_sys(&o->err, r, "cannot send memory");
 	}

@@ -304,6 +304,36 @@ START_TEST(target_that_needs_no_more_need_not_take_the_rest)
 }
 END_TEST
 
+/* Whoever loads the state may look into memory, too, and wait for it. */
+static void *ask_then_load(void *arg)
+{
+	accept_source();
+	ck_assert(await(MESSAGE_PLAN));
+	say(MESSAGE_READY, 0, 0);
+	ck_assert(await(MESSAGE_STATE));
+	say(MESSAGE_ASK, 3, 1);
+	ck_assert(await(MESSAGE_ZEROES));
+	say(MESSAGE_LOADED, 0, 0);
+	ck_assert(await(MESSAGE_GO));
+	say(MESSAGE_DONE, 0, 0);
+	(void)await(MESSAGE_BYE);
+	return arg;
+}
+
+START_TEST(page_of_zeroes_is_sent_to_whom_it_is_missing)
+{
+	memset((char *)fake_vm.ram.host + 3 * PAGES_LEN, 0, PAGES_LEN);
+	parameters.postcopy = true;
+	begin(ask_then_load);
+	ck_assert_int_eq(outgoing_postcopy(outgoing, &err), 0);
+
+	run_until(MIGRATION_COMPLETED);
+
+	pthread_join(target, NULL);
+	ck_assert(fake_vm.moved);
+}
+END_TEST
+
 /* Where it is when its VM is reset, or it is cancelled. */
 
 static void *plan_only(void *arg)
@@ -707,6 +737,7 @@ int main(void)
 	tcase_add_test(tc, what_could_not_go_on_here_is_taken_back_later);
 	tcase_add_test(tc, target_that_takes_nothing_holds_nobody_up);
 	tcase_add_test(tc, target_that_needs_no_more_need_not_take_the_rest);
+	tcase_add_test(tc, page_of_zeroes_is_sent_to_whom_it_is_missing);
 	tcase_add_loop_test(tc, cancel_in_any_phase_leaves_the_guest_here, 0, ARRAY_LEN(phases));
 	tcase_add_loop_test(tc, end_of_the_vm_in_any_phase_is_its_end, 0, ARRAY_LEN(phases));
 	tcase_add_test(tc, cancel_does_not_wait_for_what_may_be_sent);
