@@ -6,6 +6,7 @@
 #include "runtime.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -304,6 +305,8 @@ int client_give_fd(struct client *client, const char *name, int fd, struct err *
 {
 	int r;
 
+	if (fcntl(fd, F_GETFD) < 0)
+		return err_sys(err, -errno, "descriptor %d", fd);
 	client->passed_fd = fd;
 	r = client_execute(client, "getfd", json_pack("{s:s}", "fdname", name), NULL, err);
 	client->passed_fd = -1;

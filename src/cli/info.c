@@ -117,7 +117,7 @@ static void print_head(const struct facts *facts, const json_t *all)
 	struct runtime_path path;
 
 	printf("%s\n", facts->vm.name);
-	printf("  state     %s for %s\n", facts->state, facts_span(facts->uptime).text);
+	printf("  state     %s, up for %s\n", facts->state, facts_span(facts->uptime).text);
 	printf("  process   %d (%s)\n", facts->vm.pid,
 	       text_of(json_object_get(all, "version"), "package"));
 	printf("  memory    %s\n", facts_size(facts->memory).text);

@@ -263,7 +263,8 @@ class Attach(VmTest):
 
     def test_descriptor_that_is_not_open(self):
         self.begin()
-        self.assert_refused_with(self.attach('--net', 'fd=77'), USAGE, 'Bad file descriptor')
+        self.assert_refused_with(self.attach('--net', 'fd=77'), USAGE,
+                                 'descriptor 77: Bad file descriptor')
 
     def test_descriptor_of_a_card_with_a_bad_id_is_closed(self):
         self.begin()

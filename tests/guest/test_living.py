@@ -83,7 +83,7 @@ class Living(VmTest):
         status, text, errors = self.command('info', 'web')
 
         self.assertEqual((status, errors), (OK, ''))
-        self.assertRegex(text, r'\Aweb\n  state     running for \d+s\n')
+        self.assertRegex(text, r'\Aweb\n  state     running, up for \d+s\n')
         self.assertIn(f'  process   {run.process.pid} (vmm ', text)
         self.assertIn(f'  disk      root: {disk}, raw, 1M, read-only\n', text)
         self.assertRegex(text, r'\n  vCPUs     threads \d+\n')
