@@ -114,6 +114,8 @@ int disk_create_command(const struct command *command, int argc, char **argv)
 	};
 	if (image.backing)
 		r = open_behind(&behind, &image, args.words[0], create.backing_files, &err);
+	else if (image.backing_format)
+		r = err_set(&err, -EINVAL, "disk create: --backing-format goes with --backing");
 	else if (!image.size)
 		r = err_set(&err, -EINVAL, "disk create: --size is missing");
 	if (!r)

@@ -100,8 +100,11 @@ static int copy(struct work *w, struct err *err)
 
 static int rebase_image(struct work *w, const struct rebase *rebase, struct err *err)
 {
-	int r = disk_tool_init(&w->tool, err);
+	int r;
 
+	if (!w->backing && rebase->backing_format)
+		return err_set(err, -EINVAL, "disk rebase: what is none has no --backing-format");
+	r = disk_tool_init(&w->tool, err);
 	if (!r)
 		r = open_image(w, rebase, err);
 	if (!r && w->backing)

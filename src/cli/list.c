@@ -131,6 +131,8 @@ int command_list(const struct command *command, int argc, char **argv)
 
 	if (!arguments_read(&args, command, &options, argc, argv))
 		return args.status;
+	if (options.json && options.names)
+		return command_fail("list: give --json or --names, not both");
 	if (runtime_list(&vms, &nr, &err) < 0)
 		return command_fail("%s", err.text);
 	status = print(&options, vms, nr);

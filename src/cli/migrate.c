@@ -5,6 +5,7 @@
  * All of it is the VM's doing; this command tells it what to do, and people how far it is.
  */
 #include "arguments.h"
+#include "base/bits.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/folder.h"
@@ -133,7 +134,10 @@ static int absolute(char *to, size_t len, const char *uri, struct err *err)
 	char whole[PATH_MAX];
 	int n, r;
 
-	if (strncmp(uri, scheme, strlen(scheme))) {
+	if (!strncmp(uri, "file:", 5))
+		return err_set(err, -EINVAL, "'%s' is where nothing runs: 'vmm snapshot NAME DIR "
+			       "--stop' keeps a VM as a folder", uri);
+	if (strncmp(uri, scheme, strlen(scheme)) || !*path) {
 		n = snprintf(to, len, "%s", uri);
 	} else {
 		r = folder_absolute(whole, path);
@@ -338,6 +342,25 @@ static int take_back(const char *name, struct err *err)
 	return r;
 }
 
+/* What is said of the move when it begins holds to its end. */
+static int check(const struct migrate *how, int nr, struct err *err)
+{
+	if (how->take_back && (nr > 1 || how->resume))
+		return err_set(err, -EINVAL, "--take-back lets the VM go on here: give no URI and "
+			       "no --resume");
+	for (size_t i = 0; (how->take_back || how->resume) && i < ARRAY_LEN(rows); i++) {
+		const char *key = rows[i].key;
+
+		if (how->given.rows & BIT64(i) && strcmp(key, "resume") &&
+		    strcmp(key, "take-back") && strcmp(key, "json"))
+			return err_set(err, -EINVAL, "--%s is as it was when the move began", key);
+	}
+	if (!how->take_back && nr < 2)
+		return err_set(err, -EINVAL, "where to? give tcp:HOST:PORT, tls:HOST:PORT, "
+			       "unix:PATH or fd:N");
+	return 0;
+}
+
 int command_migrate(const struct command *command, int argc, char **argv)
 {
 	struct migrate options;
@@ -347,12 +370,10 @@ int command_migrate(const struct command *command, int argc, char **argv)
 
 	if (!arguments_read(&args, command, &options, argc, argv))
 		return args.status;
-	if (options.take_back)
+	r = check(&options, args.nr, &err);
+	if (!r && options.take_back)
 		r = take_back(args.words[0], &err);
-	else if (args.nr < 2)
-		r = err_set(&err, -EINVAL, "where to? give tcp:HOST:PORT, tls:HOST:PORT, "
-			    "unix:PATH or fd:N");
-	else
+	else if (!r)
 		r = move(args.words[0], args.words[1], &options, &err);
 	option_fini(&command_migrate_options, &options);
 	return r < 0 ? command_fail("%s", err.text) : EXIT_OK;

@@ -136,8 +136,10 @@ static int replace_disk(struct vm_config *vm, struct vm_disk_config *disk, struc
 		SWAP(old->overlay, disk->overlay);
 		return check_disk(disk, err);
 	}
-	return err_set(err, -EINVAL, "disk '%s': the snapshot has none of that id",
-		       disk->id ? disk->id : disk->path);
+	return disk->id ? err_set(err, -EINVAL, "disk '%s': the snapshot has none of that id",
+				  disk->id) :
+			  err_set(err, -EINVAL, "disk '%s': say by id= what it stands in for",
+				  disk->path);
 }
 
 void restore_renew_macs(struct vm_config *vm)
@@ -160,6 +162,9 @@ static int replace_net(struct vm_config *vm, struct vm_net_config *net, struct e
 
 		if (!net->id || strcmp(old->id, net->id))
 			continue;
+		if (option_given(&vm_config_net_options, net, &net->mtu))
+			return err_set(err, -EINVAL, "net '%s': mtu is as it was when the "
+				       "snapshot was taken", net->id);
 		if (!memcmp(net->mac, none, sizeof(none)))
 			memcpy(net->mac, old->mac, sizeof(net->mac));
 		net->renewed = memcmp(net->mac, old->mac, sizeof(net->mac));
@@ -169,8 +174,9 @@ static int replace_net(struct vm_config *vm, struct vm_net_config *net, struct e
 		swap(old, net, sizeof(*old));
 		return 0;
 	}
-	return err_set(err, -EINVAL, "net '%s': the snapshot has none of that id",
-		       net->id ? net->id : "");
+	return net->id ? err_set(err, -EINVAL, "net '%s': the snapshot has none of that id",
+				 net->id) :
+			 err_set(err, -EINVAL, "net: say by id= which card it is for");
 }
 
 /* As if it had been said to vmm run: what is given counts for more than what is preset. */

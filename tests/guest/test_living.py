@@ -75,6 +75,8 @@ class Living(VmTest):
         self.assertEqual(one, {'name': 'web', 'state': 'running', 'pid': web.process.pid,
                                'cpus': 2, 'memory': 1536 << 20})
         self.assertEqual(self.command('list', '--names'), (OK, 'waits\nweb\n', ''))
+        self.assertEqual(self.command('list', '--names', '--json'),
+                         (USAGE, '', 'vmm: list: give --json or --names, not both\n'))
 
     def test_info_tells_of_disks_and_threads(self):
         disk = self.file('disk', bytes(1 << 20))

@@ -208,6 +208,20 @@ class Migrate(SteadyTest):
         self.moved(here, there, last)
         self.end(there)
 
+    def test_what_cannot_be_asked_for_is_refused(self):
+        self.begin()
+        for arguments, why in (
+                ([], 'where to'),
+                ([self.uri, '--take-back'], 'give no URI'),
+                (['--take-back', '--resume'], 'no --resume'),
+                ([self.uri, '--resume', '--downtime', '5'], '--downtime is as it was'),
+                (['--take-back', '--throttle'], '--throttle is as it was'),
+                (['unix:'], "'unix:' is not unix:PATH"),
+                ([f'file:{self.path("snap")}'], 'vmm snapshot NAME DIR --stop'),
+                (['fd:99'], 'descriptor 99: Bad file descriptor')):
+            self.assert_refused(['migrate', 'web', *arguments], why)
+        self.assertEqual(self.state_of('web'), 'running')
+
     def test_paused_vm_comes_paused(self):
         here = self.begin()
         there = self.target()

@@ -389,6 +389,11 @@ class Snapshot(SteadyTest):
             one.type(b'q')
             self.assertEqual(one.finish(), OK)
 
+    def test_card_gets_no_other_mtu(self):
+        self.frozen_card()
+        self.assert_refused(['restore', self.path('snap'), '--net', 'id=card,none,mtu=9000'],
+                            "net 'card': mtu is as it was")
+
     def test_card_gets_a_new_address(self):
         first = self.frozen_card()
         one = self.restore('snap', '--new-mac')
@@ -735,10 +740,15 @@ class Snapshot(SteadyTest):
         self.frozen()
 
         for option, why in ((('--disk', f'id=other,path={self.disk}'), "disk 'other'"),
-                            (('--disk', self.disk), 'disk '),
                             (('--net', 'id=net0,none'), "net 'net0'")):
             self.assert_refused(['restore', self.path('snap'), *option],
                                 why + '.*the snapshot has none of that id')
+
+    def test_what_an_option_stands_in_for_has_to_be_said(self):
+        self.frozen()
+
+        self.assert_refused(['restore', self.path('snap'), '--disk', self.disk], 'say by id=')
+        self.assert_refused(['restore', self.path('snap'), '--net', 'none'], 'say by id=')
 
     def test_no_snapshot_is_told_as_such(self):
         os.mkdir(self.path('empty'))

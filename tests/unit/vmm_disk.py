@@ -338,6 +338,13 @@ class CreateAndResize(InFolder):
         self.assert_refused('multiple of 512', 'create', '-s', '1000', image)
         self.assert_refused('size', 'create', '-s', '0', image)
         self.assert_refused('--size is missing', 'create', image)
+
+    def test_format_of_a_backing_file_that_is_none_is_refused(self):
+        self.assert_refused('goes with --backing', 'create', '-s', '1M', '-F', 'raw',
+                            self.path('b.qcow2'))
+        self.assert_refused('no --backing-format', 'rebase', '-b', 'none', '-F', 'raw', self.raw)
+
+    def test_size_that_an_image_cannot_get_is_refused(self):
         self.assert_refused('multiple of 512', 'resize', '-s', '8388609', self.raw)
 
     def test_format_that_cannot_be_made_is_refused(self):
