@@ -76,7 +76,10 @@ int command_events(const struct command *command, int argc, char **argv)
 	while ((r = client_event(client, &event, -1, &err)) > 0) {
 		print(event, options.json);
 		json_decref(event);
+		/* Which is told by command_main(). */
+		if (ferror(stdout))
+			break;
 	}
 	client_close(client);
-	return r == -EPIPE ? EXIT_OK : command_fail("%s", err.text);
+	return r > 0 || r == -EPIPE ? EXIT_OK : command_fail("%s", err.text);
 }

@@ -297,14 +297,14 @@ static int wait_until(struct client *client, uint64_t at, struct err *err)
 	}
 }
 
-/* Ends with an error, of which -EPIPE is that the VM has ended. */
+/* Until an error, of which -EPIPE is that the VM has ended, or nothing can be written. */
 static int watch(struct client *client, const char *name, const struct stats *options,
 		 struct err *err)
 {
 	struct sample before = { 0 }, now;
 	int r = ask(client, &before, err);
 
-	while (!r) {
+	while (!r && !ferror(stdout)) {
 		r = wait_until(client, before.at + INTERVAL_NS, err);
 		if (!r)
 			r = ask(client, &now, err);

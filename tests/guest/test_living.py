@@ -271,6 +271,30 @@ class Living(VmTest):
         last = json.loads(events.out.splitlines()[-1])
         self.assertEqual((last['event'], last['data']['reason']), ('SHUTDOWN', 'host-qmp-quit'))
 
+    def unwritable(self, *arguments):
+        """The command, whose output goes to a disk that is full."""
+        with open('/dev/full', 'wb') as full:
+            one = subprocess.Popen([self.vmm, *arguments], stdout=full, stderr=subprocess.PIPE,
+                                   env=self.environment)
+        self.addCleanup(one.stderr.close)
+        self.addCleanup(one.wait)
+        self.addCleanup(one.kill)
+        return one
+
+    def test_events_end_when_they_cannot_be_written(self):
+        run = self.begin('web')
+        events = self.unwritable('events', 'web')
+        run.wait(lambda: self.command('reset', 'web')[0] != OK or events.poll() is not None,
+                 'the end of the other')
+        self.assertEqual((events.wait(vm.SECONDS), events.stderr.read()),
+                         (USAGE, b'vmm: cannot write the output\n'))
+
+    def test_stats_to_watch_end_when_they_cannot_be_written(self):
+        self.begin('web')
+        stats = self.unwritable('stats', 'web', '--watch')
+        self.assertEqual((stats.wait(vm.SECONDS), stats.stderr.read()),
+                         (USAGE, b'vmm: cannot write the output\n'))
+
     def test_qmp_prints_what_comes_back(self):
         self.begin('web')
         status, text, errors = self.command('qmp', 'web', 'query-name')
