@@ -240,15 +240,20 @@ static int detach_one(const char *id, void *ctx, struct err *err)
 
 static int check_runs(const struct unplug *unplug, struct err *err)
 {
+	static const char *const resumable[] = { "paused", "prelaunch", "io-error" };
+	const char *state, *advice = "";
 	json_t *status;
 	int r = client_execute(unplug->client, "query-status", NULL, &status, err);
 
 	if (r < 0)
 		return r;
-	if (!json_is_true(json_object_get(status, "running")))
-		r = err_set(err, -EBUSY, "VM '%s' is %s, and its guest cannot let go of anything: "
-			    "'vmm resume' it first", unplug->vm,
-			    json_string_value(json_object_get(status, "status")));
+	state = json_string_value(json_object_get(status, "status"));
+	for (size_t i = 0; i < ARRAY_LEN(resumable); i++)
+		if (!strcmp(state, resumable[i]))
+			advice = ": 'vmm resume' it first";
+	if (strcmp(state, "running"))
+		r = err_set(err, -EBUSY, "VM '%s' is %s, and its guest cannot let go of "
+			    "anything%s", unplug->vm, state, advice);
 	json_decref(status);
 	return r;
 }

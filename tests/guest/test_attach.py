@@ -347,6 +347,11 @@ class Attach(VmTest):
         self.assertEqual(self.attach('--disk', self.file('data.img', bytes(MIB)))[0], OK)
         self.assert_refused_with(self.detach('disk0'), USAGE, 'prelaunch.*resume')
 
+    def test_guest_that_is_off_gives_none_and_resume_is_no_way_out(self):
+        run = self.begin('--action', 'shutdown=pause', payload='poweroff', until=b'still on')
+        run.wait(lambda: self.ask('query-status')['status'] == 'shutdown', 'the end')
+        self.assert_refused_with(self.detach('disk0'), USAGE, 'is shutdown.*go of anything$')
+
 
 if __name__ == '__main__':
     vm.need_kvm()
