@@ -249,12 +249,13 @@ static int run_help(const struct command *command, int argc, char **argv)
 	command = find(argc - 1, argv + 1, &nr);
 	if (!command)
 		return unknown(NULL, argv[1]);
+	if (argc - 1 > nr)
+		return command->run == run_group ? unknown(command->name, argv[2]) :
+		       command_fail("help: unexpected argument '%s'", argv[nr + 1]);
 	if (command->run != run_group) {
 		command_usage(command);
 		return EXIT_OK;
 	}
-	if (argc > 2)
-		return unknown(command->name, argv[2]);
 	group_usage(command);
 	return EXIT_OK;
 }

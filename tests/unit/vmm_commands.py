@@ -37,6 +37,13 @@ class Commands(unittest.TestCase):
             self.assertTrue(text.startswith(f'Usage: vmm {command}'))
             self.assertEqual(vmm(command, '--help'), (0, text, ''))
 
+    def test_help_of_more_than_a_command_is_refused(self):
+        self.assertEqual(vmm('help', 'run', 'fast'),
+                         (1, '', "vmm: help: unexpected argument 'fast'\n"))
+        self.assertEqual(vmm('help', 'disk', 'info', 'x'),
+                         (1, '', "vmm: help: unexpected argument 'x'\n"))
+        self.assertIn("'disk nosuch'", vmm('help', 'disk', 'nosuch')[2])
+
     def test_no_command_is_a_mistake_but_help_is_none(self):
         self.assertEqual(vmm()[0], 1)
         self.assertEqual(vmm('--help'), (0, vmm()[1], ''))
