@@ -401,7 +401,7 @@ static int save(int fd, const struct kvm_vm *vm, uint64_t ticks, struct vcpu_sta
 	/* First: to answer this, KVM takes in what has come, such as an INIT. */
 	r = ASK(fd, KVM_GET_MP_STATE, &mp, err);
 	state->mp_state = mp.mp_state;
-	/* Then what is pending: an exception's address goes to CR2, or its cause to DR6, by this. */
+	/* Then what is pending: an exception's address goes to CR2, its cause to DR6 by this. */
 	if (!r)
 		r = ASK(fd, KVM_GET_VCPU_EVENTS, &state->events, err);
 	if (!r)

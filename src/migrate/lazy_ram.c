@@ -21,17 +21,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Since Linux 6.6. */
-#ifndef UFFDIO_POISON
-#define UFFD_FEATURE_POISON	BIT32(14)
-#define UFFDIO_POISON		_IOWR(UFFDIO, 0x08, struct uffdio_poison)
+/* Of <linux/userfaultfd.h>, since Linux 6.6: UFFD_FEATURE_POISON, UFFDIO_POISON. */
+#define POISON_FEATURE	BIT32(14)
+#define POISON		_IOWR(UFFDIO, 0x08, struct poison)
 
-struct uffdio_poison {
+struct poison {
 	struct uffdio_range range;
 	uint64_t mode;
 	int64_t updated;
 };
-#endif
 
 struct lazy_ram {
 	struct lazy_ram_config config;
@@ -62,7 +60,7 @@ static int open_faults(void)
 /* What the kernel does not know it refuses. */
 static int agree(struct lazy_ram *lazy)
 {
-	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_POISON };
+	struct uffdio_api api = { .api = UFFD_API, .features = POISON_FEATURE };
 
 	lazy->can_poison = !ioctl(lazy->faults, UFFDIO_API, &api);
 	if (lazy->can_poison)
@@ -217,12 +215,12 @@ static void begin_to_refuse(struct lazy_ram *lazy)
 /* It does not come any more. */
 static void refuse(const struct lazy_ram *lazy, uint64_t page)
 {
-	struct uffdio_poison poison = {
+	struct poison poison = {
 		.range = { (uintptr_t)host_of(lazy, page), PAGES_LEN },
 	};
 
 	if (lazy->can_poison)
-		(void)ioctl(lazy->faults, UFFDIO_POISON, &poison);
+		(void)ioctl(lazy->faults, POISON, &poison);
 	else
 		(void)put_page(lazy, page, NULL);
 }
@@ -264,6 +262,12 @@ static int patience_ms(const struct lazy_ram *lazy)
 	return (int)((until - now) / CLOCK_NS_PER_MS + 1);
 }
 
+/* It is to end, or to begin to refuse. */
+static bool has_news(const struct lazy_ram *lazy)
+{
+	return lazy->ends || (is_over(lazy) && !lazy->refuses);
+}
+
 static void *watch_faults(void *arg)
 {
 	struct lazy_ram *lazy = arg;
@@ -279,7 +283,8 @@ static void *watch_faults(void *arg)
 			return NULL;
 		if (is_over(lazy) && !lazy->refuses)
 			refuse_asked(lazy);
-		while (read(lazy->faults, &fault, sizeof(fault)) == sizeof(fault))
+		while (!has_news(lazy) &&
+		       read(lazy->faults, &fault, sizeof(fault)) == sizeof(fault))
 			if (fault.event == UFFD_EVENT_PAGEFAULT)
 				resolve(lazy, fault.arg.pagefault.address);
 	}
