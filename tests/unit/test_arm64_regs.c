@@ -19,21 +19,24 @@
 #define MIDR		ARM64_SYS_REG(3, 0, 0, 0, 0)
 #define PFR0		ARM64_SYS_REG(3, 0, 0, 4, 0)
 #define SCTLR		ARM64_SYS_REG(3, 0, 1, 0, 0)
+#define BREAKPOINT	ARM64_SYS_REG(2, 0, 0, 0, 4)
 #define CCSIDR		(KVM_REG_ARM64 | KVM_REG_SIZE_U32 | KVM_REG_ARM_DEMUX | 2)
 #define PMCR		ARM64_SYS_REG(3, 3, 9, 12, 0)
+#define HYPERCALLS	KVM_REG_ARM_STD_BMAP
+#define LONGEST		(KVM_REG_ARM64 | KVM_REG_SIZE_U2048 | KVM_REG_ARM64_SVE)
 #define PSCI		KVM_REG_ARM_PSCI_VERSION
 
 /* A vCPU as KVM shows it; these stand in for arm64_reg.c. */
 struct reg {
 	uint64_t id;
 	uint8_t value[ARM64_REGS_VALUE_MAX];
-	bool fixed;
+	bool fixed, unreadable;
 	unsigned nr_sets;
 };
 
-static struct reg vcpu[8];
+static struct reg vcpu[12];
 static uint32_t nr_regs;
-static uint32_t nr_listed;		/* KVM may have more than we have room for */
+static uint32_t nr_listed;		/* more than those, if not 0: the last once more and more */
 
 static struct reg *find(uint64_t id)
 {
@@ -50,6 +53,8 @@ int arm64_reg_get(int fd, uint64_t id, void *ret_value)
 	ck_assert_int_eq(fd, ANY_FD);
 	if (!reg)
 		return -ENOENT;
+	if (reg->unreadable)
+		return -EIO;
 	memcpy(ret_value, reg->value, arm64_reg_len(id));
 	return 0;
 }
@@ -73,9 +78,9 @@ int arm64_reg_list(int fd, uint64_t *ret_ids, uint32_t *nr)
 	ck_assert_int_eq(fd, ANY_FD);
 	if (nr_listed > *nr)
 		return -E2BIG;
-	for (uint32_t i = 0; i < nr_regs; i++)
-		ret_ids[i] = vcpu[i].id;
-	*nr = nr_regs;
+	*nr = nr_listed ? nr_listed : nr_regs;
+	for (uint32_t i = 0; i < *nr; i++)
+		ret_ids[i] = vcpu[i < nr_regs ? i : nr_regs - 1].id;
 	return 0;
 }
 
@@ -98,6 +103,9 @@ static void setup(void)
 	add(V0, 0x5a5a);
 	add(PSCI, 0x10001);
 	add(KVM_REG_ARM_TIMER_CNT, 1000);
+	add(KVM_REG_ARM_PTIMER_CNT, 2000);
+	add(BREAKPOINT, 0x4000);
+	add(HYPERCALLS, 1);
 	add(MIDR, 0x414fd0c1);
 	add(SCTLR, 0x30d50838);
 	add(CCSIDR, 0x7003e01a);
@@ -126,8 +134,8 @@ static void assert_refused(int r, const char *part)
 
 START_TEST(all_registers_are_saved_with_as_many_bytes_as_they_have)
 {
-	ck_assert_uint_eq(regs->nr_ids, 7);
-	ck_assert_uint_eq(regs->nr_values, 5 * 8 + 16 + 4);
+	ck_assert_uint_eq(regs->nr_ids, 10);
+	ck_assert_uint_eq(regs->nr_values, 8 * 8 + 16 + 4);
 	ck_assert_int_eq(arm64_regs_check(regs, &err), 0);
 	ck_assert_mem_eq(arm64_regs_find(regs, CCSIDR), find(CCSIDR)->value, 4);
 }
@@ -150,6 +158,7 @@ START_TEST(loading_brings_back_all_but_counters)
 	ck_assert_uint_eq(value_of(V0), 0x5a5a);
 	ck_assert_uint_eq(value_of(SCTLR), 0x30d50838);
 	ck_assert_uint_eq(value_of(KVM_REG_ARM_TIMER_CNT), 0);
+	ck_assert_uint_eq(value_of(KVM_REG_ARM_PTIMER_CNT), 0);
 }
 END_TEST
 
@@ -214,6 +223,9 @@ START_TEST(trying_sets_nothing_that_a_guest_changes)
 
 	ck_assert_uint_eq(find(MIDR)->nr_sets, 1);
 	ck_assert_uint_eq(find(PSCI)->nr_sets, 1);
+	ck_assert_uint_eq(find(CCSIDR)->nr_sets, 1);
+	ck_assert_uint_eq(find(HYPERCALLS)->nr_sets, 1);
+	ck_assert_uint_eq(find(BREAKPOINT)->nr_sets, 0);
 	ck_assert_uint_eq(find(PC)->nr_sets, 0);
 	ck_assert_uint_eq(find(V0)->nr_sets, 0);
 	ck_assert_uint_eq(find(SCTLR)->nr_sets, 0);
@@ -250,6 +262,25 @@ START_TEST(more_registers_than_there_is_room_for_are_an_error)
 	nr_listed = ARM64_REGS_MAX + 1;
 
 	ck_assert_int_eq(arm64_regs_save(ANY_FD, regs, &err), -E2BIG);
+}
+END_TEST
+
+START_TEST(more_bytes_than_there_is_room_for_are_an_error)
+{
+	add(LONGEST, 0);
+	nr_listed = ARM64_REGS_BYTES_MAX / ARM64_REGS_VALUE_MAX + nr_regs;
+
+	assert_refused(arm64_regs_save(ANY_FD, regs, &err), "more than this release knows");
+	ck_assert_int_eq(err.code, -E2BIG);
+}
+END_TEST
+
+START_TEST(register_that_cannot_be_read_is_named)
+{
+	find(MIDR)->unreadable = true;
+
+	assert_refused(arm64_regs_save(ANY_FD, regs, &err), "KVM_GET_ONE_REG of MIDR_EL1");
+	ck_assert_int_eq(err.code, -EIO);
 }
 END_TEST
 
@@ -328,6 +359,8 @@ int main(void)
 	tcase_add_test(tc, what_identifies_the_processor_is_told_by_name);
 	tcase_add_test(tc, what_a_guest_sets_identifies_nothing);
 	tcase_add_test(tc, more_registers_than_there_is_room_for_are_an_error);
+	tcase_add_test(tc, more_bytes_than_there_is_room_for_are_an_error);
+	tcase_add_test(tc, register_that_cannot_be_read_is_named);
 	tcase_add_test(tc, values_that_are_cut_off_are_refused);
 	tcase_add_test(tc, values_of_no_register_are_refused);
 	tcase_add_test(tc, register_of_another_architecture_is_refused);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devices/pci/pci_port.h"
 
+#include "base/bits.h"
 #include "base/bytes.h"
 #include "base/err.h"
 #include "bus/eventfds.h"
@@ -94,12 +95,17 @@ static void make(bool on)
 	if (on)
 		ck_assert_int_eq(pci_bus_add(bus, &device, SLOT, NULL), 0);
 	ck_assert_int_eq(pci_bus_assign(bus, NULL), 0);
+}
+
+static void number_bus(void)
+{
 	pci_bus_write(bus, PORT_ID, PCI_SECONDARY_BUS, 1, BUS);
 }
 
 static void setup(void)
 {
 	make(false);
+	number_bus();
 }
 
 static void drop(void)
@@ -225,6 +231,46 @@ START_TEST(guest_that_listens_late_is_told)
 
 	set(PCI_EXP_SLTCTL, OFF | LISTENS);
 
+	ck_assert_uint_eq(messages(), 1);
+}
+END_TEST
+
+static void press(void)
+{
+	pci_port_ask(port);
+}
+
+static void pull(void)
+{
+	pci_bus_remove(bus, &device);
+}
+
+static const struct {
+	void (*happen)(void);
+	uint16_t event, enable;
+} events[] = {
+	{ press, PCI_EXP_SLTSTA_ABP, PCI_EXP_SLTCTL_ABPE },
+	{ pull, PCI_EXP_SLTSTA_PDC, PCI_EXP_SLTCTL_PDCE },
+	{ pull, PCI_EXP_SLTSTA_DLLSC, PCI_EXP_SLTCTL_DLLSCE },
+};
+
+START_TEST(event_is_told_of_where_its_bit_is_set_and_that_of_all)
+{
+	const uint16_t enable = events[_i].enable, all = PCI_EXP_SLTCTL_HPIE;
+	const uint16_t others = PCI_EXP_SLTCTL_ABPE | PCI_EXP_SLTCTL_PDCE |
+				PCI_EXP_SLTCTL_DLLSCE;
+
+	plug();
+	listen(ON);
+	set(PCI_EXP_SLTCTL, ON);
+	events[_i].happen();
+	set(PCI_EXP_SLTSTA, EVENTS & ~events[_i].event);
+
+	set(PCI_EXP_SLTCTL, ON | enable);
+	ck_assert_uint_eq(messages(), 0);
+	set(PCI_EXP_SLTCTL, ON | all | (others & ~enable));
+	ck_assert_uint_eq(messages(), 0);
+	set(PCI_EXP_SLTCTL, ON | all | enable);
 	ck_assert_uint_eq(messages(), 1);
 }
 END_TEST
@@ -363,6 +409,58 @@ START_TEST(slot_is_let_go_of_when_it_is_off_for_good)
 }
 END_TEST
 
+START_TEST(light_alone_lets_go_of_nothing)
+{
+	plug();
+	listen(ON);
+
+	set(PCI_EXP_SLTCTL, LISTENS | PCI_EXP_SLTCTL_PWR_IND_OFF);
+
+	ck_assert_uint_eq(nr_let_go, 0);
+}
+END_TEST
+
+/* Between the guest's two steps the press would be one too many. */
+START_TEST(asking_while_the_power_is_off_waits_for_no_button)
+{
+	plug();
+	listen(ON);
+	set(PCI_EXP_SLTCTL, LISTENS | BLINKS);
+	pci_port_ask(port);
+
+	set(PCI_EXP_SLTCTL, LISTENS | OFF);
+
+	ck_assert_uint_eq(nr_let_go, 1);
+	ck_assert_uint_eq(get(PCI_EXP_SLTSTA), PCI_EXP_SLTSTA_PDS);
+}
+END_TEST
+
+/* Nor is one press two. */
+START_TEST(button_is_pressed_once_for_each_time_it_is_asked_for)
+{
+	plug();
+	listen(ON);
+	pci_port_ask(port);
+	set(PCI_EXP_SLTSTA, EVENTS);
+
+	set(PCI_EXP_SLTCTL, LISTENS | ON);
+
+	ck_assert_uint_eq(get(PCI_EXP_SLTSTA), PCI_EXP_SLTSTA_PDS);
+}
+END_TEST
+
+START_TEST(slot_that_was_never_on_is_not_let_go_of)
+{
+	drop();
+	make(false);
+	plug();
+
+	number_bus();
+
+	ck_assert_uint_eq(nr_let_go, 0);
+}
+END_TEST
+
 START_TEST(slot_that_is_off_is_let_go_of_at_once)
 {
 	plug();
@@ -423,19 +521,109 @@ START_TEST(hostile_writes_leave_what_is_constant)
 }
 END_TEST
 
+static const struct {
+	unsigned reg;
+	uint16_t bits;
+	bool of_capability;
+} takes[] = {
+	{ PCI_PRIMARY_BUS, 0xffff, false },			/* and secondary */
+	{ PCI_SUBORDINATE_BUS, 0x00ff, false },
+	{ PCI_MEMORY_BASE, 0xfff0, false },
+	{ PCI_MEMORY_LIMIT, 0xfff0, false },
+	{ PCI_IO_BASE, 0, false },
+	{ PCI_PREF_MEMORY_BASE, 0xfff1, false },
+	{ PCI_PREF_MEMORY_LIMIT, 0xfff1, false },
+	{ PCI_PREF_BASE_UPPER32, 0xffff, false },
+	{ PCI_PREF_LIMIT_UPPER32, 0xffff, false },
+	{ PCI_EXP_SLTCTL, LISTENS | PCI_EXP_SLTCTL_PDCE | PCI_EXP_SLTCTL_PIC |
+			  PCI_EXP_SLTCTL_PCC, true },
+	{ PCI_EXP_LNKCTL, PCI_EXP_LNKCTL_ASPMC | PCI_EXP_LNKCTL_LD | PCI_EXP_LNKCTL_CCC |
+			  PCI_EXP_LNKCTL_ES, true },
+};
+
+START_TEST(register_takes_the_bits_that_it_has)
+{
+	unsigned at = takes[_i].of_capability * capability(PORT_ID, PCI_CAP_ID_EXP) +
+		      takes[_i].reg;
+
+	pci_bus_write(bus, PORT_ID, at, 2, 0xffff);
+
+	ck_assert_uint_eq(pci_bus_read(bus, PORT_ID, at, 2), takes[_i].bits);
+}
+END_TEST
+
+START_TEST(table_of_one_message_is_in_the_bar_and_nothing_else)
+{
+	uint64_t bar;
+
+	listen(ON);
+	bar = pci_bus_read(bus, PORT_ID, PCI_BASE_ADDRESS_0, 4);
+	bus_write(mmio, bar + 12, 4, 1);
+	bus_write(mmio, bar + 16, 4, UINT32_MAX);
+
+	ck_assert_uint_eq(bus_read(mmio, bar + 8, 4), 0x42);
+	ck_assert_uint_eq(bus_read(mmio, bar + 12, 4), 1);
+	ck_assert_uint_eq(bus_read(mmio, bar + 16, 4), 0);
+}
+END_TEST
+
+static void load_into_new(void)
+{
+	state_round_save(pci_port_save, port);
+	drop();
+	make(false);
+	plug();
+	ck_assert_msg(state_round_load(pci_port_load, port) == 0, "%s", round_err.text);
+	state_round_forget();
+}
+
+START_TEST(saved_port_does_not_tell_again_of_what_it_told)
+{
+	plug();
+	listen(ON);
+	pci_port_ask(port);
+	load_into_new();
+
+	set(PCI_EXP_SLTCTL, LISTENS | ON);
+
+	ck_assert_uint_eq(get(PCI_EXP_SLTSTA), PCI_EXP_SLTSTA_PDS | PCI_EXP_SLTSTA_ABP);
+	ck_assert_uint_eq(messages(), 0);
+}
+END_TEST
+
+START_TEST(saved_slot_that_is_off_is_not_let_go_of_again)
+{
+	plug();
+	listen(OFF);
+	load_into_new();
+
+	set(PCI_EXP_SLTCTL, LISTENS | OFF);
+
+	ck_assert_uint_eq(nr_let_go, 0);
+}
+END_TEST
+
+START_TEST(saved_slot_that_is_on_is_let_go_of)
+{
+	plug();
+	listen(ON);
+	load_into_new();
+
+	set(PCI_EXP_SLTCTL, LISTENS | OFF);
+
+	ck_assert_uint_eq(nr_let_go, 1);
+}
+END_TEST
+
 START_TEST(saved_port_goes_on_where_it_was)
 {
 	plug();
 	listen(BLINKS);
 	pci_port_ask(port);
-	state_round_save(pci_port_save, port);
-	drop();
-	make(false);
-	plug();
+	load_into_new();
 
-	ck_assert_msg(state_round_load(pci_port_load, port) == 0, "%s", round_err.text);
-	state_round_forget();
-
+	ck_assert_uint_eq(bound.addr, 0x1000);
+	ck_assert_uint_eq(bound.data, 0x42);
 	ck_assert_uint_eq(get(PCI_EXP_SLTCTL), LISTENS | BLINKS);
 	set(PCI_EXP_SLTCTL, LISTENS | ON);
 	ck_assert_uint_eq(get(PCI_EXP_SLTSTA), PCI_EXP_SLTSTA_PDS | PCI_EXP_SLTSTA_ABP);
@@ -456,6 +644,8 @@ int main(void)
 	tcase_add_test(tc, device_that_comes_is_told_of_once);
 	tcase_add_test(tc, next_event_is_told_of_when_the_last_was_cleared);
 	tcase_add_test(tc, guest_that_listens_late_is_told);
+	tcase_add_loop_test(tc, event_is_told_of_where_its_bit_is_set_and_that_of_all, 0,
+			    (int)ARRAY_LEN(events));
 	tcase_add_test(tc, device_is_on_the_bus_that_the_guest_numbers);
 	tcase_add_test(tc, messages_of_the_device_come_from_its_bus);
 	tcase_add_test(tc, firmware_numbers_the_bus);
@@ -466,10 +656,19 @@ int main(void)
 	tcase_add_test(tc, asking_presses_the_button);
 	tcase_add_test(tc, asking_again_while_the_guest_blinks_waits);
 	tcase_add_test(tc, slot_is_let_go_of_when_it_is_off_for_good);
+	tcase_add_test(tc, light_alone_lets_go_of_nothing);
+	tcase_add_test(tc, slot_that_was_never_on_is_not_let_go_of);
+	tcase_add_test(tc, asking_while_the_power_is_off_waits_for_no_button);
+	tcase_add_test(tc, button_is_pressed_once_for_each_time_it_is_asked_for);
 	tcase_add_test(tc, slot_that_is_off_is_let_go_of_at_once);
 	tcase_add_test(tc, empty_slot_that_goes_off_is_nobodys_news);
 	tcase_add_test(tc, device_that_is_gone_is_not_asked_for);
 	tcase_add_test(tc, hostile_writes_leave_what_is_constant);
+	tcase_add_loop_test(tc, register_takes_the_bits_that_it_has, 0, (int)ARRAY_LEN(takes));
+	tcase_add_test(tc, table_of_one_message_is_in_the_bar_and_nothing_else);
+	tcase_add_test(tc, saved_port_does_not_tell_again_of_what_it_told);
+	tcase_add_test(tc, saved_slot_that_is_off_is_not_let_go_of_again);
+	tcase_add_test(tc, saved_slot_that_is_on_is_let_go_of);
 	tcase_add_test(tc, saved_port_goes_on_where_it_was);
 	suite_add_tcase(s, tc);
 
