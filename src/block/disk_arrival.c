@@ -23,6 +23,7 @@
 struct disk_arrival {
 	char *path;		/* where it is to be */
 	int fd;			/* the file */
+	bool format_given;	/* by the user */
 	bool made, named;
 };
 
@@ -79,6 +80,7 @@ int disk_arrival_begin(struct disk *disk, struct err *err)
 	arrival = calloc(1, sizeof(*arrival));
 	if (!arrival)
 		return err_sys(err, -ENOMEM, "cannot make '%s'", how->path);
+	arrival->format_given = how->format;
 	arrival->path = strdup(how->path);
 	arrival->fd = arrival->path ? open_unnamed(how->path, err) :
 		      err_sys(err, -ENOMEM, "cannot make '%s'", how->path);
@@ -138,18 +140,32 @@ static int make(struct disk *disk, uint64_t size, struct err *err)
 	return r < 0 ? err_sys(err, r, "cannot make '%s'", arrival->path) : 0;
 }
 
+/* It is looked at as disk_open() would have. */
+static int take(struct disk *disk, struct err *err)
+{
+	int r;
+
+	if (!disk->arrival->format_given)
+		disk->how.format = NULL;
+	disk_arrival_end(disk);
+	r = disk_format_open_image(disk, err);
+	disk->how.format = disk->format->name;
+	return r;
+}
+
 int disk_arrival_make(struct disk *disk, uint64_t size, struct err *err)
 {
-	int r = 0;
+	int r;
 
 	if (!disk_arrival_is_due(disk))
 		return 0;
-	if (exists(disk->arrival->path))
-		disk_arrival_end(disk);
-	else
+	if (exists(disk->arrival->path)) {
+		r = take(disk, err);
+	} else {
 		r = make(disk, size, err);
-	if (!r)
-		r = disk_format_open_image(disk, err);
+		if (!r)
+			r = disk_format_open_image(disk, err);
+	}
 	return r < 0 ? err_at(err, r, "disk '%s'", disk->id) : 0;
 }
 

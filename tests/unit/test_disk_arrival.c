@@ -184,6 +184,18 @@ START_TEST(image_that_is_made_before_it_is_needed_is_the_disk_s)
 }
 END_TEST
 
+START_TEST(image_of_another_format_that_is_made_there_is_refused)
+{
+	open_asleep("new.img");
+	make_file("new.img", NR_BYTES);
+	write_file("new.img", 0, "QFI\xfb", 4);
+
+	ck_assert_int_eq(disk_arrival_make(disk, NR_BYTES, &err), -EINVAL);
+
+	ck_assert_ptr_nonnull(strstr(err.text, "begins like a qcow2 image"));
+}
+END_TEST
+
 START_TEST(disk_that_is_there_is_no_arrival)
 {
 	open_asleep("a.img");
@@ -318,6 +330,7 @@ int main(void)
 	tcase_add_test(tc, it_is_locked_as_any_other);
 	tcase_add_test(tc, what_somebody_else_has_made_is_not_replaced);
 	tcase_add_test(tc, image_that_is_made_before_it_is_needed_is_the_disk_s);
+	tcase_add_test(tc, image_of_another_format_that_is_made_there_is_refused);
 	tcase_add_test(tc, disk_that_is_there_is_no_arrival);
 	suite_add_tcase(s, tc);
 	tc = make_case("refusals");
