@@ -238,15 +238,15 @@ class Client(Fake):
         self.assertEqual(os.listdir(self.base), [])
 
     def test_vm_whose_guest_is_off_but_which_stays_is_ended_by_stop(self):
-        event = (b'{"event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-shutdown"},'
-                 b' "timestamp": {"seconds": 1, "microseconds": 2}}\r\n')
+        stamp = b'"timestamp": {"seconds": 1, "microseconds": 2}'
+        events = (b'{"event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-shutdown"}, ' +
+                  stamp + b'}\r\n{"event": "STOP", ' + stamp + b'}\r\n')
 
         def serve(client):
             for command in commands(client):
                 answer(client, command, {'running': True, 'status': 'running'})
                 if command['execute'] == 'system_powerdown':
-                    client.sendall(event)
-                    return
+                    client.sendall(events)
                 if command['execute'] == 'quit':
                     os._exit(0)
         self.vm(serve)
