@@ -840,6 +840,17 @@ class Snapshot(SteadyTest):
         one.wait_for(b'READY')
         self.end(one)
 
+    def test_working_set_is_recorded_when_a_snapshot_is_taken(self):
+        self.frozen()
+        one = self.restore('snap', '--record', '600')
+        self.go_on(one)
+
+        self.vmm_ok('snapshot', 'web', self.path('next'))
+
+        self.assertGreaterEqual(self.working_set(), WATCHED_PAGES)
+        self.go_on(one)
+        self.end(one)
+
     def use(self, name, pages):
         """Have the snapshot say that these were used."""
         bitmap = bytearray(MEMORY_PAGES // 8)
