@@ -19,8 +19,9 @@ all=(
 
 # Of a vmm of arm64, in the lab for that: what needs no programs but those of its machine.
 arm64=(
-	snapshot migrate hotplug snapshot_clock payloads hotplug_reset everything cpus reboot
-	sigterm image_gz doctor dtb
+	guest_migrate_1 guest_migrate_2 guest_migrate_3 snapshot guest_snapshot_1 guest_snapshot_2
+	migrate hotplug snapshot_clock payloads hotplug_reset everything cpus reboot sigterm
+	image_gz doctor dtb
 )
 
 # These mostly wait, so a lab runs one of them beside another test.
@@ -212,6 +213,24 @@ judge_dtb()
 	done
 	grep -q 'reg = <0x00 0x40000000 0x4b 0x00>' 8.dts || { cat 8.dts; return 1; }
 }
+
+# guest_suite NAME PART: of the tests in tests/guest/test_NAME.py, likewise.  What they do
+# again and again they do less often, and wait for it longer.
+guest_suite()
+{
+	ip link set lo up
+	export TMPDIR=$work VMM_TEST_PATIENCE=100 VMM_TEST_PART=$2
+	export VMM_TEST_CYCLES=4 VMM_TEST_DAMAGES=5		# of snapshots
+	export VMM_TEST_MOVES=4 VMM_TEST_KILLS=4 VMM_TEST_RESETS=3	# of migration
+	/usr/bin/python3 -B "$here/../guest/test_$1.py" "$vmm" "${vmm%/*}/tests/guest" \
+		> "$log" 2>&1
+}
+
+test_guest_snapshot_1() { guest_suite snapshot 1/2; }
+test_guest_snapshot_2() { guest_suite snapshot 2/2; }
+test_guest_migrate_1() { guest_suite migrate 1/3; }
+test_guest_migrate_2() { guest_suite migrate 2/3; }
+test_guest_migrate_3() { guest_suite migrate 3/3; }
 
 test_next_vmlinux() { pass hello ""; }
 test_image_gz()

@@ -1,14 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guest of steady.c, which notices when it does not go on as it was, and its VM."""
 
+import glob
 import os
+import platform
 import re
 import subprocess
+import tarfile
 
 import vm
 from vm import OK, VmTest
 
 DISK_LEN = 64 * 512
+
+# What is said where a guest of another processor is not taken, of each architecture.
+LACKS_FEATURES = {
+    'x86_64': "this host's processor, or its KVM, lacks features",
+    'aarch64': "the guest('s processor|'s counter| has a GICv)|for the guest, and here it is",
+}[platform.machine()]
+
+
+def golden(prefix=''):
+    """The archives that earlier releases have left of this architecture."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'golden')
+    return glob.glob(os.path.join(folder, f'{prefix}{platform.machine()}-*.tar.gz'))
+
+
+def unpack(archive, folder):
+    """With times to the nanosecond: a disk is known by that."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder)
+        for member in tar:
+            seconds, _, part = member.pax_headers.get('mtime', str(member.mtime)).partition('.')
+            ns = int(seconds) * 10 ** 9 + int(part.ljust(9, '0'))
+            os.utime(os.path.join(folder, member.name), ns=(ns, ns))
 
 
 class SteadyTest(VmTest):

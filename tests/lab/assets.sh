@@ -19,8 +19,8 @@
 #	bzImage  vmlinux  config  release  lib/modules/RELEASE/  modules -> it
 #
 # arm64 has Image in place of the first two, and programs/, to be laid over the files
-# of a machine with another processor: bash, ip, Python (of which all that is no program
-# is that machine's own), and busybox for all else.
+# of a machine with another processor: bash, ip, certtool, Python (of which all that is
+# no program is that machine's own), and busybox for all else.
 #
 # Nothing is done, and nothing said, for a kernel that is already there in the
 # version that the package lists name now.
@@ -30,7 +30,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 assets=${VMM_ASSETS:-$here/../../.cache/assets}
 
 # Raise this when what is unpacked, or how, changes.
-layout=2
+layout=3
 
 # Parts of a big kernel package that no virtual machine can use.
 useless=(
@@ -45,6 +45,7 @@ python=$(/usr/bin/python3 -c 'import sys; print("python%d.%d" % sys.version_info
 # What goes to arm64/programs: PACKAGE:FILE, or PACKAGE for a library's.
 arm64_programs=(
 	bash:bin/bash busybox-static:bin/busybox util-linux:usr/bin/unshare iproute2:bin/ip
+	gnutls-bin:usr/bin/certtool
 	libtinfo6 libbpf1 libelf1 libmnl0 libbsd0 libmd0 libcap2
 	"$python-minimal:usr/bin/$python" "lib$python-minimal:usr/lib/$python/lib-dynload/*"
 	"lib$python-stdlib:usr/lib/$python/lib-dynload/*" libexpat1

@@ -33,7 +33,7 @@ void interrupt_on(unsigned vector, void (*handler)(void));
 /* Halt until the vector has been raised that often in all. */
 void interrupt_wait(unsigned vector, uint32_t times);
 
-/* From now on this processor's timer raises MACHINE_TIMER_VECTOR some hundred times a second. */
+/* From now on this processor's timer raises MACHINE_TIMER_VECTOR many times a second. */
 void interrupt_start_timer(void);
 
 #endif
