@@ -11,7 +11,10 @@
 #include "device/rig.h"
 #include "devices/acpi_hotplug.h"
 #include "devices/acpi_power.h"
+#include "devices/gpio_button.h"
 #include "devices/pci/pci_host.h"
+#include "devices/pci/pci_port.h"
+#include "devices/pl031.h"
 #include "devices/rtc.h"
 #include "devices/uart.h"
 #include "devices/virtio/virtio_blk.h"
@@ -93,6 +96,44 @@ static void load_legacy(struct state_reader *reader)
 	uart_free(uart);
 }
 
+static void let_go(void *ctx, unsigned slot)
+{
+	(void)ctx;
+	(void)slot;
+}
+
+static void load_port(struct state_reader *reader)
+{
+	struct rig *rig = guest_actions_rig();
+	const struct pci_port_config config = {
+		.bus = rig->pci, .efds = &rig->efds, .slot = 5, .let_go = let_go,
+	};
+	struct pci_port *port = pci_port_new(&config, NULL);
+
+	if (!port)
+		abort();
+	if (!pci_port_load(port, reader, NULL))
+		pci_port_ask(port);
+	pci_port_free(port);
+}
+
+/* Those of arm64, which are built for both. */
+static void load_arm64(struct state_reader *reader)
+{
+	const struct pl031_config rtc_config = { 0 };
+	const struct gpio_button_config button_config = { .irq = &irq };
+	struct pl031 *rtc = pl031_new(&rtc_config);
+	struct gpio_button *button = gpio_button_new(&button_config);
+
+	if (!pl031_load(rtc, reader, NULL))
+		pl031_fall_back(rtc, UINT64_MAX);
+	if (!gpio_button_load(button, reader, NULL))
+		gpio_button_press(button);
+	load_port(reader);
+	gpio_button_free(button);
+	pl031_free(rtc);
+}
+
 static void load_plugged(struct rig *rig, struct virtio_dev *dev, struct state_reader *reader)
 {
 	rig_plug(rig, dev);
@@ -163,6 +204,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len)
 	memcpy(stream, input, len);
 	put_right(stream, len);
 	load_by(load_legacy, stream, len);
+	load_by(load_arm64, stream, len);
 	load_by(load_rng, stream, len);
 	load_by(load_blk, stream, len);
 	load_by(load_net, stream, len);
