@@ -356,7 +356,8 @@ START_TEST(every_register_that_is_saved_is_loaded)
 		if (!is->when)
 			continue;
 		nr_loaded++;
-		ck_assert_msg(is->value == loaded_value(was), "group %u, attribute %#llx: %#llx, not %#llx", was->group,
+		ck_assert_msg(is->value == loaded_value(was),
+			      "group %u, attribute %#llx: %#llx, not %#llx", was->group,
 			      (unsigned long long)was->attr, (unsigned long long)is->value,
 			      (unsigned long long)was->value);
 	}
