@@ -22,6 +22,7 @@
  *	0x4000_0000  RAM
  *	above RAM    PCI memory window, 64-bit
  */
+#define ARM64_ADDRESS_BITS	40	/* what KVM takes for granted; unless the host has fewer */
 #define ARM64_GICD_AT		UINT64_C(0x08000000)
 #define ARM64_GICD_LEN		(64 * KiB)
 #define ARM64_GICC_AT		UINT64_C(0x08010000)	/* GICv2 only */

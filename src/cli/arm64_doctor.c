@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ADDRESS_BITS 40		/* what a VM takes where there are as many */
-
 void arm64_doctor_judge_gic(const struct arm64_vm_survey *survey,
 			    struct doctor_finding *finding)
 {
@@ -21,7 +19,7 @@ void arm64_doctor_judge_gic(const struct arm64_vm_survey *survey,
 		doctor_set(finding, DOCTOR_FAIL, "GICv3 without an ITS");
 		doctor_meaning(finding, "PCI devices of a guest cannot interrupt: no VM can be "
 			       "created");
-		doctor_fix(finding, "run Linux 4.10 or later, with all of KVM");
+		doctor_fix(finding, "run Linux 4.8 or later, with all of KVM");
 	} else if (survey->gicv2) {
 		doctor_set(finding, DOCTOR_NOTE, "GICv2; no GICv3, no ITS");
 		doctor_meaning(finding, "VMs have 8 processors at most, and PCI devices get %d "
@@ -40,8 +38,8 @@ void arm64_doctor_judge_addresses(const struct arm64_vm_survey *survey,
 				  struct doctor_finding *finding)
 {
 	doctor_set(finding, DOCTOR_OK, "%u bits, of which VMs take %u", survey->address_bits,
-		   (unsigned)min_u64(survey->address_bits, ADDRESS_BITS));
-	if (survey->address_bits < ADDRESS_BITS) {
+		   (unsigned)min_u64(survey->address_bits, ARM64_ADDRESS_BITS));
+	if (survey->address_bits < ARM64_ADDRESS_BITS) {
 		finding->state = DOCTOR_NOTE;
 		doctor_meaning(finding, "memory and PCI devices of a guest have to do with %u GiB",
 			       1U << (survey->address_bits - 30));

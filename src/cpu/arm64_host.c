@@ -4,6 +4,7 @@
 #include "arm64_reg.h"
 #include "base/bits.h"
 #include "base/err.h"
+#include "boot/arm64_layout.h"
 #include "cpu/arm64_host.h"
 #include "cpu/vcpu.h"
 #include "kvm/arm64_vm.h"
@@ -13,8 +14,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define ADDRESS_BITS 40		/* of a VM, unless the host has fewer */
 
 static bool has(const struct kvm_vm *vm, int capability)
 {
@@ -35,7 +34,8 @@ static void want_what_there_is(struct vcpu_host *host, const struct kvm_vm *vm)
 {
 	int bits = kvm_capability(kvm_vm_system_fd(vm), KVM_CAP_ARM_VM_IPA_SIZE);
 
-	host->address_bits = bits > 0 && bits < ADDRESS_BITS ? (unsigned)bits : ADDRESS_BITS;
+	host->address_bits = bits > 0 && bits < ARM64_ADDRESS_BITS ?
+				     (unsigned)bits : ARM64_ADDRESS_BITS;
 	want(host, KVM_ARM_VCPU_PSCI_0_2);
 	if (has(vm, KVM_CAP_ARM_PMU_V3))
 		want(host, KVM_ARM_VCPU_PMU_V3);

@@ -19,8 +19,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define ADDRESS_BITS 40		/* what KVM takes for granted, and enough */
-
 const struct kvm_feature vm_arch_features[] = {
 	{ KVM_CAP_DEVICE_CTRL, "KVM_CAP_DEVICE_CTRL", NULL },
 	{ KVM_CAP_ONE_REG, "KVM_CAP_ONE_REG", NULL },
@@ -39,7 +37,8 @@ unsigned long vm_arch_type(int kvm_fd)
 {
 	int bits = kvm_capability(kvm_fd, KVM_CAP_ARM_VM_IPA_SIZE);
 
-	return bits > 0 && bits < ADDRESS_BITS ? KVM_VM_TYPE_ARM_IPA_SIZE((unsigned)bits) : 0;
+	return bits > 0 && bits < ARM64_ADDRESS_BITS ?
+		       KVM_VM_TYPE_ARM_IPA_SIZE((unsigned)bits) : 0;
 }
 
 int arm64_parts_get(int device, uint32_t group, uint64_t attr, void *ret_value,
@@ -185,7 +184,7 @@ int arm64_vm_ask(int kvm_fd, struct arm64_vm_survey *ret_survey, struct err *err
 		.gicv3 = can_create(vm_fd, KVM_DEV_TYPE_ARM_VGIC_V3),
 		.its = can_create(vm_fd, KVM_DEV_TYPE_ARM_VGIC_ITS),
 		.gicv2 = can_create(vm_fd, KVM_DEV_TYPE_ARM_VGIC_V2),
-		.address_bits = bits > 0 ? (unsigned)bits : ADDRESS_BITS,
+		.address_bits = bits > 0 ? (unsigned)bits : ARM64_ADDRESS_BITS,
 		.pmu = has(kvm_fd, KVM_CAP_ARM_PMU_V3),
 		.sve = has(kvm_fd, KVM_CAP_ARM_SVE),
 		.pauth = has(kvm_fd, KVM_CAP_ARM_PTRAUTH_ADDRESS) &&
