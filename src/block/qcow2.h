@@ -122,6 +122,8 @@ struct qcow2_free {
 struct qcow2_frees {
 	struct qcow2_free *list;
 	unsigned first, nr, max;
+	unsigned nr_ready;		/* of the first: in order of place, and may go */
+	unsigned nr_holes;		/* that this write-back has made */
 	struct qcow2_op *op;		/* waits for refcounts like any other */
 	uint64_t nr_punched;		/* clusters of the first, given back to the host */
 };

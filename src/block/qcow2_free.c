@@ -7,9 +7,12 @@
  * holds something else by then.  And every op that was under way when it was
  * dropped must have ended, since it may still be moving data to or from there.
  *
- * The list is worked off at the end of each write-back.  Whatever goes wrong, an
- * item stays for the next time; without memory for the list the cluster is lost
- * until a repair.
+ * The list is worked off at the end of each write-back: what is ready is put in
+ * order of place, and where the guest has discarded a cluster that nothing else
+ * refers to, the host gets its space back by a hole before the count is lowered.
+ * Whoever waits for the write-back, a flush say, waits for this, too, so one makes
+ * only so many holes.  Whatever is left, or goes wrong, stays for the next time;
+ * without memory for the list the cluster is lost until a repair.
  */
 #include "block/qcow2.h"
 
@@ -17,10 +20,13 @@
 #include "block/qcow2_bytes.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FREES_MIN 64
+#define HOLES_MAX 128		/* of a write-back */
 
 static bool make_room(struct qcow2_frees *frees)
 {
@@ -42,6 +48,12 @@ static bool make_room(struct qcow2_frees *frees)
 	return true;
 }
 
+static bool continues(const struct qcow2 *q, const struct qcow2_free *item,
+		      const struct qcow2_free *next)
+{
+	return item->at + item->nr * q->cluster == next->at && item->punch == next->punch;
+}
+
 static void add(struct qcow2 *q, struct qcow2_free item)
 {
 	struct qcow2_frees *frees = &q->frees;
@@ -50,9 +62,8 @@ static void add(struct qcow2 *q, struct qcow2_free item)
 	if (frees->first + frees->nr == frees->max && !make_room(frees))
 		return;
 	last = &frees->list[frees->first + frees->nr - !!frees->nr];
-	/* The first one may be in work. */
-	if (frees->nr > 1 && last->at + last->nr * q->cluster == item.at &&
-	    last->writeback == item.writeback && last->punch == item.punch) {
+	if (frees->nr > frees->nr_ready && continues(q, last, &item) &&
+	    last->writeback == item.writeback) {
 		last->nr += item.nr;
 		last->seq = item.seq;
 		return;
@@ -71,23 +82,118 @@ void qcow2_free_unused(struct qcow2 *q, uint64_t at, uint64_t nr)
 	add(q, (struct qcow2_free){ .at = at, .nr = nr });
 }
 
+/* What is ready. */
+
 static bool ready(const struct qcow2 *q, const struct qcow2_free *item)
 {
 	return item->writeback <= q->writeback.durable &&
 	       (!q->oldest || q->oldest->seq >= item->seq);
 }
 
-/* How many from index on lose their last reference, within the slice. */
-static uint64_t count_last(const struct qcow2 *q, const struct qcow2_slice *slice,
-			   uint64_t index, uint64_t max)
+static int by_place(const void *a, const void *b)
 {
-	uint64_t nr = 0, nr_counts = q->cache.slice_len * 8 >> q->header.refcount_order;
+	const struct qcow2_free *item = a, *other = b;
 
-	while (nr < max && index + nr < nr_counts &&
-	       qcow2_bytes_refcount(slice->bytes, q->header.refcount_order, index + nr) == 1)
-		nr++;
-	return nr;
+	return item->at < other->at ? -1 : item->at > other->at;
 }
+
+/* Have what was given up one by one, but lies together, be one item. */
+static void arrange(struct qcow2 *q)
+{
+	struct qcow2_frees *frees = &q->frees;
+	struct qcow2_free *list;
+	unsigned nr = 0, nr_left = 1;
+
+	if (frees->nr == frees->nr_ready)
+		return;
+	list = frees->list + frees->first + frees->nr_ready;
+	while (nr < frees->nr - frees->nr_ready && ready(q, &list[nr]))
+		nr++;
+	if (!nr)
+		return;
+	qsort(list, nr, sizeof(*list), by_place);
+	for (unsigned i = 1; i < nr; i++) {
+		if (continues(q, &list[nr_left - 1], &list[i]))
+			list[nr_left - 1].nr += list[i].nr;
+		else
+			list[nr_left++] = list[i];
+	}
+	frees->nr_ready += nr_left;
+	frees->nr -= nr - nr_left;
+	memmove(list + nr_left, list + nr,
+		(frees->nr - frees->nr_ready) * sizeof(*list));
+}
+
+static struct qcow2_free *first(const struct qcow2 *q)
+{
+	return &q->frees.list[q->frees.first];
+}
+
+static void forget_first(struct qcow2 *q)
+{
+	q->frees.first++;
+	q->frees.nr--;
+	q->frees.nr_ready--;
+}
+
+static uint64_t per_slice(const struct qcow2 *q)
+{
+	return q->cache.slice_len * 8 >> q->header.refcount_order;
+}
+
+/* The slice that counts the first cluster; 0: none does. */
+static uint64_t counts_at(const struct qcow2 *q)
+{
+	uint64_t cluster = first(q)->at >> q->geo.cluster_bits;
+
+	if (cluster / q->per_block >= q->nr_reftable ||
+	    !(q->reftable[cluster / q->per_block] & QCOW2_REFTABLE_OFFSET))
+		return 0;
+	return qcow2_refcount_slice_at(q, cluster);
+}
+
+static uint64_t index_of_first(const struct qcow2 *q)
+{
+	return (first(q)->at >> q->geo.cluster_bits) % per_slice(q);
+}
+
+/* Of the first item, within the slice with these counts: how many clusters are a hole to be. */
+static uint64_t measure_hole(const struct qcow2 *q, const uint8_t *counts)
+{
+	const struct qcow2_free *item = first(q);
+	uint64_t index = index_of_first(q), nr = 0;
+
+	while (item->punch && nr < item->nr && index + nr < per_slice(q) &&
+	       qcow2_bytes_refcount(counts, q->header.refcount_order, index + nr) == 1)
+		nr++;
+	return qcow2_meta_all(q, item->at, nr * q->cluster, QCOW2_META_NONE) ? nr : 0;
+}
+
+/* Lower the counts of so many. */
+static void lower(struct qcow2 *q, uint8_t *counts, uint64_t nr)
+{
+	struct qcow2_free *item = first(q);
+	unsigned order = q->header.refcount_order;
+	uint64_t index = index_of_first(q);
+
+	for (uint64_t i = 0; i < nr; i++) {
+		uint64_t count = qcow2_bytes_refcount(counts, order, index + i);
+
+		if (!count)
+			continue;	/* somebody else has counted wrong: leave it */
+		qcow2_bytes_set_refcount(counts, order, index + i, count - 1);
+		if (count > 1)
+			continue;
+		qcow2_meta_remove(q, item->at + i * q->cluster, 1);
+		q->hint = min_u64(q->hint, (item->at >> q->geo.cluster_bits) + i);
+	}
+	item->at += nr * q->cluster;
+	item->nr -= nr;
+	if (!item->nr)
+		forget_first(q);
+}
+
+/* At the end of a write-back. */
 
 static void run(struct qcow2_op *op, int res);
 
@@ -99,68 +205,38 @@ static void punched(struct qcow2_op *op, int res)
 	run(op, 0);
 }
 
-static void punch(struct qcow2_op *op, uint64_t at, uint64_t nr)
+static void punch(struct qcow2_op *op, uint64_t nr)
 {
 	op->q->frees.nr_punched = nr;
 	op->resume = punched;
-	qcow2_op_transfer_bytes(op, DISK_DISCARD, at, NULL, nr * op->q->cluster);
-}
-
-/* Lower the counts of the first clusters of the first item, in one slice. */
-static void lower(struct qcow2 *q, struct qcow2_slice *slice, uint64_t index, uint64_t nr)
-{
-	struct qcow2_free *item = &q->frees.list[q->frees.first];
-	unsigned order = q->header.refcount_order;
-
-	for (uint64_t i = 0; i < nr; i++) {
-		uint64_t count = qcow2_bytes_refcount(slice->bytes, order, index + i);
-
-		if (!count)
-			continue;	/* somebody else has counted wrong: leave it */
-		qcow2_bytes_set_refcount(slice->bytes, order, index + i, count - 1);
-		if (count > 1)
-			continue;
-		qcow2_meta_remove(q, item->at + i * q->cluster, 1);
-		q->hint = min_u64(q->hint, (item->at >> q->geo.cluster_bits) + i);
-	}
-	qcow2_cache_dirty(slice);
-	item->at += nr * q->cluster;
-	item->nr -= nr;
-	if (item->nr)
-		return;
-	q->frees.first++;
-	q->frees.nr--;
+	qcow2_op_transfer_bytes(op, DISK_DISCARD, first(op->q)->at, NULL, nr * op->q->cluster);
 }
 
 /* 0: some were freed. */
 static int step(struct qcow2_op *op)
 {
 	struct qcow2 *q = op->q;
-	const struct qcow2_free *item = &q->frees.list[q->frees.first];
-	uint64_t cluster = item->at >> q->geo.cluster_bits;
-	uint64_t per_slice = q->cache.slice_len * 8 >> q->header.refcount_order;
-	uint64_t index = cluster % per_slice, nr = q->frees.nr_punched;
+	uint64_t at = counts_at(q), nr = q->frees.nr_punched;
 	struct qcow2_slice *slice;
 	int r;
 
-	if (cluster / q->per_block >= q->nr_reftable ||
-	    !(q->reftable[cluster / q->per_block] & QCOW2_REFTABLE_OFFSET)) {
-		q->frees.first++;	/* not even counted */
-		q->frees.nr--;
+	if (!at) {
+		forget_first(q);
 		return 0;
 	}
-	r = qcow2_cache_get(q, op, QCOW2_META_REFBLOCK, qcow2_refcount_slice_at(q, cluster),
-			    &slice);
+	r = qcow2_cache_get(q, op, QCOW2_META_REFBLOCK, at, &slice);
 	if (r)
 		return r;
-	if (!nr && item->punch) {
-		nr = count_last(q, slice, index, item->nr);
-		if (nr && qcow2_meta_all(q, item->at, nr * q->cluster, QCOW2_META_NONE)) {
-			punch(op, item->at, nr);
-			return QCOW2_LATER;
-		}
+	if (!nr)
+		nr = measure_hole(q, slice->bytes);
+	if (nr && !q->frees.nr_punched) {
+		if (q->frees.nr_holes++ == HOLES_MAX)
+			return -EAGAIN;
+		punch(op, nr);
+		return QCOW2_LATER;
 	}
-	lower(q, slice, index, max_u64(nr, 1));
+	lower(q, slice->bytes, max_u64(nr, 1));
+	qcow2_cache_dirty(slice);
 	q->frees.nr_punched = 0;
 	return 0;
 }
@@ -169,7 +245,7 @@ static void run(struct qcow2_op *op, int res)
 {
 	struct qcow2 *q = op->q;
 
-	while (!res && q->frees.nr && ready(q, &q->frees.list[q->frees.first]))
+	while (!res && q->frees.nr_ready)
 		res = step(op);
 	if (res != QCOW2_LATER)
 		qcow2_writeback_end(q);
@@ -177,48 +253,49 @@ static void run(struct qcow2_op *op, int res)
 
 void qcow2_free_run(struct qcow2 *q)
 {
+	arrange(q);
 	q->frees.op->resume = run;
-	q->frees.nr_punched = 0;
+	q->frees.nr_punched = q->frees.nr_holes = 0;
 	run(q->frees.op, 0);
 }
 
 /* Closing: the counts are on the disk, and nobody will look at the cache again. */
-static int lower_on_disk(struct qcow2 *q, uint64_t cluster)
-{
-	unsigned order = q->header.refcount_order;
-	uint64_t width = order < 3 ? 1 : BIT64(order - 3);
-	uint64_t within = cluster % q->per_block;
-	uint64_t byte = (within << order) / 8 & ~(width - 1);
-	uint64_t index = order < 3 ? within % (8U >> order) : 0, at, count;
-	uint8_t bytes[8];
-	int r;
 
-	if (cluster / q->per_block >= q->nr_reftable)
-		return 0;
-	at = q->reftable[cluster / q->per_block] & QCOW2_REFTABLE_OFFSET;
-	if (!at)
-		return 0;
-	r = qcow2_bytes_read(q->file->fd, bytes, width, at + byte);
-	if (r < 0)
-		return r;
-	count = qcow2_bytes_refcount(bytes, order, index);
-	if (!count)
-		return 0;
-	qcow2_bytes_set_refcount(bytes, order, index, count - 1);
-	return qcow2_bytes_write(q->file->fd, bytes, width, at + byte);
+static void punch_at_once(struct qcow2 *q, uint64_t nr)
+{
+	if (!q->file->no_holes && q->frees.nr_holes++ < HOLES_MAX)
+		(void)!fallocate(q->file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				 (off_t)first(q)->at, (off_t)(nr * q->cluster));
+}
+
+/* All in a row that one slice counts. */
+static int lower_on_disk(struct qcow2 *q, uint64_t at, uint8_t *counts)
+{
+	int r = qcow2_bytes_read(q->file->fd, counts, q->cache.slice_len, at);
+
+	while (!r && q->frees.nr && counts_at(q) == at) {
+		uint64_t nr = measure_hole(q, counts);
+
+		if (nr)
+			punch_at_once(q, nr);
+		lower(q, counts, max_u64(nr, 1));
+	}
+	return r ? r : qcow2_bytes_write(q->file->fd, counts, q->cache.slice_len, at);
 }
 
 int qcow2_free_all(struct qcow2 *q)
 {
-	for (; q->frees.nr; q->frees.first++, q->frees.nr--) {
-		struct qcow2_free *item = &q->frees.list[q->frees.first];
+	int r = 0;
 
-		for (uint64_t i = 0; i < item->nr; i++) {
-			int r = lower_on_disk(q, (item->at >> q->geo.cluster_bits) + i);
+	arrange(q);
+	q->frees.nr_holes = 0;
+	while (q->frees.nr && !r) {
+		uint64_t at = counts_at(q);
 
-			if (r < 0)
-				return r;
-		}
+		if (at)
+			r = lower_on_disk(q, at, q->cache.shadows);
+		else
+			forget_first(q);
 	}
-	return qcow2_writeback_sync(q);
+	return r ? r : qcow2_writeback_sync(q);
 }

@@ -369,7 +369,8 @@ int qcow2_writeback_all(struct qcow2 *q)
 		r = put_l1(q);
 	if (!r)
 		r = put_slices(q, QCOW2_META_L2);
-	if (!r)
-		r = qcow2_free_all(q);
-	return r;
+	if (r < 0)
+		return r;
+	q->writeback.durable = ++q->writeback.started;
+	return qcow2_free_all(q);
 }

@@ -42,7 +42,7 @@ static struct stat file;
 static bool recording;
 static uint8_t *first_bytes;
 static size_t first_len;
-static unsigned fault_after;
+static unsigned fault_after, nr_holes;
 static bool armed, lasting_fault, only_syncs, has_failed;
 
 void __real_loop_readv(struct loop *loop, struct loop_io *io, int fd,
@@ -104,6 +104,11 @@ void recorder_stop(void)
 uint32_t recorder_now(void)
 {
 	return nr_events;
+}
+
+unsigned recorder_holes(void)
+{
+	return nr_holes;
 }
 
 static bool is_ours(int fd)
@@ -319,6 +324,7 @@ void __wrap_loop_fallocate(struct loop *loop, struct loop_io *io, int fd, int mo
 			   off_t at, off_t len)
 {
 	ck_assert(mode & FALLOC_FL_KEEP_SIZE);
+	nr_holes += !!(mode & FALLOC_FL_PUNCH_HOLE);
 	if (!recording) {
 		end_at_once(loop, io, fallocate(bad_fd(fd), mode, at, len));
 		return;

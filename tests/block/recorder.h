@@ -26,6 +26,9 @@ void recorder_stop(void);
 /* Number of the next event. */
 uint32_t recorder_now(void);
 
+/* How many holes have been asked for so far, in any file. */
+unsigned recorder_holes(void);
+
 /* Without notes, for faults only. */
 void recorder_watch(const char *path);
 
