@@ -126,6 +126,7 @@ struct qcow2_frees {
 	unsigned nr_holes;		/* that this write-back has made */
 	struct qcow2_op *op;		/* waits for refcounts like any other */
 	uint64_t nr_punched;		/* clusters of the first, given back to the host */
+	uint64_t nr_discarded;		/* clusters of all, to be given back */
 };
 
 /* qcow2_grow.c: new refcount blocks, and a new refcount table when it is full. */
@@ -171,6 +172,7 @@ struct qcow2_op {
 	bool ending;			/* nothing is left to do but to wait for parts */
 	bool is_flush;			/* all data are moved, they become durable */
 	uint64_t flush_at;		/* the write-back that has to be durable */
+	uint64_t nr_discarded;		/* clusters, when it last waited for them to be free */
 	uint64_t done, piece;		/* bytes of the request */
 	struct qcow2_claim claim;
 	struct qcow2_op *parent;	/* whose buffer it may use */
@@ -350,6 +352,14 @@ int qcow2_refcount_is_short(const struct qcow2 *q);
 /* qcow2_free.c: when is that what was given up can be used again */
 void qcow2_free_after_writeback(struct qcow2 *q, uint64_t at, uint64_t nr, bool punch);
 void qcow2_free_unused(struct qcow2 *q, uint64_t at, uint64_t nr);
+
+/*
+ * Have an op that takes space wait for a write-back when more than max bytes that were
+ * discarded are not free yet, again only if the last time made them less: QCOW2_LATER, a
+ * negative errno, or 0 when it need not.
+ */
+int qcow2_free_wait(struct qcow2_op *op, uint64_t max);
+
 void qcow2_free_run(struct qcow2 *q);	/* ends by qcow2_writeback_end() */
 int qcow2_free_all(struct qcow2 *q);	/* main, with nothing in flight */
 

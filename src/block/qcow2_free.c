@@ -11,8 +11,11 @@
  * order of place, and where the guest has discarded a cluster that nothing else
  * refers to, the host gets its space back by a hole before the count is lowered.
  * Whoever waits for the write-back, a flush say, waits for this, too, so one makes
- * only so many holes.  Whatever is left, or goes wrong, stays for the next time;
- * without memory for the list the cluster is lost until a repair.
+ * only so many holes.  Whoever takes space waits when much of it could be had so:
+ * else an image whose guest never flushes would grow on and on.
+ *
+ * Whatever is left, or goes wrong, stays for the next time; without memory for the
+ * list the cluster is lost until a repair.
  */
 #include "block/qcow2.h"
 
@@ -61,6 +64,7 @@ static void add(struct qcow2 *q, struct qcow2_free item)
 
 	if (frees->first + frees->nr == frees->max && !make_room(frees))
 		return;
+	frees->nr_discarded += item.punch ? item.nr : 0;
 	last = &frees->list[frees->first + frees->nr - !!frees->nr];
 	if (frees->nr > frees->nr_ready && continues(q, last, &item) &&
 	    last->writeback == item.writeback) {
@@ -80,6 +84,16 @@ void qcow2_free_after_writeback(struct qcow2 *q, uint64_t at, uint64_t nr, bool 
 void qcow2_free_unused(struct qcow2 *q, uint64_t at, uint64_t nr)
 {
 	add(q, (struct qcow2_free){ .at = at, .nr = nr });
+}
+
+int qcow2_free_wait(struct qcow2_op *op, uint64_t max)
+{
+	uint64_t nr = op->q->frees.nr_discarded;
+
+	if (nr << op->q->geo.cluster_bits <= max || (op->nr_discarded && nr >= op->nr_discarded))
+		return 0;
+	op->nr_discarded = nr;
+	return qcow2_writeback_wait(op);
 }
 
 /* What is ready. */
@@ -129,11 +143,20 @@ static struct qcow2_free *first(const struct qcow2 *q)
 	return &q->frees.list[q->frees.first];
 }
 
-static void forget_first(struct qcow2 *q)
+/* The first nr clusters of the first item are dealt with. */
+static void drop(struct qcow2 *q, uint64_t nr)
 {
-	q->frees.first++;
-	q->frees.nr--;
-	q->frees.nr_ready--;
+	struct qcow2_frees *frees = &q->frees;
+	struct qcow2_free *item = first(q);
+
+	frees->nr_discarded -= item->punch ? nr : 0;
+	item->at += nr * q->cluster;
+	item->nr -= nr;
+	if (item->nr)
+		return;
+	frees->first++;
+	frees->nr--;
+	frees->nr_ready--;
 }
 
 static uint64_t per_slice(const struct qcow2 *q)
@@ -172,7 +195,7 @@ static uint64_t measure_hole(const struct qcow2 *q, const uint8_t *counts)
 /* Lower the counts of so many. */
 static void lower(struct qcow2 *q, uint8_t *counts, uint64_t nr)
 {
-	struct qcow2_free *item = first(q);
+	const struct qcow2_free *item = first(q);
 	unsigned order = q->header.refcount_order;
 	uint64_t index = index_of_first(q);
 
@@ -187,10 +210,7 @@ static void lower(struct qcow2 *q, uint8_t *counts, uint64_t nr)
 		qcow2_meta_remove(q, item->at + i * q->cluster, 1);
 		q->hint = min_u64(q->hint, (item->at >> q->geo.cluster_bits) + i);
 	}
-	item->at += nr * q->cluster;
-	item->nr -= nr;
-	if (!item->nr)
-		forget_first(q);
+	drop(q, nr);
 }
 
 /* At the end of a write-back. */
@@ -221,7 +241,7 @@ static int step(struct qcow2_op *op)
 	int r;
 
 	if (!at) {
-		forget_first(q);
+		drop(q, first(q)->nr);
 		return 0;
 	}
 	r = qcow2_cache_get(q, op, QCOW2_META_REFBLOCK, at, &slice);
@@ -295,7 +315,7 @@ int qcow2_free_all(struct qcow2 *q)
 		if (at)
 			r = lower_on_disk(q, at, q->cache.shadows);
 		else
-			forget_first(q);
+			drop(q, first(q)->nr);
 	}
 	return r ? r : qcow2_writeback_sync(q);
 }

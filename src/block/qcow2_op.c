@@ -136,6 +136,8 @@ static int step(struct qcow2_op *op)
 void qcow2_op_run(struct qcow2_op *op, int res)
 {
 	op->resume = qcow2_op_run;
+	if (res == -ENOSPC && qcow2_free_wait(op, 0) == QCOW2_LATER)
+		return;		/* and then begins the piece again */
 	while (res >= 0 && op->done < op->request->len) {
 		res = step(op);
 		if (res == QCOW2_LATER)

@@ -16,6 +16,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define DISCARDED_MAX	(64 * MiB)	/* that wait to be free, before an op waits, too */
+
 static uint64_t per_slice(const struct qcow2 *q)
 {
 	return q->cache.slice_len * 8 >> q->header.refcount_order;
@@ -63,8 +65,10 @@ int qcow2_refcount_alloc(struct qcow2_op *op, uint64_t want, uint64_t *ret_host,
 	struct qcow2 *q = op->q;
 	struct qcow2_slice *slice;
 	uint64_t nr = 0, host, index;
-	int r = search(op, &slice);
+	int r = qcow2_free_wait(op, DISCARDED_MAX);
 
+	if (!r)
+		r = search(op, &slice);
 	if (r)
 		return r;
 	host = q->hint << q->geo.cluster_bits;

@@ -44,6 +44,7 @@ static uint8_t *first_bytes;
 static size_t first_len;
 static unsigned fault_after, nr_holes;
 static bool armed, lasting_fault, only_syncs, has_failed;
+static int nowhere = -1;		/* what fails goes there */
 
 void __real_loop_readv(struct loop *loop, struct loop_io *io, int fd,
 		       const struct iovec *segs, unsigned nr, off_t at);
@@ -211,6 +212,7 @@ void recorder_fail(unsigned nr, bool lasting)
 	fault_after = nr;
 	lasting_fault = lasting;
 	only_syncs = false;
+	nowhere = -1;
 	armed = true;
 	has_failed = false;
 }
@@ -225,6 +227,16 @@ bool recorder_end_fault(void)
 {
 	armed = false;
 	return has_failed;
+}
+
+void recorder_fail_space(void)
+{
+	static int full = -1;
+
+	if (full < 0)
+		full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	recorder_fail(0, false);
+	nowhere = full;
 }
 
 static bool fails(int fd, bool is_sync)
@@ -245,7 +257,7 @@ static bool fails(int fd, bool is_sync)
 
 static int bad_fd(int fd)
 {
-	return fails(fd, false) ? -1 : fd;
+	return fails(fd, false) ? nowhere : fd;
 }
 
 static int bad_sync_fd(int fd)

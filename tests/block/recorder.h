@@ -39,6 +39,7 @@ void recorder_watch(const char *path);
 void recorder_fail(unsigned nr, bool lasting);
 
 void recorder_fail_sync(unsigned nr);	/* the same of syncs alone */
+void recorder_fail_space(void);		/* the next write fails with -ENOSPC */
 bool recorder_end_fault(void);
 
 /* A file that lost power before event number at; begins as it was at the start. */

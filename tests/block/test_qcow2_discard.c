@@ -6,9 +6,11 @@
 #include "base/bits.h"
 
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define CLUSTER		(4 * KiB)
 #define NR		1024
@@ -114,6 +116,67 @@ START_TEST(closing_gives_back_what_no_flush_has)
 }
 END_TEST
 
+#define BIG		(2 * MiB)
+#define NR_BIG		32
+
+/* A sector of each cluster is written: the others are holes. */
+static void write_and_discard(void)
+{
+	for (unsigned i = 0; i < NR_BIG; i++)
+		ck_assert_int_eq(image_request(&image, DISK_WRITE, i * BIG, bytes, 512), 0);
+	ck_assert_int_eq(image_request(&image, DISK_DISCARD, 0, NULL, image.size), 0);
+}
+
+static void make_big(enum disk_cache cache)
+{
+	image_init(&image, "top.qcow2", 1);
+	image_run(&image, "qemu-img create -f qcow2 -o cluster_size=2M top.qcow2 64M");
+	image.size = NR_BIG * BIG;
+	image.config.cache = cache;
+	image_open(&image);
+}
+
+static uint64_t len_of_file(void)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(image.path, &st), 0);
+	return (uint64_t)st.st_size;
+}
+
+START_TEST(image_whose_guest_never_flushes_does_not_grow_on_and_on)
+{
+	make_big(_i ? DISK_UNSAFE : DISK_WRITEBACK);
+
+	for (unsigned i = 0; i < 12; i++)
+		write_and_discard();
+
+	ck_assert_uint_lt(len_of_file(), 3 * image.size);
+	image_close(&image);
+	image_check_own(&image);
+	ck_assert_uint_lt(len_of_file(), 3 * image.size);
+	image_fini(&image);
+}
+END_TEST
+
+START_TEST(write_without_space_waits_for_what_was_discarded)
+{
+	make_big(DISK_WRITEBACK);
+	write_and_discard();
+	recorder_watch(image.path);
+
+	recorder_fail_space();
+	ck_assert_int_eq(image_request(&image, DISK_WRITE, 0, bytes, 512), 0);
+	ck_assert(recorder_end_fault());
+	recorder_fail_space();
+	ck_assert_int_eq(image_request(&image, DISK_WRITE, 4 * BIG, bytes, 512), -ENOSPC);
+	ck_assert(recorder_end_fault());
+	image_close(&image);
+	image_check_own(&image);
+	image_fini(&image);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("qcow2 discard");
@@ -129,6 +192,8 @@ int main(void)
 	tcase_add_test(tc, clusters_that_lie_together_become_one_hole);
 	tcase_add_test(tc, flush_waits_for_so_many_holes_and_later_ones_make_the_rest);
 	tcase_add_test(tc, closing_gives_back_what_no_flush_has);
+	tcase_add_loop_test(tc, image_whose_guest_never_flushes_does_not_grow_on_and_on, 0, 2);
+	tcase_add_test(tc, write_without_space_waits_for_what_was_discarded);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);
