@@ -2,11 +2,12 @@
 /*
  * disk.h - a guest's disk as a row of bytes in a file or block device.
  *
- *	request --> format (raw) --> file I/O on the loop
+ *	request --> format (raw, qcow2, vmdk) --> file I/O on the loop
  *
- * A request is embedded in an object of whoever makes it; the disk allocates
+ * A request is embedded in an object of whoever makes it.  A raw disk allocates
  * nothing for it, except that direct I/O from or to memory that the file system
- * cannot use takes a buffer for as long as the request lasts.
+ * cannot use takes a buffer for as long as the request lasts; other formats keep
+ * what so many requests at a time have once needed.
  *
  * What an image's format is follows from what the user says or from the file's
  * name, never from its content: the guest writes that.
@@ -281,7 +282,7 @@ bool disk_is_logged(const struct disk *disk);
  */
 enum disk_verdict disk_judge_failure(struct disk *disk, enum disk_op op, int error);
 
-/* NULL: nobody.  While the loop does not run, or owner. */
+/* NULL: nobody.  Main, and so never during a disk_resize(), which main has the owner do. */
 void disk_set_user(struct disk *disk, struct disk_user *user);
 
 /*
