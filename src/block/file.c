@@ -276,10 +276,20 @@ static uint32_t try_alignment(int fd)
 	return 0;
 }
 
+int file_bypass_cache(const struct file *file, bool bypass)
+{
+	int flags = fcntl(file->fd, F_GETFL);
+
+	flags = bypass ? flags | O_DIRECT : flags & ~O_DIRECT;
+	return fcntl(file->fd, F_SETFL, flags) < 0 ? -errno : 0;
+}
+
 int file_set_direct(struct file *file, const char *path, struct err *err)
 {
-	if (fcntl(file->fd, F_SETFL, O_DIRECT) < 0)
-		return err_sys(err, -errno, "'%s' cannot be used with direct", path);
+	int r = file_bypass_cache(file, true);
+
+	if (r < 0)
+		return err_sys(err, r, "'%s' cannot be used with direct", path);
 	if (!ask_alignment(file)) {
 		file->block_size = try_alignment(file->fd);
 		file->mem_align = file->block_size;

@@ -52,6 +52,12 @@ int file_claim(const char *path, struct err *err);
 /* Bypass the page cache from now on.  Main. */
 int file_set_direct(struct file *file, const char *path, struct err *err);
 
+/*
+ * Of a file for which that was done: for a while go through the page cache, or not
+ * any more.  Main.
+ */
+int file_bypass_cache(const struct file *file, bool bypass);
+
 /* Is it what path leads to now? */
 bool file_is_at(const struct file *file, const char *path);
 

@@ -18,7 +18,6 @@
 #include "block/qcow2_tool.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -127,9 +126,7 @@ static int open_backing(struct qcow2 *q, const struct disk_config *config, struc
 /* Main reads and writes parts of blocks, which direct I/O could not. */
 static int set_direct(const struct file *file, bool direct)
 {
-	if (!file->direct)
-		return 0;
-	return fcntl(file->fd, F_SETFL, direct ? O_DIRECT : 0) < 0 ? -errno : 0;
+	return file->direct ? file_bypass_cache(file, direct) : 0;
 }
 
 static void take_geometry(struct qcow2 *q)
