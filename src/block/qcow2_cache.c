@@ -17,6 +17,14 @@
 #include <stdlib.h>
 
 #define SLICES_MIN 32
+#define SLICE_ALIGN 4096	/* so that direct I/O takes them as they are */
+
+static uint8_t *get_memory(size_t len)
+{
+	void *bytes;
+
+	return posix_memalign(&bytes, SLICE_ALIGN, len) ? NULL : bytes;
+}
 
 int qcow2_cache_init(struct qcow2 *q, uint64_t len)
 {
@@ -28,8 +36,8 @@ int qcow2_cache_init(struct qcow2 *q, uint64_t len)
 		;
 	c->slices = calloc(c->nr, sizeof(*c->slices));
 	c->buckets = calloc(c->nr_buckets, sizeof(struct qcow2_slice *));
-	c->bytes = calloc(c->nr, c->slice_len);
-	c->shadows = calloc(c->nr, c->slice_len);
+	c->bytes = get_memory(c->nr * c->slice_len);
+	c->shadows = get_memory(c->nr * c->slice_len);
 	if (!c->slices || !c->buckets || !c->bytes || !c->shadows)
 		return -ENOMEM;
 	for (unsigned i = 0; i < c->nr; i++) {

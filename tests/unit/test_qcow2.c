@@ -590,14 +590,20 @@ END_TEST
 START_TEST(image_works_with_direct_io)
 {
 	struct disk_config c = config("a.qcow2");
+	const struct qcow2 *q;
 	static uint8_t bytes[128 * 1024] __attribute__((aligned(4096)));
 
 	make_qcow2("a.qcow2", "");
 	run("qemu-io -c 'write -P 1 0 64k' a.qcow2");
 	c.cache = DISK_DIRECT;
 	ck_assert_int_eq(open_disk(c), 0);
+	q = disk->state;
 	memset(bytes, 7, sizeof(bytes));
 
+	ck_assert_int_eq(fcntl(disk->file.fd, F_GETFL) & (O_DIRECT | O_NOATIME),
+			 O_DIRECT | O_NOATIME);
+	ck_assert_uint_eq((uintptr_t)q->cache.bytes % 4096, 0);
+	ck_assert_uint_eq((uintptr_t)q->cache.shadows % 4096, 0);
 	ck_assert_int_eq(transfer(DISK_WRITE, 100 * KiB / 4096 * 4096, bytes, sizeof(bytes)), 0);
 	disk = disk_close(disk, &err);
 	ck_assert_int_eq(err.code, 0);
