@@ -201,8 +201,10 @@ static int bring_down(struct stopping *stopping, const struct stop *options, str
 		} while (choice == WAIT);
 	}
 	if (choice == LEAVE) {
-		err_set(err, -ETIMEDOUT, "VM '%s' has not %s in %u s and goes on: --force would "
-			"end it", stopping->name, undone(stopping), options->timeout);
+		/* One that closes its disks does not listen to another 'vmm stop'. */
+		err_set(err, -ETIMEDOUT, "VM '%s' has not %s in %u s and goes on: %s would end it",
+			stopping->name, undone(stopping), options->timeout,
+			stopping->is_off ? "'vmm kill'" : "--force");
 		return EXIT_REMAINS;
 	}
 	*err = (struct err){ 0 };

@@ -183,6 +183,15 @@ class Living(VmTest):
         self.assertEqual(stop.finish(), FORCED)
         self.assertEqual(run.finish(), -signal.SIGKILL)
 
+    def test_stop_tells_how_to_end_a_vm_that_closes_its_disks(self):
+        run, stop = self.stop_with_slow_disk('--timeout', '2')
+        stop.wait_for(b'leave it [n]?')
+        stop.type(b'n\n')
+        self.assertEqual(stop.finish(), REMAINS)
+        self.assertIn(b"'vmm kill' would end it", stop.out)
+        self.assertEqual(self.command('kill', 'web', '--timeout', '1')[:2], (OK, ''))
+        self.assertEqual(run.finish(), -signal.SIGKILL)
+
     def test_stop_ends_a_vm_whose_guest_is_off_already(self):
         run = self.begin('web', 'poweroff', '--action', 'shutdown=pause', until=b'still on')
         run.wait(lambda: self.listed()['web']['state'] == 'shutdown', 'the end')
