@@ -235,6 +235,8 @@ void qcow2_op_wait(struct qcow2_op *op, struct qcow2_queue *queue);
 void qcow2_op_wake(struct qcow2_queue *queue, int res);
 void qcow2_op_run(struct qcow2_op *op, int res);	/* begin the next piece */
 void qcow2_op_advance(struct qcow2_op *op);		/* piece is done */
+void qcow2_op_piece_done(struct qcow2_op *op, int res);	/* or has failed: go on */
+void qcow2_op_inner_done(struct disk_request *inner, int res);	/* resume whose it is */
 void qcow2_op_end(struct qcow2_op *op, int res);
 
 /* Describe [off, off+len) of the request's memory; a transfer of file_submit(). */

@@ -279,7 +279,7 @@ void qcow2_op_transfer_bytes(struct qcow2_op *op, enum disk_op what, uint64_t at
 	start(op, what, at, len);
 }
 
-static void piece_done(struct qcow2_op *op, int res)
+void qcow2_op_piece_done(struct qcow2_op *op, int res)
 {
 	if (res >= 0)
 		qcow2_op_advance(op);
@@ -307,7 +307,7 @@ int qcow2_op_transfer_piece(struct qcow2_op *op, enum disk_op what, uint64_t at)
 	if (op->done + op->piece < op->request->len && op->q->nr_parts < QCOW2_PARTS_MAX)
 		part = qcow2_op_new(op->q);
 	if (!part) {
-		op->resume = piece_done;
+		op->resume = qcow2_op_piece_done;
 		qcow2_op_transfer(op, what, at, op->done, op->piece);
 		return QCOW2_LATER;
 	}
@@ -319,6 +319,13 @@ int qcow2_op_transfer_piece(struct qcow2_op *op, enum disk_op what, uint64_t at)
 	qcow2_op_transfer(part, what, at, op->done, op->piece);
 	qcow2_op_advance(op);
 	return 0;
+}
+
+void qcow2_op_inner_done(struct disk_request *request, int res)
+{
+	struct qcow2_op *op = container_of(request, struct qcow2_op, inner);
+
+	op->resume(op, res);
 }
 
 static void synced(struct file_io *io, int res)

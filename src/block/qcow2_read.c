@@ -8,14 +8,6 @@
 
 #include <errno.h>
 
-/* A piece is in the request's memory. */
-static void piece_read(struct qcow2_op *op, int res)
-{
-	if (res >= 0)
-		qcow2_op_advance(op);
-	qcow2_op_run(op, res);
-}
-
 int qcow2_read_table(struct qcow2_op *op, uint64_t guest, struct qcow2_slice **ret_slice)
 {
 	struct qcow2 *q = op->q;
@@ -48,13 +40,6 @@ int qcow2_read_extent(struct qcow2_op *op, const struct qcow2_slice *slice, uint
 	return 0;
 }
 
-static void backing_done(struct disk_request *request, int res)
-{
-	struct qcow2_op *op = container_of(request, struct qcow2_op, inner);
-
-	op->resume(op, res);
-}
-
 /* What the backing file does not reach reads as zeros. */
 static int read_backing(struct qcow2_op *op, uint64_t guest, uint64_t len)
 {
@@ -69,9 +54,9 @@ static int read_backing(struct qcow2_op *op, uint64_t guest, uint64_t len)
 		return 0;
 	}
 	op->piece = there;
-	op->resume = piece_read;
+	op->resume = qcow2_op_piece_done;
 	op->inner = (struct disk_request){
-		.op = DISK_READ, .at = guest, .len = there, .done = backing_done,
+		.op = DISK_READ, .at = guest, .len = there, .done = qcow2_op_inner_done,
 	};
 	qcow2_op_cut(op, op->done, there, &op->inner.segs, &op->inner.nr_segs);
 	disk_submit(q->backing, &op->inner);

@@ -180,13 +180,6 @@ static void filled(struct qcow2_op *op, int res)
 				op->buf, claim->data_len);
 }
 
-static void inner_done(struct disk_request *request, int res)
-{
-	struct qcow2_op *op = container_of(request, struct qcow2_op, inner);
-
-	op->resume(op, res);
-}
-
 static void fill(struct qcow2_op *op)
 {
 	struct qcow2 *q = op->q;
@@ -197,7 +190,7 @@ static void fill(struct qcow2_op *op)
 	op->seg = (struct iovec){ op->buf, there };
 	op->inner = (struct disk_request){
 		.op = DISK_READ, .at = at, .len = there, .segs = &op->seg, .nr_segs = 1,
-		.done = inner_done,
+		.done = qcow2_op_inner_done,
 	};
 	op->resume = filled;
 	qcow2_op_submit(q, &op->inner, op);

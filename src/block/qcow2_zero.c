@@ -16,13 +16,6 @@
 
 #define ALL_ZERO	(((UINT64_C(1) << QCOW2_SUBCLUSTERS) - 1) << QCOW2_SUBCLUSTERS)
 
-static void piece_done(struct qcow2_op *op, int res)
-{
-	if (res >= 0)
-		qcow2_op_advance(op);
-	qcow2_op_run(op, res);
-}
-
 static int skip(struct qcow2_op *op, uint64_t len)
 {
 	op->piece = len;
@@ -115,7 +108,7 @@ static int write_zeros(struct qcow2_op *op, struct qcow2_slice *slice, uint64_t 
 	if (extent->type != QCOW2_TYPE_DATA || !extent->copied)
 		return qcow2_write_anew(op, slice, guest, len, extent);
 	op->piece = min_u64(extent->len, rest);
-	op->resume = piece_done;
+	op->resume = qcow2_op_piece_done;
 	qcow2_op_transfer_bytes(op, DISK_ZERO, extent->host, NULL, op->piece);
 	return QCOW2_LATER;
 }
