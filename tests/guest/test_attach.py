@@ -29,7 +29,7 @@ class Attach(VmTest):
         self.name = self.id().rsplit('.', 1)[1][:40].replace('_', '-')
 
     def command(self, *arguments, **more):
-        done = subprocess.run([os.path.abspath(self.vmm), *arguments], capture_output=True,
+        done = subprocess.run([self.vmm, *arguments], capture_output=True,
                               text=True, timeout=vm.SECONDS, check=False,
                               stdin=subprocess.DEVNULL, **more)
         return done.returncode, done.stdout, done.stderr

@@ -250,5 +250,6 @@ class PartLoader(unittest.TestLoader):
 
 
 def main():
-    VmTest.vmm, VmTest.payloads = sys.argv[1:3]
+    # A test may run it in a folder of its own.
+    VmTest.vmm, VmTest.payloads = map(os.path.abspath, sys.argv[1:3])
     unittest.main(argv=sys.argv[:1] + sys.argv[3:], verbosity=2, testLoader=PartLoader())
