@@ -186,9 +186,12 @@ static bool is_over(const struct lazy_ram *lazy)
 	return clock_ns() >= atomic_load(&lazy->until);
 }
 
+/* Where pages are refused. */
+static uintptr_t refused, refused_len;
+
 /*
  * A page that was refused is touched, by a device or a vCPU that is about to stop: that need
- * not be the end of the process.  A signal that somebody has sent is, when it is sent again.
+ * not be the end of the process.  What else the signal tells is, when it comes again.
  */
 static void touched(int number, siginfo_t *info, void *context)
 {
@@ -196,7 +199,7 @@ static void touched(int number, siginfo_t *info, void *context)
 	int before = errno;
 
 	(void)context;
-	if (info->si_code <= 0 ||
+	if (info->si_code <= 0 || (uintptr_t)page - refused >= refused_len ||
 	    mmap(page, PAGES_LEN, PROT_READ | PROT_WRITE,
 		 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
 		signal(number, SIG_DFL);
@@ -209,6 +212,8 @@ static void begin_to_refuse(struct lazy_ram *lazy)
 		.sa_sigaction = touched, .sa_flags = SA_SIGINFO,
 	};
 
+	refused = (uintptr_t)lazy->config.ram->host;
+	refused_len = lazy->config.ram->len;
 	lazy->refuses = !sigaction(SIGBUS, &action, &lazy->before);
 }
 
