@@ -21,7 +21,7 @@ all=(
 arm64=(
 	guest_migrate_1 guest_migrate_2 guest_migrate_3 snapshot guest_snapshot_1 guest_snapshot_2
 	migrate hotplug snapshot_clock payloads hotplug_reset everything cpus reboot sigterm
-	image_gz doctor dtb
+	image_gz doctor dtb pause
 )
 
 # These mostly wait, so a lab runs one of them beside another test.
@@ -524,7 +524,7 @@ test_pause()
 
 	image data 32
 	tap_up 2
-	"$here/pauser.py" "$work/qmp" 100 > "$work/paused" &
+	/usr/bin/python3 "$here/pauser.py" "$work/qmp" 100 > "$work/paused" &
 	pauser=$!
 	pass everything "vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1 vmm.mib=2 vmm.cpus=2 \
 		vmm.mac=52:54:00:12:34:56 vmm.again=3" --cpus 2 --disk "$work/data" \
