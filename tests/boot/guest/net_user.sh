@@ -41,7 +41,7 @@ no_carrier()
 }
 
 /tools/net_echo serve 7000 0 &
-nc -l -p 22 -e cat /tmp/pattern &
+nc -l -p 22 -e sh -c 'read -r _; exec cat /tmp/pattern' &
 await 10 grep -qs ':0016 .* 0A ' /proc/net/tcp /proc/net/tcp6 || fail "nc does not listen"
 say "listening"
 wait $! || true
