@@ -512,7 +512,8 @@ class Snapshot(SteadyTest):
         def folders():
             return set(glob.glob('/var/tmp/vmm-clone-*'))
 
-        one = self.start('echo', '--name', 'web', '--memory', '512M')
+        slow = os.path.join(self.payloads, 'slow_sync.so')
+        one = self.start('echo', '--name', 'web', env={**os.environ, 'LD_PRELOAD': slow})
         one.wait_for(b'READY')
         before = folders()
         cloning = subprocess.Popen([self.vmm, 'clone', 'web', 'other'],
