@@ -406,7 +406,7 @@ class Migrate(SteadyTest):
         here = self.begin_with_disk()
         there = self.target()
         mover = threading.Thread(target=self.go, args=(
-            'web', '--with-disks', '--downtime', '0', '--bandwidth', '8M'))
+            'web', '--with-disks', '--downtime', '0', '--bandwidth', '2M'))
         mover.start()
         here.wait(lambda: self.query('web').get('ram', {}).get('dirty-sync-count', 0) > 3,
                   'rounds')
@@ -981,7 +981,7 @@ class Migrate(SteadyTest):
     def in_rounds(self, *arguments):
         """A move that goes on until it is told to end."""
         mover = threading.Thread(target=self.run_vmm, args=(
-            'migrate', 'web', self.uri, '--downtime', '0', '--bandwidth', '2M', *arguments))
+            'migrate', 'web', self.uri, '--downtime', '0', '--bandwidth', '512K', *arguments))
         mover.start()
         return mover
 
