@@ -187,7 +187,12 @@ static bool is_over(const struct lazy_ram *lazy)
 }
 
 /* Where pages are refused. */
-static uintptr_t refused, refused_len;
+static atomic_uintptr_t refused, refused_len;
+
+static bool may_be_refused(const void *page)
+{
+	return (uintptr_t)page - atomic_load(&refused) < atomic_load(&refused_len);
+}
 
 /*
  * A page that was refused is touched, by a device or a vCPU that is about to stop: that need
@@ -199,7 +204,7 @@ static void touched(int number, siginfo_t *info, void *context)
 	int before = errno;
 
 	(void)context;
-	if (info->si_code <= 0 || (uintptr_t)page - refused >= refused_len ||
+	if (info->si_code <= 0 || !may_be_refused(page) ||
 	    mmap(page, PAGES_LEN, PROT_READ | PROT_WRITE,
 		 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
 		signal(number, SIG_DFL);
@@ -212,8 +217,8 @@ static void begin_to_refuse(struct lazy_ram *lazy)
 		.sa_sigaction = touched, .sa_flags = SA_SIGINFO,
 	};
 
-	refused = (uintptr_t)lazy->config.ram->host;
-	refused_len = lazy->config.ram->len;
+	atomic_store(&refused, (uintptr_t)lazy->config.ram->host);
+	atomic_store(&refused_len, lazy->config.ram->len);
 	lazy->refuses = !sigaction(SIGBUS, &action, &lazy->before);
 }
 
