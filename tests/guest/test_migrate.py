@@ -412,9 +412,7 @@ class Migrate(SteadyTest):
                   'rounds')
         last = self.go_on(here)
 
-        self.vmm_ok('qmp', 'web', 'migrate-set-parameters', '{"downtime-limit": 2000}')
-
-        mover.join()
+        self.end_rounds(mover)
         self.moved(here, there, last)
         self.end(there)
         self.disk_is_right()
