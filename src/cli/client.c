@@ -219,7 +219,7 @@ int client_event(struct client *client, json_t **ret_event, int timeout_ms,
 	for (;;) {
 		int r = next_message(client, ret_event, deadline, err);
 
-		if (r <= 0 || json_object_get(*ret_event, "event"))
+		if (r <= 0 || json_is_string(json_object_get(*ret_event, "event")))
 			return r;
 		json_decref(*ret_event);	/* an answer that came too late */
 	}
@@ -255,7 +255,8 @@ static int next_answer(struct client *client, json_t **ret_message, uint64_t dea
 			return no_answer(client, err);
 		if (r < 0 || !json_object_get(*ret_message, "event"))
 			return r;
-		keep_event(client, *ret_message);
+		if (json_is_string(json_object_get(*ret_message, "event")))
+			keep_event(client, *ret_message);
 		json_decref(*ret_message);
 	}
 }

@@ -174,8 +174,11 @@ static int press_button(struct stopping *stopping, struct err *err)
 	if (r < 0)
 		return r;
 	state = json_string_value(json_object_get(status, "status"));
-	stopping->is_off = !strcmp(state, "shutdown");
-	if (!strcmp(state, "running"))
+	stopping->is_off = state && !strcmp(state, "shutdown");
+	if (!state)
+		r = err_set(err, -EPROTO, "VM '%s' does not say what state it is in",
+			    stopping->name);
+	else if (!strcmp(state, "running"))
 		r = client_execute(stopping->client, "system_powerdown", NULL, NULL, err);
 	else if (stopping->is_off)
 		quit(stopping);

@@ -252,6 +252,24 @@ class Client(Fake):
         self.vm(serve)
         self.assertEqual(self.vmm('stop', 'web'), (0, '', ''))
 
+    def test_vm_that_says_nothing_of_its_state_is_not_stopped(self):
+        def serve(client):
+            for command in commands(client):
+                answer(client, command)
+        self.vm(serve)
+        self.assertEqual(self.vmm('stop', 'web'),
+                         (1, '', "vmm: VM 'web' does not say what state it is in\n"))
+
+    def test_event_without_a_name_is_none(self):
+        def serve(client):
+            client.sendall(GREETING)
+            command = json.loads(client.recv(4096))
+            client.sendall(b'{"event": 1}\r\n')
+            answer(client, command)
+            client.sendall(b'{"event": 1}\r\n')
+        self.vm(serve)
+        self.assertEqual(self.vmm('events', 'web'), (0, '', ''))
+
     def test_process_of_a_lock_without_a_number_is_not_guessed(self):
         self.vm(lambda client: client.recv(1))
         with open(os.path.join(self.base, 'web', 'lock'), 'w', encoding='ascii') as file:
