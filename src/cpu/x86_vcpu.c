@@ -20,6 +20,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define RESET_IP	0xfff0
+#define RESET_CS_BASE	0xffff0000
 #define CR0_PE		BIT64(0)
 #define CR0_ET		BIT64(4)
 #define CR0_PG		BIT64(31)
@@ -268,4 +270,8 @@ void arch_print(int fd, FILE *out)
 	print_segment(out, "tr", &s.tr);
 	fprintf(out, "gdt %016llx limit %04x idt %016llx limit %04x\n", s.gdt.base,
 		s.gdt.limit, s.idt.base, s.idt.limit);
+	/* No guest of ours begins there: AMD leaves nothing of a triple fault, so KVM resets. */
+	if (r.rip == RESET_IP && s.cs.base == RESET_CS_BASE)
+		fprintf(out, "(as after a reset: this processor does not keep those of a "
+			"triple fault)\n");
 }
