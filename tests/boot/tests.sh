@@ -17,6 +17,9 @@ all=(
 	disk_readonly
 )
 
+# Those of tests/guest, where this machine has no KVM that its own could use.
+guest=(payloads)
+
 # Of a vmm of arm64, in the lab for that: what needs no programs but those of its machine.
 arm64=(
 	guest_migrate_1 guest_migrate_2 guest_migrate_3 snapshot guest_snapshot_1 guest_snapshot_2
