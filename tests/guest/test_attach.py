@@ -354,5 +354,4 @@ class Attach(VmTest):
 
 
 if __name__ == '__main__':
-    vm.need_kvm()
     vm.main()

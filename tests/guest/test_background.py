@@ -291,5 +291,4 @@ class Hangup(VmTest):
         self.assertEqual(run.finish(), FORCED)
 
 
-vm.need_kvm()
 vm.main()

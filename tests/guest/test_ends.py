@@ -154,5 +154,4 @@ class Streams(VmTest):
         self.assertEqual(run.out + run.err, b'')
 
 
-vm.need_kvm()
 vm.main()

@@ -84,5 +84,4 @@ class Host(VmTest):
 
 if os.geteuid() != 0:
     vm.skip('not root: cannot make a /dev or become another user')
-vm.need_kvm()
 vm.main()

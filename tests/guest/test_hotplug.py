@@ -405,5 +405,4 @@ class Hotplug(VmTest):
 
 
 if __name__ == '__main__':
-    vm.need_kvm()
     vm.main()

@@ -1210,5 +1210,4 @@ class Migrate(SteadyTest):
 
 
 if __name__ == '__main__':
-    vm.need_kvm()
     vm.main()

@@ -214,5 +214,4 @@ class Net(VmTest):
 
 in_namespace()
 socket.setdefaulttimeout(vm.SECONDS)
-vm.need_kvm()
 vm.main()

@@ -126,4 +126,4 @@ class Files(VmTest):
                             r'vm\.yaml')
 
 
-vm.main()
+vm.main(kvm=False)

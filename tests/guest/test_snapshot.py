@@ -1030,5 +1030,4 @@ def cached(snapshot):
 
 
 if __name__ == '__main__':
-    vm.need_kvm()
     vm.main()

@@ -142,5 +142,4 @@ class Mode(VmTest):
         self.assertRegex(run.err, rb'\Avmm: [^\n]+\n\Z')
 
 
-vm.need_kvm()
 vm.main()

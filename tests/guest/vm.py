@@ -249,7 +249,10 @@ class PartLoader(unittest.TestLoader):
         return super().getTestCaseNames(testCaseClass)[part - 1::parts]
 
 
-def main():
+def main(kvm=True):
+    """Runs the tests of a script; kvm: they mean nothing without."""
+    if kvm:
+        need_kvm()
     # A test may run it in a folder of its own.
     VmTest.vmm, VmTest.payloads = map(os.path.abspath, sys.argv[1:3])
     unittest.main(argv=sys.argv[:1] + sys.argv[3:], verbosity=2, testLoader=PartLoader())
