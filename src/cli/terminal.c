@@ -13,6 +13,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#define READY_MS	100
+
 /*
  * The terminal's mode, to be restored even by a signal handler: set once
  * before armed is.
@@ -20,12 +22,16 @@
 static struct termios saved_mode;
 static atomic_bool armed;
 
-/* A terminal that was stopped stays stopped: do not wait for it. */
+/*
+ * A terminal that was stopped stays stopped: do not wait for it.  But neither is it ready
+ * while another thread writes the guest's output to it, which is over soon.
+ */
 static void say(const char *text, size_t len)
 {
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
 	ssize_t r;
 
-	if (poll(&(struct pollfd){ .fd = STDOUT_FILENO, .events = POLLOUT }, 1, 0) <= 0)
+	if (poll(&out, 1, READY_MS) <= 0)
 		return;
 	r = write(STDOUT_FILENO, text, len);
 	(void)r;

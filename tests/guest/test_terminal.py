@@ -69,6 +69,13 @@ class Screen(VmTest):
         self.assertEqual(run.finish(), FORCED)
         self.assertRegex(run.out, rb'vmm: [^\r\n]*power button[^\r\n]*\r\n')
 
+    def test_help_is_shown_while_the_guest_prints(self):
+        run = self.start('flood', '--cmdline', 'lines=100000', terminal=True)
+        for _ in range(20):
+            run.wait_for(b'0123456789')
+            run.out = b''
+            run.type(b'\x01h')
+            run.wait_for(b'Ctrl-A x')
 
     def test_stopped_terminal_does_not_keep_vmm(self):
         run = self.start('flood', '--cmdline', 'lines=2000', '--shutdown-timeout', '1',
