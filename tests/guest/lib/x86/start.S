@@ -160,6 +160,15 @@ interrupted:
  * user_call(function): as it is declared.  What it has to find again lies on the
  * stack of the caller, which is where the processor takes up when user mode ends.
  */
+	/* interrupt_wait() and what it must not come back to. */
+	.globl	interrupt_sleep, interrupt_halt
+interrupt_sleep:
+	sti
+interrupt_halt:
+	hlt
+	cli
+	ret
+
 	.globl	user_call, user_return
 user_call:
 	pushq	%rbx
