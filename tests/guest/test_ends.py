@@ -15,7 +15,8 @@ from vm import DIED, FORCED, OK, USAGE, VmTest
 
 LINE = b'0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.\n'
 PIPE = 4096         # bytes that a pipe of one page holds
-LINES = 600         # more than all buffers on the way hold, of which that is one
+LINES = 200         # more than all buffers on the way hold, of which that is one
+KEYS = 50           # eight times, many more than the port holds
 
 
 class Ends(VmTest):
@@ -114,9 +115,9 @@ class Streams(VmTest):
     def test_much_input_loses_nothing(self):
         run = self.start('echo')
         run.wait_for(b'READY')
-        run.type(bytes(range(97, 105)) * 200 + b'q')
+        run.type(bytes(range(97, 105)) * KEYS + b'q')
         self.assertEqual(run.finish(), OK)
-        told = b''.join(b'<%d>' % byte for byte in range(97, 105)) * 200
+        told = b''.join(b'<%d>' % byte for byte in range(97, 105)) * KEYS
         self.assertEqual(run.out, b'READY\n' + told + b'<113>PASS\n')
 
     def test_pipe_that_closes_first_is_read_to_its_end(self):
@@ -130,10 +131,10 @@ class Streams(VmTest):
     def test_file_is_read_as_the_guest_takes_it(self):
         # What comes before the guest sets up its port is the guest's to lose.
         early = bytes(16)
-        with open(self.file('keys', early + b'abcdefgh' * 200 + b'q'), 'rb') as keys:
+        with open(self.file('keys', early + b'abcdefgh' * KEYS + b'q'), 'rb') as keys:
             run = self.start('echo', stdin=keys)
         self.assertEqual(run.finish(), OK)
-        self.assertIn(b''.join(b'<%d>' % byte for byte in b'abcdefgh' * 200 + b'q'), run.out)
+        self.assertIn(b''.join(b'<%d>' % byte for byte in b'abcdefgh' * KEYS + b'q'), run.out)
 
     def test_end_of_input_is_not_the_end_of_the_guest(self):
         run = self.start('power_button', stdin=subprocess.DEVNULL)
