@@ -6,10 +6,17 @@ import os
 import platform
 import re
 import subprocess
+import sys
 import tarfile
 
 import vm
 from vm import OK, VmTest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'control'))
+
+import qmp  # noqa: E402  (found by the line above)
+
+qmp.TIMEOUT = vm.SECONDS
 
 DISK_LEN = 64 * 512
 
@@ -52,6 +59,18 @@ class SteadyTest(VmTest):
         done = self.run_vmm(*arguments)
         self.assertEqual((done.returncode, done.stderr), (OK, ''), arguments)
         return done.stdout
+
+    def query(self, name, command='query-migrate'):
+        """Asked of its socket, since a process may take long to start."""
+        with qmp.Client(os.path.join(vm.RUNTIME.name, 'vmm', name, 'qmp')) as client:
+            return client.command(command)
+
+    def state_of(self, name):
+        """None: there is no such VM."""
+        try:
+            return self.query(name, 'query-status')['status']
+        except (OSError, EOFError):
+            return None
 
     def begin(self, name='web', *arguments, **more):
         one = self.start('steady', '--name', name, '--disk', self.disk, '--memory', '64M',

@@ -77,7 +77,7 @@ class Snapshot(SteadyTest):
 
         self.vmm_ok('snapshot', 'web', self.path('snap'))
 
-        self.assertEqual(json.loads(self.vmm_ok('list', '--json'))[0]['state'], 'paused')
+        self.assertEqual(self.state_of('web'), 'paused')
         self.vmm_ok('resume', 'web')
         self.go_on(one)
         self.end(one)
@@ -85,8 +85,7 @@ class Snapshot(SteadyTest):
     def test_guest_that_is_off_is_not_kept(self):
         one = self.begin('web', '--action', 'shutdown=pause')
         one.type(b'q')
-        one.wait(lambda: json.loads(self.vmm_ok('list', '--json'))[0]['state'] == 'shutdown',
-                 'the end')
+        one.wait(lambda: self.state_of('web') == 'shutdown', 'the end')
 
         self.assert_refused(['snapshot', 'web', self.path('snap'), '--stop'],
                             'the guest has ended')
@@ -119,7 +118,7 @@ class Snapshot(SteadyTest):
     def test_paused_one_goes_on_when_told(self):
         self.frozen()
         one = self.restore('snap', '--paused')
-        one.wait(lambda: self.run_vmm('list', '--json').stdout.find('paused') > 0, 'a pause')
+        one.wait(lambda: self.state_of('web') == 'paused', 'a pause')
 
         self.vmm_ok('resume', 'web')
 
