@@ -9,6 +9,7 @@
 #ifndef CONFIG_COMPLETION_H
 #define CONFIG_COMPLETION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -23,7 +24,9 @@ struct completion_command {
 	 * the words, or NULL for the names of files.
 	 */
 	const char *words_from;
+	bool files;				/* besides words_from, where none of those fits */
 	const char *words;			/* offered besides, or NULL */
+	bool of_commands;			/* commands instead: it explains them */
 };
 
 enum completion_shell { COMPLETION_BASH, COMPLETION_ZSH };

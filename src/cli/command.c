@@ -105,7 +105,7 @@ static const struct command commands[] = {
 	{ .name = "help", .summary = "explain a command", .arguments = "[COMMAND]",
 	  .run = run_help },
 	{ .name = "completion", .summary = "print a completion script for a shell",
-	  .arguments = "[bash|zsh]", .run = run_completion },
+	  .arguments = "[bash|zsh]", .words = "bash zsh", .run = run_completion },
 	{ .name = "manual", .summary = "print a command's options as scdoc source",
 	  .arguments = "COMMAND", .hidden = true, .run = run_manual },
 };
@@ -284,8 +284,12 @@ static int run_completion(const struct command *command, int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (!commands[i].hidden && commands[i].run != run_group)
 			names[nr++] = (struct completion_command){
-				commands[i].name, commands[i].options,
-				words_from(&commands[i]), commands[i].words,
+				.name = commands[i].name,
+				.options = commands[i].options,
+				.words_from = words_from(&commands[i]),
+				.files = strstr(commands[i].arguments, "DIR"),
+				.words = commands[i].words,
+				.of_commands = commands[i].run == run_help,
 			};
 	completion_print(shell, "vmm", names, nr, stdout);
 	return EXIT_OK;

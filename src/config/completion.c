@@ -6,7 +6,8 @@
  * from the option tables, is a function that takes a place ("run", "run --disk",
  * "run --disk format") and sets what is offered there and its kind:
  *
- *	command		subcommands
+ *	command		subcommands; also command+words and command+file, of a command
+ *			that is one without them, too
  *	words		just the words
  *	keys		keys of a comma-separated value
  *	file		the words or else a file name; also keys+file
@@ -28,6 +29,19 @@
 /*
  * In the drivers NAME stands for the program's name.
  *
+ * For both: the place moves on into the subcommand next, as far as there is one.
+ */
+#define STEP_INTO \
+	"\t\t_NAME_words \"$place\"\n" \
+	"\t\tgroup=$kind\n" \
+	"\t\t[[ $group == command* ]] || break\n" \
+	"\t\tif ! _NAME_words \"$place${place:+ }$next\"; then\n" \
+	"\t\t\t[[ $group == command ]] && return\n" \
+	"\t\t\tbreak\n" \
+	"\t\tfi\n" \
+	"\t\tplace+=${place:+ }$next\n"
+
+/*
  * For both: the place moves on to the value that the cursor is in, what is before that to head.
  */
 #define FIND_VALUE \
@@ -57,7 +71,7 @@
 static const char bash_driver[] =
 	"_NAME()\n"
 	"{\n"
-	"\tlocal line=${COMP_LINE:0:COMP_POINT} place= head= word before typed kind i\n"
+	"\tlocal line=${COMP_LINE:0:COMP_POINT} place= head= word before typed kind group next i\n"
 	"\tlocal -a typed_words found offer\n"
 	"\n"
 	"\tCOMPREPLY=()\n"
@@ -69,10 +83,8 @@ static const char bash_driver[] =
 	"\n"
 	"\t# The subcommand, of one word or two, that the line starts with.\n"
 	"\tfor ((i = 1; i < ${#typed_words[@]} - 1; i++)); do\n"
-	"\t\t_NAME_words \"$place\"\n"
-	"\t\t[[ $kind == command ]] || break\n"
-	"\t\tplace+=${place:+ }${typed_words[i]}\n"
-	"\t\t_NAME_words \"$place\" || return\n"
+	"\t\tnext=${typed_words[i]}\n"
+	STEP_INTO
 	"\tdone\n"
 	"\n"
 	FIND_VALUE
@@ -95,7 +107,7 @@ static const char bash_driver[] =
 static const char zsh_driver[] =
 	"_NAME()\n"
 	"{\n"
-	"\tlocal place= head= word before kind i\n"
+	"\tlocal place= head= word before kind group next i\n"
 	"\tlocal -a typed found offer\n"
 	"\n"
 	"\ttyped=(\"${(@)words[1,CURRENT]}\")\n"
@@ -104,10 +116,8 @@ static const char zsh_driver[] =
 	"\n"
 	"\t# The subcommand, of one word or two, that the line starts with.\n"
 	"\tfor ((i = 2; i < $#typed; i++)); do\n"
-	"\t\t_NAME_words \"$place\"\n"
-	"\t\t[[ $kind == command ]] || break\n"
-	"\t\tplace+=\"${place:+ }$typed[i]\"\n"
-	"\t\t_NAME_words \"$place\" || return\n"
+	"\t\tnext=$typed[i]\n"
+	STEP_INTO
 	"\tdone\n"
 	"\n"
 	FIND_VALUE
@@ -207,12 +217,88 @@ static void put_row(FILE *out, const char *command, const struct option *row)
 	}
 }
 
-static void put_command(FILE *out, const struct completion_command *command)
+static size_t first_word(const char *name)
+{
+	return strcspn(name, " ");
+}
+
+/* Do both start with the same word? */
+static bool is_kin(const char *a, const char *b)
+{
+	return first_word(a) == first_word(b) && !strncmp(a, b, first_word(a));
+}
+
+/* Is this the first of the commands that start with its first word? */
+static bool opens_family(const struct completion_command *commands, size_t i)
+{
+	for (size_t k = 0; k < i; k++) {
+		if (is_kin(commands[k].name, commands[i].name))
+			return false;
+	}
+	return true;
+}
+
+static void put_first_words(FILE *out, const struct completion_command *commands, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		if (opens_family(commands, i))
+			fprintf(out, "%.*s ", (int)first_word(commands[i].name),
+				commands[i].name);
+	}
+}
+
+static bool has_second_words(const struct completion_command *commands, size_t nr,
+			     const char *name)
+{
+	for (size_t i = 0; i < nr; i++) {
+		if (is_kin(commands[i].name, name) && commands[i].name[first_word(name)])
+			return true;
+	}
+	return false;
+}
+
+/* Of the commands that start as name does: "disk" -> create, resize. */
+static void put_second_words(FILE *out, const struct completion_command *commands,
+			     size_t nr, const char *name)
+{
+	size_t len = first_word(name);
+
+	for (size_t i = 0; i < nr; i++) {
+		if (is_kin(commands[i].name, name) && commands[i].name[len])
+			fprintf(out, "%s ", commands[i].name + len + 1);
+	}
+}
+
+/* The place of a command that explains the others, and of their second words behind it. */
+static void put_explainer(FILE *out, const struct completion_command *commands, size_t nr,
+			  const char *name)
+{
+	fprintf(out, "\t'%s') kind=command offer=(", name);
+	put_first_words(out, commands, nr);
+	fputs(") ;;\n", out);
+	for (size_t i = 0; i < nr; i++) {
+		const char *first = commands[i].name;
+
+		if (!opens_family(commands, i) || !has_second_words(commands, nr, first))
+			continue;
+		fprintf(out, "\t'%s %.*s') kind=words offer=(", name, (int)first_word(first),
+			first);
+		put_second_words(out, commands, nr, first);
+		fputs(") ;;\n", out);
+	}
+}
+
+static void put_command(FILE *out, const struct completion_command *commands, size_t nr,
+			const struct completion_command *command)
 {
 	const struct option_object *object = command->options;
+	bool family = !strchr(command->name, ' ') &&
+		      has_second_words(commands, nr, command->name);
 
-	fprintf(out, "\t'%s') kind=%s offer=(", command->name,
-		command->words_from ? "words" : "file");
+	fprintf(out, "\t'%s') kind=%s%s offer=(", command->name, family ? "command+" : "",
+		command->words_from && !command->files ? "words" : "file");
+	if (family)
+		put_second_words(out, commands, nr, command->name);
 	for (uint32_t i = 0; object && i < object->nr_rows; i++)
 		fprintf(out, "%s--%s", i ? " " : "", object->rows[i].key);
 	if (command->words)
@@ -227,54 +313,24 @@ static void put_command(FILE *out, const struct completion_command *command)
 	}
 }
 
-static size_t first_word(const char *name)
-{
-	return strcspn(name, " ");
-}
-
-/* Is this the first of the commands that start with its first word? */
-static bool opens_family(const struct completion_command *commands, size_t i)
-{
-	size_t len = first_word(commands[i].name);
-
-	for (size_t k = 0; k < i; k++) {
-		if (first_word(commands[k].name) == len &&
-		    !strncmp(commands[k].name, commands[i].name, len))
-			return false;
-	}
-	return true;
-}
-
-/* The place of the second words: "disk" -> create, resize. */
-static void put_second_words(FILE *out, const struct completion_command *commands,
-			     size_t nr, const char *name)
-{
-	size_t len = first_word(name);
-
-	fprintf(out, "\t'%.*s') kind=command offer=(", (int)len, name);
-	for (size_t i = 0; i < nr; i++) {
-		if (first_word(commands[i].name) == len && commands[i].name[len] &&
-		    !strncmp(commands[i].name, name, len))
-			fprintf(out, "%s ", commands[i].name + len + 1);
-	}
-	fputs(") ;;\n", out);
-}
-
 static void put_table(FILE *out, const struct completion_command *commands, size_t nr)
 {
 	fputs("\t'') kind=command offer=(", out);
-	for (size_t i = 0; i < nr; i++) {
-		if (opens_family(commands, i))
-			fprintf(out, "%.*s ", (int)first_word(commands[i].name),
-				commands[i].name);
-	}
+	put_first_words(out, commands, nr);
 	fputs(") ;;\n", out);
 	for (size_t i = 0; i < nr; i++) {
 		const char *name = commands[i].name;
 
-		if (name[first_word(name)] && opens_family(commands, i))
+		if (name[first_word(name)] && opens_family(commands, i)) {
+			fprintf(out, "\t'%.*s') kind=command offer=(", (int)first_word(name),
+				name);
 			put_second_words(out, commands, nr, name);
-		put_command(out, &commands[i]);
+			fputs(") ;;\n", out);
+		}
+		if (commands[i].of_commands)
+			put_explainer(out, commands, nr, name);
+		else
+			put_command(out, commands, nr, &commands[i]);
 	}
 }
 
@@ -286,6 +342,7 @@ void completion_print(enum completion_shell shell, const char *program,
 	fprintf(out, "# Completion for %s\n", program);
 	put_named(out, "_NAME_words()\n{\n\tcase $1 in\n", program);
 	put_table(out, commands, nr);
-	fputs("\t*) kind= offer=(); return 1 ;;\n\tesac\n}\n\n", out);
+	/* Whatever became of the command that was asked for words. */
+	fputs("\t*) kind= offer=(); return 1 ;;\n\tesac\n\treturn 0\n}\n\n", out);
 	put_named(out, shell == COMPLETION_ZSH ? zsh_driver : bash_driver, program);
 }

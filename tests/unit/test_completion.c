@@ -18,6 +18,10 @@ static const struct completion_command commands[] = {
 	{ "list", NULL },
 	{ "stop", &image_options, "echo web db" },
 	{ "keep", NULL, .words = "here there" },
+	{ "save", NULL, "echo web db", .files = true },
+	{ "save check", &image_options },
+	{ "help", NULL, .of_commands = true },
+	{ "ask", &image_options, "echo web; false" },
 };
 
 static const char bash_prelude[] =
@@ -82,7 +86,7 @@ struct completion {
 };
 
 static const struct completion completions[] = {
-	{ "vmm ", "run disk list stop keep " },
+	{ "vmm ", "run disk list stop keep save help ask " },
 	{ "vmm r", "run " },
 	{ "vmm disk ", "create resize " },
 	{ "vmm disk cr", "create " },
@@ -97,6 +101,14 @@ static const struct completion completions[] = {
 	{ "vmm stop ker", " " },
 	{ "vmm keep he", "here " },
 	{ "vmm keep here ker", "filenames kernel.img " },
+	{ "vmm save ", "check web db " },
+	{ "vmm save web ker", "filenames kernel.img " },
+	{ "vmm save check --fo", "--format " },
+	{ "vmm save check --format q", "qcow2 " },
+	{ "vmm help ", "run disk list stop keep save help ask " },
+	{ "vmm help disk ", "create resize " },
+	{ "vmm help run ", " " },
+	{ "vmm ask w", "web " },
 	{ "vmm list ker", "filenames kernel.img " },
 	{ "vmm run --log ker", "filenames kernel.img " },
 	{ "vmm run --log=ker", "filenames kernel.img " },
@@ -115,7 +127,7 @@ static const struct completion completions[] = {
 
 /* Zsh takes whole words, and names of files are its own affair. */
 static const struct completion zsh_completions[] = {
-	{ "vmm ", "run disk list stop keep \n" },
+	{ "vmm ", "run disk list stop keep save help ask \n" },
 	{ "vmm disk cr", "create \n" },
 	{ "vmm disk create --format q", "qcow2 \n" },
 	{ "vmm unknown ", "\n" },
@@ -130,6 +142,9 @@ static const struct completion zsh_completions[] = {
 	{ "vmm run --image re", "readonly \n" },
 	{ "vmm stop web d", "db \n" },
 	{ "vmm run --log *", "filenames \n" },
+	{ "vmm save check --fo", "--format \n" },
+	{ "vmm save web ker", "filenames \n" },
+	{ "vmm help disk ", "create resize \n" },
 };
 
 static void assert_offered(const char *shell, const struct completion *completion)

@@ -64,6 +64,14 @@ class Completion(unittest.TestCase):
         # Bash keeps what stands before the last '='.
         self.assertEqual(self.offered('vmm run --disk path=a,read'), ['a,readonly'])
 
+    def test_command_and_its_subcommands_are_offered_what_is_theirs(self):
+        offered = self.offered('vmm snapshot ')
+        self.assertLessEqual({'info', 'verify', 'merge', '--diff'}, set(offered))
+        self.assertEqual(self.offered('vmm snapshot info --'), ['--json', '--help'])
+
+    def test_commands_to_be_explained_are_offered(self):
+        self.assertEqual(self.offered('vmm help do'), ['doctor'])
+        self.assertIn('convert', self.offered('vmm help disk '))
 
     def test_zsh_takes_its_own(self):
         script = subprocess.run([VMM, 'completion', 'zsh'], check=True, capture_output=True,
