@@ -246,6 +246,11 @@ static int watch(struct client *client, const struct migrate *how, json_t **ret_
 		if (r < 0)
 			return r;
 		status = json_string_value(json_object_get(info, "status"));
+		if (!status) {
+			json_decref(info);
+			return err_set(err, -EPROTO, "the VM does not say how its move goes: see "
+				       "query-migrate");
+		}
 		if (!strcmp(status, "completed") || !strcmp(status, "failed") ||
 		    !strcmp(status, "cancelled")) {
 			*ret_info = info;

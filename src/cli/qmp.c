@@ -164,6 +164,8 @@ static int converse(struct client *client)
 		text += strspn(text, " \t");
 		r = execute(client, command, *text ? text : NULL);
 		print_events(client);
+		/* Whoever writes commands into a pipe may wait for each answer. */
+		fflush(stdout);
 		if (r < 0)
 			worst = r;
 	}

@@ -248,10 +248,12 @@ static int check_runs(const struct unplug *unplug, struct err *err)
 	if (r < 0)
 		return r;
 	state = json_string_value(json_object_get(status, "status"));
-	for (size_t i = 0; i < ARRAY_LEN(resumable); i++)
+	for (size_t i = 0; state && i < ARRAY_LEN(resumable); i++)
 		if (!strcmp(state, resumable[i]))
 			advice = ": 'vmm resume' it first";
-	if (strcmp(state, "running"))
+	if (!state)
+		r = err_set(err, -EPROTO, "VM '%s' does not say what state it is in", unplug->vm);
+	else if (strcmp(state, "running"))
 		r = err_set(err, -EBUSY, "VM '%s' is %s, and its guest cannot let go of "
 			    "anything%s", unplug->vm, state, advice);
 	json_decref(status);

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import re
+import select
 import signal
 import socket
 import struct
@@ -259,6 +260,36 @@ class Client(Fake):
         self.vm(serve)
         self.assertEqual(self.vmm('stop', 'web'),
                          (1, '', "vmm: VM 'web' does not say what state it is in\n"))
+
+    def test_vm_that_says_nothing_of_its_state_is_not_asked_for_a_device(self):
+        def serve(client):
+            for command in commands(client):
+                answer(client, command)
+        self.vm(serve)
+        self.assertEqual(self.vmm('detach', 'web', 'disk0'),
+                         (1, '', "vmm: VM 'web' does not say what state it is in\n"))
+
+    def test_vm_that_says_nothing_of_its_move_is_not_watched_for_ever(self):
+        def serve(client):
+            for command in commands(client):
+                answer(client, command)
+        self.vm(serve)
+        self.assertEqual(self.vmm('migrate', 'web', 'unix:/door'),
+                         (1, '', 'vmm: the VM does not say how its move goes: see '
+                          'query-migrate\n'))
+
+    def test_answer_is_there_before_the_next_command_is_piped_in(self):
+        self.vm(echo)
+        with subprocess.Popen([VMM, 'qmp', 'web'], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, env=self.environment) as run:
+            self.addCleanup(run.kill)
+            for word in (b'one', b'two'):
+                run.stdin.write(word + b'\n')
+                run.stdin.flush()
+                self.assertTrue(select.select([run.stdout], [], [], 30)[0])
+                self.assertIn(b'"' + word + b'"', os.read(run.stdout.fileno(), 4096))
+            run.stdin.close()
+            self.assertEqual(run.wait(), 0)
 
     def test_event_without_a_name_is_none(self):
         def serve(client):
