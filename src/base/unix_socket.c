@@ -13,10 +13,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A non-blocking connect fails when it is full, so as many as are let in. */
 #define BACKLOG	64
+
+#define LOCK_MS		100
+#define LOCK_RETRY_MS	1
 
 static int address_of(struct sockaddr_un *address, const char *what, const char *path,
 		      struct err *err)
@@ -111,15 +115,18 @@ static int bind_private(int fd, const struct sockaddr_un *address)
 
 /*
  * Two that start at once must not both find the file stale, or one would remove
- * the other's.  A folder that cannot be locked leaves that to luck.
+ * the other's.  A folder that cannot be locked leaves that to luck; so does one that
+ * is held for longer than any of us does: whoever can read a folder can lock it.
  */
 static int lock_folder(const char *path)
 {
+	const struct timespec pause = { .tv_nsec = LOCK_RETRY_MS * 1000000 };
 	char *copy = strdup(path);
 	int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int left = LOCK_MS / LOCK_RETRY_MS;
 
-	if (fd >= 0)
-		flock(fd, LOCK_EX);
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK && left--)
+		nanosleep(&pause, NULL);
 	free(copy);
 	return fd;
 }

@@ -5,6 +5,7 @@
 The socket file: who may use it, when it is replaced, and when it is refused.
 """
 
+import fcntl
 import os
 import socket
 import stat
@@ -95,6 +96,13 @@ class SocketTest(unittest.TestCase):
         self.assertIn('something else', self.refused(self.path))
         with open(self.path, encoding='ascii') as file:
             self.assertEqual(file.read(), 'precious')
+
+    def test_folder_that_somebody_keeps_locked_is_not_waited_for(self):
+        folder = os.open(os.path.dirname(self.path), os.O_RDONLY)
+        self.addCleanup(os.close, folder)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        with self.start(), qmp.Client(self.path) as client:
+            client.command('query-kvm')
 
     def test_path_too_long_says_so(self):
         self.assertIn('the path has 200 bytes, and sockets take 107', self.refused('/' * 200))
