@@ -100,11 +100,12 @@ static unsigned indent_of(bool styled)
 static void put_sentence(FILE *out, unsigned indent, const char *lead, const char *text)
 {
 	unsigned at = (unsigned)fprintf(out, "%*s%s", (int)indent, "", lead);
-	bool first = true;
+	bool first = true, question = false;
 
 	while (*text) {
 		int len = (int)strcspn(text, " ");
 
+		question = len && text[len - 1] == '?';
 		if (!first && at + 1 + (unsigned)len > COLUMNS) {
 			at = (unsigned)fprintf(out, "\n%*s", (int)(indent + strlen(lead)), "") - 1;
 		} else if (!first) {
@@ -117,7 +118,7 @@ static void put_sentence(FILE *out, unsigned indent, const char *lead, const cha
 		text += len + (text[len] == ' ');
 		first = false;
 	}
-	fputs(".\n", out);
+	fputs(question ? "\n" : ".\n", out);
 }
 
 static void put_finding(const struct doctor_check *check,

@@ -24,7 +24,8 @@ const struct kvm_feature vm_arch_features[] = {
 };
 
 const char *const vm_arch_advice =
-	"is virtualisation on in the firmware, and kvm_intel or kvm_amd loaded?";
+	"is virtualisation on in the firmware, kvm_intel or kvm_amd loaded, and /dev/kvm given to "
+	"this container, if it is one?";
 
 unsigned long vm_arch_type(int kvm_fd)
 {

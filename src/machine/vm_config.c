@@ -448,9 +448,13 @@ static int check_disk(const struct vm_disk_config *disk, unsigned i, struct err 
 
 int vm_config_check(const struct vm_config *config, struct err *err)
 {
-	int r = option_check(&vm_config_options, config, err);
 	struct vm_serial serial;
+	int r;
 
+	if (!config->kernel)
+		return err_set(err, -EINVAL, "no kernel: give --kernel FILE, or kernel: in a "
+			       "configuration file");
+	r = option_check(&vm_config_options, config, err);
 	if (r < 0)
 		return r;
 	if (config->name)

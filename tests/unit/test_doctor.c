@@ -43,6 +43,11 @@ static const struct doctor_finding failed[] = {
 	{ DOCTOR_NOTE, "one", "", "" },
 };
 
+static const struct doctor_finding asking[] = {
+	{ DOCTOR_OK, "fast", "", "" },
+	{ DOCTOR_NOTE, "none", "", "is it plugged in?" },
+};
+
 static void print(const struct doctor_finding *findings, bool styled)
 {
 	FILE *out = open_memstream(&text, &text_len);
@@ -105,6 +110,14 @@ START_TEST(long_explanation_is_wrapped_at_words)
 	ck_assert_ptr_nonnull(strstr(text,
 		"                        -> Seventeen letters and then as many as it takes to\n"
 		"                           reach a second line.\n"));
+}
+END_TEST
+
+START_TEST(question_ends_as_one)
+{
+	print(asking, false);
+
+	ck_assert_ptr_nonnull(strstr(text, "-> Is it plugged in?\n"));
 }
 END_TEST
 
@@ -321,6 +334,7 @@ int main(void)
 	tcase_add_test(report, failure_is_the_last_word);
 	tcase_add_test(report, styled_report_has_coloured_signs);
 	tcase_add_test(report, long_explanation_is_wrapped_at_words);
+	tcase_add_test(report, question_ends_as_one);
 	tcase_add_test(report, json_report_says_the_same);
 	tcase_add_test(report, json_report_that_cannot_be_written_is_an_error);
 	suite_add_tcase(s, report);

@@ -51,7 +51,7 @@ class Commands(unittest.TestCase):
     def test_run_without_a_kernel_is_one_line_of_error(self):
         status, text, errors = vmm('run')
         self.assertEqual((status, text), (1, ''))
-        self.assertRegex(errors, r'\Avmm: .*kernel.*\n\Z')
+        self.assertRegex(errors, r'\Avmm: no kernel: give --kernel FILE.*\n\Z')
 
 
 unittest.main(argv=sys.argv[:1])
