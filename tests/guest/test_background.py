@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Usage: test_background.py VMM PAYLOADS UNIT [TEST]...
+"""Usage: test_background.py VMM PAYLOADS [TEST]...
 
 vmm run without a terminal: --detach, --daemon and what it tells systemd, nohup.
-UNIT is the template of the systemd service.
 """
 
 import os
@@ -22,7 +21,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 
 import qmp  # noqa: E402  (found by the line above)
 
-UNIT = sys.argv.pop(3)
+UNIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'configs', 'systemd',
+                    'vmm@.service')
 
 
 class Detached(VmTest):

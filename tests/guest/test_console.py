@@ -205,7 +205,7 @@ class Terminal(ConsoleTest):
             before = self.viewer.out.count(b'Ctrl-A d')
             self.viewer.type(b'\x01' + key)
             self.viewer.wait(lambda count=before: self.viewer.out.count(b'Ctrl-A d') > count, key)
-            self.assertIn(b'vmm kill ' + self.name.encode(), self.viewer.out)
+            self.viewer.wait_for(b'vmm kill ' + self.name.encode())
         self.assertIsNone(self.run_.process.poll())
         self.viewer.type(b'q')
         self.viewer.wait_for(b'READY\r\n')

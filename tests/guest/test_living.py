@@ -374,7 +374,7 @@ class Living(VmTest):
     def test_stats_to_watch_are_drawn_anew_on_a_terminal(self):
         self.begin('web')
         watch = self.on_terminal('stats', '--watch', 'web')
-        watch.wait(lambda: watch.out.count(b'\033[H\033[Jweb: running') == 2, 'two pictures')
+        watch.wait(lambda: watch.out.count(b'\033[H\033[Jweb: running') >= 2, 'two pictures')
         self.command('kill', 'web')
         self.assertEqual(watch.finish(), OK)
 
@@ -382,7 +382,7 @@ class Living(VmTest):
         self.begin('web')
         watch = Vm([self.vmm, 'stats', '-w', '-j', 'web'], env=self.environment)
         self.addCleanup(watch.__exit__)
-        watch.wait(lambda: watch.out.count(b'\n') == 2, 'two lines')
+        watch.wait(lambda: watch.out.count(b'\n') >= 2, 'two lines')
         times = [json.loads(line)['use']['monitor']['cpu-time-ns']
                  for line in watch.out.splitlines()]
         self.assertGreater(times[1], times[0])
@@ -393,7 +393,7 @@ class Living(VmTest):
         self.addCleanup(watch.__exit__)
         watch.wait_for(b'per second')
         self.command('reset', 'web')
-        watch.wait(lambda: watch.out.count(b'per second') == 3, 'two more')
+        watch.wait(lambda: watch.out.count(b'per second') >= 3, 'two more')
         run.read(0)
         numbers = [int(n) for n in re.findall(rb'\b\d+\b', watch.out)]
         self.assertLess(max(numbers), 1 << 40)
