@@ -425,19 +425,31 @@ static int describe_parent(struct job *job, struct err *err)
 	return 0;
 }
 
-/* What a difference builds upon, however far down, it may not take the place of. */
+/*
+ * What a difference builds upon, however far down, it may not take the place of; nor may a
+ * whole one of what the last one builds upon.
+ */
 static int check_place(const struct job *job, struct err *err)
 {
+	struct snapshot_info info, above = { 0 };
+	struct err ignored = { 0 };
 	struct snapshot *chain;
-	struct snapshot_info info;
-	int r = snapshot_open(&chain, job->owner->previous.path, err);
+	int r = snapshot_open(&chain, job->owner->previous.path,
+			      job->request.diff ? err : &ignored);
 
 	if (r < 0)
-		return r;
-	for (unsigned i = 0; !r && snapshot_info(chain, i, &info); i++)
-		if (folder_is_same(info.path, job->path))
+		return job->request.diff ? r : 0;
+	for (unsigned i = 0; !r && snapshot_info(chain, i, &info); i++, above = info) {
+		if (!folder_is_same(info.path, job->path))
+			continue;
+		if (job->request.diff)
 			r = err_set(err, -EINVAL, "'%s' is what the new snapshot would build "
-				    "upon: leave out --diff, or give another folder", job->path);
+				    "upon: give another folder", job->path);
+		else if (i)
+			r = err_set(err, -EINVAL, "'%s' is what '%s' builds upon: give another "
+				    "folder, or first have that stand by itself ('vmm snapshot "
+				    "merge')", job->path, above.path);
+	}
 	snapshot_close(chain);
 	return r;
 }
@@ -466,7 +478,7 @@ static int prepare(struct job *job, struct err *err)
 		r = check_early(s->machine, err);
 	if (!r && job->request.diff)
 		r = describe_parent(job, err);
-	if (!r && job->request.diff && job->request.replace)
+	if (!r && job->request.replace && s->previous.id[0])
 		r = check_place(job, err);
 	if (r < 0)
 		return r;

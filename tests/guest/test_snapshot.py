@@ -616,6 +616,37 @@ class Snapshot(SteadyTest):
         self.freeze(one, 'two', '--diff')
         self.vmm_ok('snapshot', 'verify', self.path('two'))
 
+    def test_whole_one_does_not_replace_what_a_difference_builds_upon(self):
+        one = self.begin()
+        self.vmm_ok('snapshot', 'web', self.path('base'), '--track')
+        self.vmm_ok('snapshot', 'web', self.path('base'), '--track', '--force')
+        self.vmm_ok('snapshot', 'web', self.path('one'), '--diff')
+        self.vmm_ok('snapshot', 'web', self.path('two'), '--diff')
+        os.symlink(self.folder, self.path('link'))
+
+        for name, above in ('base', 'one'), ('one', 'two'), ('link/base', 'one'):
+            for more in [], ['--track'], ['--stop']:
+                self.assert_refused(['snapshot', 'web', self.path(name), '--force', *more],
+                                    f"is what .*/{above}' builds upon")
+
+        self.vmm_ok('snapshot', 'verify', self.path('two'))
+        self.vmm_ok('snapshot', 'merge', self.path('one'))
+        self.vmm_ok('snapshot', 'web', self.path('base'), '--track', '--force')
+        self.vmm_ok('snapshot', 'verify', self.path('two'))
+        self.go_on(one)
+        self.end(one)
+
+    def test_what_is_gone_keeps_nothing_from_being_replaced(self):
+        one = self.begin()
+        self.vmm_ok('snapshot', 'web', self.path('base'), '--track')
+        self.vmm_ok('snapshot', 'web', self.path('one'), '--diff')
+        shutil.rmtree(self.path('one'))
+
+        self.vmm_ok('snapshot', 'web', self.path('base'), '--track', '--force')
+
+        self.go_on(one)
+        self.end(one)
+
     def test_difference_replaces_another(self):
         one = self.begin()
         self.vmm_ok('snapshot', 'web', self.path('snap'))
