@@ -45,6 +45,7 @@ enum machine_state {
 	MACHINE_IO_ERROR,	/* paused, for the host has failed a disk; resuming tries again */
 	MACHINE_SHUT_DOWN,	/* paused when the guest switched itself off */
 	MACHINE_CRASHED,	/* paused when its kernel panicked */
+	MACHINE_SAVING,		/* paused until its state is complete (machine_state.h) */
 	MACHINE_HANDED_OVER,	/* paused, and may run elsewhere (machine_state.h) */
 	MACHINE_MOVED,		/* runs elsewhere; never again here */
 };

@@ -55,6 +55,14 @@ int machine_state_settle(struct machine *machine, struct err *err);
  */
 int machine_state_save(struct machine *machine, struct state_writer *writer, struct err *err);
 
+/*
+ * From the first to the last of what has to be of one moment, it is paused, and pausing and
+ * resuming say what it is to be afterwards; with paused, it is to be that unless it was so
+ * already.  Nothing where it does not save.
+ */
+void machine_state_begin_save(struct machine *machine);
+void machine_state_end_save(struct machine *machine, bool paused);
+
 /* What is other than after a pause. */
 struct machine_change {
 	bool clock;			/* the guest's clocks have gone on all the time */
@@ -145,13 +153,17 @@ void machine_state_set_paused(struct machine *machine, bool paused);
 struct disk *machine_state_disk(const struct machine *machine, uint32_t i,
 				const char **ret_id);
 
-/* All that the guest has written to its disks is durable when this returns. */
+/*
+ * All that the guest has written to its disks is durable when this returns.  Any thread of
+ * whoever holds the board.
+ */
 int machine_state_flush(struct machine *machine, struct err *err);
 
 /*
  * Let go of all disks, so that another process can have them, or take them back, as
  * disk_sleep() and disk_wake() do, while the machine does not run.  All or none, as far as
- * that goes: if one cannot wake all sleep, if one cannot sleep all are woken.
+ * that goes: if one cannot wake all sleep, if one cannot sleep all are woken.  Putting to sleep
+ * is for any thread of whoever holds the board and has it handed over.
  */
 int machine_state_sleep_disks(struct machine *machine, struct err *err);
 int machine_state_wake_disks(struct machine *machine, struct err *err);

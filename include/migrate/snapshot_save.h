@@ -4,9 +4,10 @@
  *
  * Most of the memory is written by a thread while the guest goes on, then the guest is
  * paused for what it has changed meanwhile and for the rest of its state, and goes on as
- * it was while the thread makes all of it durable:
+ * it was while the thread makes all of it durable.  Only the thread waits for disks:
  *
- *	take() --> thread: memory --> main: pause, rest, state, go on
+ *	take() --> thread: memory, guest's disks --> main: pause, rest, state
+ *	--> thread: guest's disks --> main: go on
  *	--> thread: checksums, fsync, rename --> main: done()
  *
  * Main.

@@ -17,7 +17,7 @@
 struct err;
 
 struct file {
-	int fd;
+	_Atomic(int) fd;	/* -1: closed, which may come while others ask about it */
 	uint64_t size;		/* bytes, as last looked at */
 	uint32_t block_size;	/* offsets and lengths are multiples of it */
 	bool direct;

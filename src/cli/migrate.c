@@ -240,7 +240,7 @@ static int watch(struct client *client, const struct migrate *how, json_t **ret_
 
 		if (!r)
 			r = client_execute(client, "query-migrate", NULL, &info, err);
-		/* It writes back what its disks owe, or its host stalls: the move goes on. */
+		/* Its host stalls: the move goes on. */
 		if (r == -ETIMEDOUT)
 			continue;
 		if (r < 0)

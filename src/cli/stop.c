@@ -178,7 +178,7 @@ static int press_button(struct stopping *stopping, struct err *err)
 	if (!state)
 		r = err_set(err, -EPROTO, "VM '%s' does not say what state it is in",
 			    stopping->name);
-	else if (!strcmp(state, "running"))
+	else if (!strcmp(state, "running") || !strcmp(state, "save-vm"))
 		r = client_execute(stopping->client, "system_powerdown", NULL, NULL, err);
 	else if (stopping->is_off)
 		quit(stopping);

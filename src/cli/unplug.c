@@ -251,9 +251,10 @@ static int check_runs(const struct unplug *unplug, struct err *err)
 	for (size_t i = 0; state && i < ARRAY_LEN(resumable); i++)
 		if (!strcmp(state, resumable[i]))
 			advice = ": 'vmm resume' it first";
+	/* One that is saved goes on in a moment. */
 	if (!state)
 		r = err_set(err, -EPROTO, "VM '%s' does not say what state it is in", unplug->vm);
-	else if (strcmp(state, "running"))
+	else if (strcmp(state, "running") && strcmp(state, "save-vm"))
 		r = err_set(err, -EBUSY, "VM '%s' is %s, and its guest cannot let go of "
 			    "anything%s", unplug->vm, state, advice);
 	json_decref(status);

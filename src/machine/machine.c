@@ -376,6 +376,8 @@ void machine_pause(struct machine *m)
 {
 	if (!m->ended && m->state == MACHINE_RUNNING)
 		stop_in(m, MACHINE_PAUSED);
+	else if (m->state == MACHINE_SAVING && m->before == MACHINE_RUNNING)
+		m->before = MACHINE_PAUSED;
 	else if (m->state == MACHINE_INCOMING)
 		m->config.paused = true;
 }
@@ -392,6 +394,10 @@ int machine_resume(struct machine *m, struct err *err)
 		return r;
 	if (m->ended || m->state == MACHINE_RUNNING)
 		return 0;
+	if (m->state == MACHINE_SAVING) {
+		m->before = MACHINE_RUNNING;
+		return 0;
+	}
 	if (m->state == MACHINE_INCOMING) {
 		m->config.paused = false;
 		return 0;
@@ -543,6 +549,7 @@ int machine_new(struct machine **ret_machine, const struct machine_config *confi
 	if (!m)
 		return err_sys(err, -ENOMEM, "cannot make a machine");
 	m->config = *config;
+	pthread_mutex_init(&m->parts_lock, NULL);
 	m->on_event.run = on_event;
 	m->on_slots.run = machine_parts_look_at_slots;
 	m->timeout.fired = timed_out;
@@ -582,6 +589,7 @@ struct machine *machine_free(struct machine *m)
 		loop_stop(m->loops[i]);
 	machine_parts_close(m);
 	free_loops(m);
+	pthread_mutex_destroy(&m->parts_lock);
 	free(m);
 	return NULL;
 }

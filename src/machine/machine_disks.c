@@ -32,12 +32,13 @@ static void call_step(void *ctx)
 	step->result = step->take(step->disk, step->err);
 }
 
-/* Each on its loop, whatever fails; the first failure is told. */
-static int each_disk(const struct machine *m,
+/* Each on its loop, whatever fails; the first failure is told.  None goes meanwhile. */
+static int each_disk(struct machine *m,
 		     int (*take)(struct disk *disk, struct err *err), struct err *err)
 {
 	int r = 0;
 
+	pthread_mutex_lock(&m->parts_lock);
 	for (const struct machine_part *part = m->parts; part; part = part->next) {
 		struct step step = {
 			.disk = part->device.disk, .take = take, .err = r < 0 ? NULL : err,
@@ -49,6 +50,7 @@ static int each_disk(const struct machine *m,
 		if (!r)
 			r = step.result;
 	}
+	pthread_mutex_unlock(&m->parts_lock);
 	return r;
 }
 

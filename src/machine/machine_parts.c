@@ -89,9 +89,11 @@ void machine_part_remove(struct machine *m, struct machine_part *part)
 
 	if (part->device.disk && disk_is_logged(part->device.disk))
 		machine_parts_let_go(m);
+	pthread_mutex_lock(&m->parts_lock);
 	while (*p != part)
 		p = &(*p)->next;
 	*p = part->next;
+	pthread_mutex_unlock(&m->parts_lock);
 	free_part(part);
 }
 
@@ -100,9 +102,11 @@ static void append(struct machine *m, struct machine_part *part)
 {
 	struct machine_part **p = &m->parts;
 
+	pthread_mutex_lock(&m->parts_lock);
 	while (*p)
 		p = &(*p)->next;
 	*p = part;
+	pthread_mutex_unlock(&m->parts_lock);
 }
 
 /* Disks and cards are dealt out in turn, but for disks with the limits of others. */

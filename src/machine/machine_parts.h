@@ -40,13 +40,14 @@ struct machine {
 	struct loop **loops;		/* config.vm->io_threads of them */
 	uint32_t nr_running;		/* loops that run */
 	struct machine_part *parts;
+	pthread_mutex_t parts_lock;	/* the list changes; or another thread is at its disks */
 	struct board_device rng, vsock;	/* vsock.vsock is NULL where there is none */
 	struct board *board;
 	uint32_t hotplug_slots;		/* of the next board; 0: whichever it chooses */
 	struct machine_holder *holder;	/* of the board, or NULL */
 	struct vm_action_config actions;
 	enum machine_state state;
-	enum machine_state before;	/* it was handed over */
+	enum machine_state before;	/* it was handed over, or saved */
 	bool as_planned;		/* devices are as machine_state_save_plan() told */
 	bool ended;
 

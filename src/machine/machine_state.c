@@ -274,6 +274,33 @@ void machine_state_set_paused(struct machine *m, bool paused)
 	m->config.paused |= paused;
 }
 
+/* Where it was before somebody made it stand still. */
+static int go_on_from(struct machine *m, enum machine_state before, struct err *err)
+{
+	m->state = before == MACHINE_RUNNING ? MACHINE_PAUSED : before;
+	return before == MACHINE_RUNNING ? machine_resume(m, err) : 0;
+}
+
+void machine_state_begin_save(struct machine *m)
+{
+	enum machine_state before = m->state;
+
+	machine_pause(m);
+	m->before = before;
+	m->state = MACHINE_SAVING;
+}
+
+void machine_state_end_save(struct machine *m, bool paused)
+{
+	struct err ignored = { 0 };
+
+	if (m->ended || m->state != MACHINE_SAVING)
+		return;
+	if (paused && m->before == MACHINE_RUNNING)
+		m->before = MACHINE_PAUSED;
+	(void)go_on_from(m, m->before, &ignored);
+}
+
 /* Giving away. */
 
 bool machine_state_runs(const struct machine *m)
@@ -313,8 +340,7 @@ int machine_state_take_back(struct machine *m, struct err *err)
 	r = machine_state_wake_disks(m, err);
 	if (r < 0)
 		return r;
-	m->state = m->before == MACHINE_RUNNING ? MACHINE_PAUSED : m->before;
-	return m->before == MACHINE_RUNNING ? machine_resume(m, err) : 0;
+	return go_on_from(m, m->before, err);
 }
 
 void machine_state_moved(struct machine *m)

@@ -179,10 +179,7 @@ static int save(struct outgoing *o, int (*fill)(struct outgoing *o, struct state
 	return r;
 }
 
-/*
- * The guest goes on while most of what its disks owe is written.  OUTGOING_GOES_ON where it
- * does so after that, too.
- */
+/* OUTGOING_GOES_ON where the guest does so. */
 static int stop_guest(struct outgoing *o)
 {
 	struct machine *m = o->config.machine;
@@ -191,22 +188,14 @@ static int stop_guest(struct outgoing *o)
 	/* It was reset since the last round, so that all is left to send. */
 	if (o->anew)
 		return OUTGOING_GOES_ON;
-	r = machine_state_flush(m, &o->err);
 	o->stopped = clock_ns();
 	o->sent_running = atomic_load(&o->sent.bytes);
-	if (!r) {
-		r = machine_state_hand_over(m, &o->err);
-		if (r == -EAGAIN)
-			return OUTGOING_GOES_ON;
-	}
+	r = machine_state_hand_over(m, &o->err);
+	if (r == -EAGAIN)
+		return OUTGOING_GOES_ON;
 	if (!r)
 		r = machine_state_settle(m, &o->err);
-	if (!r)
-		r = machine_state_log_take(m, o->bitmap, &o->err);
-	/* Those that are copied are nobody else's: they stay as they are. */
-	if (!r && !o->disks)
-		r = machine_state_sleep_disks(m, &o->err);
-	return r < 0 ? r : save(o, save_state, &o->state, &o->state_len);
+	return r < 0 ? r : machine_state_log_take(m, o->bitmap, &o->err);
 }
 
 static void hand_over(struct loop_task *task)
@@ -214,10 +203,15 @@ static void hand_over(struct loop_task *task)
 	struct outgoing *o = container_of(task, struct outgoing, hand_over);
 
 	o->r = stop_guest(o);
-	if (o->r == OUTGOING_GOES_ON) {
-		sem_post(&o->turn);
-		return;
-	}
+	sem_post(&o->turn);
+}
+
+/* Its disks are asleep, and how they were left is a part of the state. */
+static void keep(struct loop_task *task)
+{
+	struct outgoing *o = container_of(task, struct outgoing, keep);
+
+	o->r = save(o, save_state, &o->state, &o->state_len);
 	/* What it is sent first may take as long as its owner allows. */
 	loop_timer_set(o->config.main, &o->watchdog, clock_ns() + CLOCK_NS_PER_MS *
 		       (o->config.answer_ms + atomic_load(&o->downtime_ms)));
@@ -309,6 +303,7 @@ static void give_up(struct outgoing *o, const struct err *why)
 	pthread_join(o->thread, NULL);
 	o->started = false;
 	loop_cancel(o->config.main, &o->hand_over);
+	loop_cancel(o->config.main, &o->keep);
 	loop_cancel(o->config.main, &o->finish);
 	if (o->at != OUTGOING_GONE) {
 		o->err = *why;
@@ -661,6 +656,7 @@ struct outgoing *outgoing_new(const struct outgoing_config *config)
 	o->holder.step_aside = step_aside;
 	o->holder.come_back = come_back;
 	o->hand_over.run = hand_over;
+	o->keep.run = keep;
 	o->finish.run = finish;
 	o->slow_down.run = slow_down;
 	o->tell.run = tell;
@@ -681,6 +677,7 @@ struct outgoing *outgoing_free(struct outgoing *o)
 		pthread_join(o->thread, NULL);
 	loop_timer_clear(o->config.main, &o->watchdog);
 	loop_cancel(o->config.main, &o->hand_over);
+	loop_cancel(o->config.main, &o->keep);
 	loop_cancel(o->config.main, &o->finish);
 	loop_cancel(o->config.main, &o->slow_down);
 	loop_cancel(o->config.main, &o->tell);

@@ -73,7 +73,7 @@ struct outgoing {
 
 	pthread_t thread;
 	bool started;
-	struct loop_task hand_over, finish;	/* turns of the main thread */
+	struct loop_task hand_over, keep, finish;	/* turns of the main thread */
 	sem_t turn;				/* the next one of the thread */
 	struct loop_timer watchdog;		/* while the guest stands still */
 	struct outgoing_stream streams[MESSAGE_STREAMS_MAX];

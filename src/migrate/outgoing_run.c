@@ -321,7 +321,7 @@ static int send_memory(struct outgoing *o)
 	return r;
 }
 
-static int copy(struct outgoing *o)
+static int copy_memory(struct outgoing *o)
 {
 	uint64_t left, sent;
 	int r;
@@ -348,6 +348,22 @@ static int copy(struct outgoing *o)
 	return 0;
 }
 
+/*
+ * The guest goes on while most of what its disks owe is written.  If that takes long, what it
+ * changes meanwhile is not left for the time that it stands still.
+ */
+static int copy(struct outgoing *o)
+{
+	uint64_t began;
+	int r = copy_memory(o);
+
+	if (r < 0)
+		return r;
+	began = clock_ns();
+	r = machine_state_flush(o->config.machine, &o->err);
+	return !r && clock_ns() - began > SHORT_NS ? copy_memory(o) : r;
+}
+
 /* Handing over. */
 
 static int not_yet(struct outgoing *o)
@@ -362,25 +378,37 @@ static int not_yet(struct outgoing *o)
 	return goes_on ? OUTGOING_GOES_ON : -ECANCELED;
 }
 
-/* The main thread's turn. */
+/* The main thread's. */
+static int take_turn(struct outgoing *o, struct loop_task *task)
+{
+	if (outgoing_line_broken(o))
+		return -ECANCELED;
+	loop_post(o->config.main, task);
+	while (sem_wait(&o->turn))
+		;
+	return outgoing_line_broken(o) ? -ECANCELED : o->r;
+}
+
+/* A disk may take its time, for which nobody else has to wait: so it is put to sleep here. */
 static int stop_guest(struct outgoing *o)
 {
+	int r;
+
 	pthread_mutex_lock(&o->lock);
 	if (!o->broken_off)
 		o->at = OUTGOING_HANDS_OVER;
 	pthread_mutex_unlock(&o->lock);
-	if (o->at != OUTGOING_HANDS_OVER)
-		return -ECANCELED;
-	loop_post(o->config.main, &o->hand_over);
-	while (sem_wait(&o->turn))
-		;
-	if (outgoing_line_broken(o))
-		return -ECANCELED;
-	if (o->r == OUTGOING_GOES_ON)
+	r = take_turn(o, &o->hand_over);
+	if (r == OUTGOING_GOES_ON)
 		return not_yet(o);
-	if (!o->r)
+	/* Those that are copied are nobody else's: they stay as they are. */
+	if (!r && !o->disks)
+		r = machine_state_sleep_disks(o->config.machine, &o->err);
+	if (!r)
+		r = take_turn(o, &o->keep);
+	if (!r)
 		outgoing_parts_set_status(o, MIGRATION_DEVICE);
-	return o->r;
+	return r;
 }
 
 /* All but GO. */

@@ -56,14 +56,20 @@ struct job {
 	uint64_t *pages;		/* that it has; NULL: all that are not zero */
 	uint64_t *changed;		/* scratch of the same length */
 	struct snapshot_result result;
+	struct state_writer *writer;	/* of "state", and what it has come to */
+	const void *state;
+	size_t state_len;
+	char *config;			/* likewise */
+	size_t config_len;
 
 	pthread_t thread;
 	bool started;
 	bool consumed;			/* what the log had is here only */
 	bool published;			/* it can not be broken off any more */
-	bool paused;			/* the guest, by us, and it does not go on */
+	bool runs;			/* the guest, but for us */
+	uint64_t paused_at;		/* by clock_ns() */
 	sem_t turn;			/* the thread's */
-	struct loop_task pause, finish;	/* the main thread's turns */
+	struct loop_task pause, go_on, finish;	/* the main thread's turns */
 	atomic_bool broken_off;
 	int r;				/* of whoever's turn it is */
 	struct err err;
@@ -141,7 +147,7 @@ static void release(struct snapshotter *s)
 	forget_previous(s);
 }
 
-static void go_on(struct machine *m)
+static void resume(struct machine *m)
 {
 	struct err ignored = { 0 };
 
@@ -160,9 +166,10 @@ static void end_job(struct job *job)
 	if (job->memory >= 0)
 		close(job->memory);
 	snapshot_folder_close(&job->folder);
+	machine_state_end_save(s->machine, false);
 	/* Who wanted it to stand still had the snapshot in mind. */
-	if (job->r < 0 && job->paused)
-		go_on(s->machine);
+	if (job->r < 0 && job->runs && job->request.keep_paused)
+		resume(s->machine);
 	/* One that failed early leaves the next diff possible. */
 	if (job->r < 0 ? job->consumed || !s->previous.id[0] : !job->request.track)
 		release(s);
@@ -173,6 +180,8 @@ static void end_job(struct job *job)
 	job->done(job->ctx, &job->result, job->r, &job->err);
 	option_fini(&manifest_options, &job->manifest);
 	sem_destroy(&job->turn);
+	state_writer_free(job->writer);
+	free(job->config);
 	free(job->pages);
 	free(job->changed);
 	free(job);
@@ -222,14 +231,53 @@ static void write_pages(struct job *job)
 	job->r = snapshot_file_write(job->folder.fd, SNAPSHOT_PAGES, job->pages, len, &job->err);
 }
 
+static void write_rest(struct job *job)
+{
+	job->r = snapshot_file_write(job->folder.fd, SNAPSHOT_STATE, job->state, job->state_len,
+				     &job->err);
+	if (!job->r)
+		job->r = snapshot_file_write(job->folder.fd, SNAPSHOT_CONFIG, job->config,
+					     job->config_len, &job->err);
+}
+
+/* A disk may take its time, for which nobody else has to wait. */
+static void flush_disks(struct job *job)
+{
+	job->r = machine_state_flush(job->owner->machine, &job->err);
+}
+
+/* After the flush, so that the time of the last write is the one that stays. */
+static void see_disks(struct job *job)
+{
+	for (uint32_t i = 0; i < job->manifest.nr_disk && !job->r; i++)
+		job->r = manifest_see_disk(&job->manifest.disk[i], &job->err);
+}
+
+static void take_turn(struct job *job, struct loop_task *task)
+{
+	loop_post(job->owner->main, task);
+	while (sem_wait(&job->turn))
+		;
+}
+
 static void *run_thread(void *arg)
 {
 	struct job *job = arg;
 
 	write_memory(job);
-	loop_post(job->owner->main, &job->pause);
-	while (sem_wait(&job->turn))
-		;
+	/* The guest goes on while most of what its disks owe is written. */
+	if (goes_on(job))
+		flush_disks(job);
+	if (goes_on(job))
+		take_turn(job, &job->pause);
+	if (goes_on(job))
+		flush_disks(job);
+	if (goes_on(job))
+		see_disks(job);
+	if (goes_on(job))
+		take_turn(job, &job->go_on);
+	if (goes_on(job))
+		write_rest(job);
 	if (goes_on(job))
 		sum_up(job);
 	if (goes_on(job))
@@ -244,7 +292,7 @@ static void *run_thread(void *arg)
 	return NULL;
 }
 
-/* The main thread's turn: the guest stands still. */
+/* The main thread's turns: the guest stands still. */
 
 static int write_changed(struct job *job, struct err *err)
 {
@@ -262,11 +310,9 @@ static int write_changed(struct job *job, struct err *err)
 	return r;
 }
 
-static int write_config(struct job *job, const struct vm_config *config, struct err *err)
+static int keep_config(struct job *job, const struct vm_config *config, struct err *err)
 {
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
+	FILE *out = open_memstream(&job->config, &job->config_len);
 	int r;
 
 	if (!out)
@@ -274,11 +320,9 @@ static int write_config(struct job *job, const struct vm_config *config, struct 
 	r = yaml_dump(&vm_config_options, config, out, err);
 	if (fclose(out) && !r)
 		r = err_sys(err, -ENOMEM, "cannot write the configuration");
-	if (!r) {
-		job->manifest.config_crc = (uint32_t)crc32(0, (const Bytef *)text, (uInt)len);
-		r = snapshot_file_write(job->folder.fd, SNAPSHOT_CONFIG, text, len, err);
-	}
-	free(text);
+	if (!r)
+		job->manifest.config_crc = (uint32_t)crc32(0, (const Bytef *)job->config,
+							   (uInt)job->config_len);
 	return r;
 }
 
@@ -295,8 +339,7 @@ static int check_disks(const struct vm_config *config, struct err *err)
 	return 0;
 }
 
-/* After the flush, so that the time of the last write is the one that stays. */
-static int see_disks(struct job *job, const struct vm_config *config, struct err *err)
+static int name_disks(struct job *job, const struct vm_config *config, struct err *err)
 {
 	struct manifest *m = &job->manifest;
 	int r = check_disks(config, err);
@@ -314,8 +357,8 @@ static int see_disks(struct job *job, const struct vm_config *config, struct err
 		disk->id = strdup(from->id);
 		disk->path = strdup(path);
 		disk->readonly = from->readonly;
-		r = disk->id && disk->path ? manifest_see_disk(disk, err) :
-					     err_sys(err, -ENOMEM, "cannot describe the disks");
+		if (!disk->id || !disk->path)
+			r = err_sys(err, -ENOMEM, "cannot describe the disks");
 	}
 	return r;
 }
@@ -331,66 +374,59 @@ static int describe(struct job *job, struct err *err)
 	if (!job->manifest.name)
 		r = err_sys(err, -ENOMEM, "cannot describe the VM");
 	if (!r)
-		r = see_disks(job, &config, err);
+		r = name_disks(job, &config, err);
 	if (!r)
-		r = write_config(job, &config, err);
+		r = keep_config(job, &config, err);
 	option_fini(&vm_config_options, &config);
 	return r;
 }
 
-static int write_state(struct job *job, struct err *err)
+static int keep_state(struct job *job, struct err *err)
 {
-	struct state_writer *writer = state_writer_new(MIGRATION_PLAN_ARCH);
-	const void *bytes;
-	size_t len;
 	int r;
 
-	if (!writer)
+	job->writer = state_writer_new(MIGRATION_PLAN_ARCH);
+	if (!job->writer)
 		return err_sys(err, -ENOMEM, "cannot save the state");
-	r = machine_state_save_plan(job->owner->machine, writer, err);
+	r = machine_state_save_plan(job->owner->machine, job->writer, err);
 	if (!r)
-		r = machine_state_save(job->owner->machine, writer, err);
-	if (!r) {
-		r = state_writer_end(writer, &bytes, &len);
-		if (r < 0)
-			err_sys(err, r, "cannot save the state");
-	}
-	if (!r) {
-		job->manifest.state_crc = (uint32_t)crc32(0, bytes, (uInt)len);
-		r = snapshot_file_write(job->folder.fd, SNAPSHOT_STATE, bytes, len, err);
-	}
-	state_writer_free(writer);
-	return r;
+		r = machine_state_save(job->owner->machine, job->writer, err);
+	if (r < 0)
+		return r;
+	r = state_writer_end(job->writer, &job->state, &job->state_len);
+	if (r < 0)
+		return err_sys(err, r, "cannot save the state");
+	job->manifest.state_crc = (uint32_t)crc32(0, job->state, (uInt)job->state_len);
+	return 0;
 }
 
-/* What was paused before stays so. */
 static void pause_and_save(struct loop_task *task)
 {
 	struct job *job = container_of(task, struct job, pause);
 	struct machine *m = job->owner->machine;
-	bool runs = machine_state(m) == MACHINE_RUNNING;
-	uint64_t before;
 
-	/* The guest goes on while most of what its disks owe is written. */
-	if (goes_on(job))
-		job->r = machine_state_flush(m, &job->err);
 	if (goes_on(job)) {
-		before = clock_ns();
-		machine_pause(m);
+		job->runs = machine_state(m) == MACHINE_RUNNING;
+		job->paused_at = clock_ns();
+		machine_state_begin_save(m);
 		job->r = machine_state_settle(m, &job->err);
 		if (!job->r)
 			job->r = write_changed(job, &job->err);
 		if (!job->r)
-			job->r = write_state(job, &job->err);
-		if (!job->r)
-			job->r = machine_state_flush(m, &job->err);
+			job->r = keep_state(job, &job->err);
 		if (!job->r)
 			job->r = describe(job, &job->err);
-		job->paused = runs && !job->r && job->request.keep_paused;
-		if (runs && !job->paused)
-			go_on(m);
-		job->result.paused_ns = runs ? clock_ns() - before : 0;
 	}
+	sem_post(&job->turn);
+}
+
+/* What was paused before stays so. */
+static void go_on(struct loop_task *task)
+{
+	struct job *job = container_of(task, struct job, go_on);
+
+	machine_state_end_save(job->owner->machine, job->request.keep_paused);
+	job->result.paused_ns = job->runs ? clock_ns() - job->paused_at : 0;
 	sem_post(&job->turn);
 }
 
@@ -559,6 +595,7 @@ void snapshotter_take(struct snapshotter *s, const struct snapshot_request *requ
 		.folder.fd = -1,
 		.memory = -1,
 		.pause.run = pause_and_save,
+		.go_on.run = go_on,
 		.finish.run = finish,
 	};
 	job->request.track |= request->diff;
@@ -580,6 +617,7 @@ static void break_off(struct job *job)
 	pthread_join(job->thread, NULL);
 	job->started = false;
 	loop_cancel(s->main, &job->pause);
+	loop_cancel(s->main, &job->go_on);
 	loop_cancel(s->main, &job->finish);
 	if (!job->published)
 		job->r = err_set(&job->err, -ECANCELED, "the VM was reset or has ended while the "

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "machine/machine.h"
 #include "machine/machine_state.h"
+#include "machine/vm_config.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -49,7 +50,16 @@ enum machine_state machine_state(const struct machine *m)
 {
 	(void)m;
 	return fake_vm.moved ? MACHINE_MOVED :
-	       fake_vm.handed_over ? MACHINE_HANDED_OVER : MACHINE_RUNNING;
+	       fake_vm.handed_over ? MACHINE_HANDED_OVER :
+	       fake_vm.saving ? MACHINE_SAVING :
+	       fake_vm.running ? MACHINE_RUNNING : MACHINE_PAUSED;
+}
+
+int machine_resume(struct machine *m, struct err *err)
+{
+	(void)m, (void)err;
+	fake_vm.running = true;
+	return 0;
 }
 
 int machine_start(struct machine *m, struct err *err)
@@ -87,6 +97,30 @@ int machine_state_load(struct machine *m, struct state_reader *reader,
 {
 	(void)m, (void)reader, (void)change;
 	return fake_vm.load_fails ? err_set(err, fake_vm.load_fails, "it cannot be loaded") : 0;
+}
+
+void machine_state_begin_save(struct machine *m)
+{
+	(void)m;
+	fake_vm.saving = true;
+	fake_vm.running = false;
+}
+
+void machine_state_end_save(struct machine *m, bool paused)
+{
+	(void)m;
+	fake_vm.running |= fake_vm.saving && !paused;
+	fake_vm.saving = false;
+}
+
+int machine_state_describe(const struct machine *m, struct vm_config *ret_config, struct err *err)
+{
+	(void)m, (void)err;
+	if (option_defaults(&vm_config_options, ret_config))
+		abort();
+	free(ret_config->name);
+	ret_config->name = strdup("fake");
+	return 0;
 }
 
 int machine_state_hold(struct machine *m, struct machine_holder *holder, struct err *err)
@@ -188,12 +222,16 @@ struct disk *machine_state_disk(const struct machine *m, uint32_t i, const char 
 int machine_state_flush(struct machine *m, struct err *err)
 {
 	(void)m;
+	if (fake_vm.at_disks)
+		fake_vm.at_disks();
 	return fake_vm.flush_fails ? err_set(err, fake_vm.flush_fails, "it cannot be flushed") : 0;
 }
 
 int machine_state_sleep_disks(struct machine *m, struct err *err)
 {
 	(void)m, (void)err;
+	if (fake_vm.at_disks)
+		fake_vm.at_disks();
 	fake_vm.asleep = true;
 	return 0;
 }

@@ -23,6 +23,8 @@ struct fake_vm {
 	bool running, handed_over, asleep, moved, named, kept;
 	int wake_fails, load_fails, flush_fails, name_fails;	/* with this errno */
 	unsigned waits;			/* so often the guest cannot be handed over yet */
+	void (*at_disks)(void);		/* unless NULL: while its disks are flushed */
+	bool saving;
 };
 
 extern struct fake_vm fake_vm;

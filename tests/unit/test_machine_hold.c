@@ -147,6 +147,67 @@ START_TEST(machine_whose_guest_is_off_is_not_saved)
 }
 END_TEST
 
+static void say_nothing(void)
+{
+}
+
+static void say_cont(void)
+{
+	ck_assert_int_eq(machine_resume(&machine, &err), 0);
+}
+
+static void say_cont_and_stop(void)
+{
+	say_cont();
+	machine_pause(&machine);
+}
+
+static const struct {
+	void (*say)(void);
+	bool goes_on;
+} said[] = {
+	{ say_nothing, false }, { say_cont, true }, { say_cont_and_stop, false },
+};
+
+START_TEST(machine_is_what_was_said_while_it_was_saved)
+{
+	machine.state = MACHINE_PAUSED;
+	machine_state_begin_save(&machine);
+
+	said[_i].say();
+
+	ck_assert_int_eq(machine.state, MACHINE_SAVING);
+	ck_assert_int_eq(machine.before == MACHINE_RUNNING, said[_i].goes_on);
+}
+END_TEST
+
+static const enum machine_state still[] = {
+	MACHINE_PRELAUNCH, MACHINE_PAUSED, MACHINE_IO_ERROR,
+};
+
+START_TEST(machine_that_stood_still_does_so_after_it_was_saved)
+{
+	machine.state = still[_i];
+	machine_state_begin_save(&machine);
+
+	machine_state_end_save(&machine, false);
+
+	ck_assert_int_eq(machine.state, still[_i]);
+}
+END_TEST
+
+START_TEST(machine_that_is_to_stand_still_does_so_after_it_was_saved)
+{
+	machine.state = MACHINE_PAUSED;
+	machine_state_begin_save(&machine);
+	say_cont();
+
+	machine_state_end_save(&machine, true);
+
+	ck_assert_int_eq(machine.state, MACHINE_PAUSED);
+}
+END_TEST
+
 START_TEST(machine_that_runs_is_not_saved)
 {
 	is_not_saved(-EBUSY, "has to be paused");
@@ -205,6 +266,10 @@ int main(void)
 	tc = tcase_create("saving");
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_loop_test(tc, machine_whose_guest_is_off_is_not_saved, 0, ARRAY_LEN(off));
+	tcase_add_loop_test(tc, machine_is_what_was_said_while_it_was_saved, 0, ARRAY_LEN(said));
+	tcase_add_loop_test(tc, machine_that_stood_still_does_so_after_it_was_saved, 0,
+			    ARRAY_LEN(still));
+	tcase_add_test(tc, machine_that_is_to_stand_still_does_so_after_it_was_saved);
 	tcase_add_test(tc, machine_that_runs_is_not_saved);
 	tcase_add_loop_test(tc, what_the_guest_has_just_asked_for_is_not_lost, 0, ARRAY_LEN(acts));
 	suite_add_tcase(s, tc);

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* More than a socket has room for. */
@@ -666,6 +667,33 @@ START_TEST(only_a_guest_that_cannot_be_handed_over_yet_is_copied_on)
 }
 END_TEST
 
+/* Disks. */
+
+static atomic_uint at_disks, cancel_at;
+
+static void disks_are_waited_for(void)
+{
+	ck_assert_int_ne(syscall(SYS_gettid), getpid());
+	if (++at_disks == cancel_at)
+		ck_assert_int_eq(outgoing_cancel(outgoing, NULL), 0);
+}
+
+/* When they are flushed, and when they are put to sleep, if it is not cancelled before. */
+START_TEST(main_thread_does_not_wait_for_disks)
+{
+	fake_vm.at_disks = disks_are_waited_for;
+	cancel_at = (unsigned)_i;
+	begin(_i ? state_only : run);
+
+	run_until(_i ? MIGRATION_CANCELLED : MIGRATION_COMPLETED);
+
+	pthread_join(target, NULL);
+	ck_assert_uint_eq(at_disks, _i == 1 ? 1 : 2);
+	ck_assert_int_eq(fake_vm.running, !!_i);
+	ck_assert_int_eq(fake_vm.asleep, !_i);
+}
+END_TEST
+
 /* Descriptors. */
 
 static void *lose_it(void *arg)
@@ -752,6 +780,7 @@ int main(void)
 	tcase_add_test(tc, guest_that_cannot_be_handed_over_yet_is_copied_on);
 	tcase_add_test(tc, only_a_guest_that_cannot_be_handed_over_yet_is_copied_on);
 	tcase_add_loop_test(tc, end_in_any_phase_waits_for_nobody, 0, ARRAY_LEN(phases));
+	tcase_add_loop_test(tc, main_thread_does_not_wait_for_disks, 0, 3);
 	tcase_add_test(tc, descriptor_is_good_for_one_connection);
 	tcase_add_test(tc, descriptor_stays_where_the_move_does_not_begin);
 	suite_add_tcase(s, tc);
