@@ -19,7 +19,8 @@
  * A call is answered exactly once, by qmp_call_return() or one of its kin, from
  * within run() or at any time later; the client's next command waits for it, so
  * its answers keep their order.  A client may leave meanwhile: the call stays
- * until it has been answered, and the answer is dropped.
+ * until it has been answered, and the answer is dropped.  Who wants to know of that sets
+ * call->left, which is called once at most, and may answer.
  *
  * All of this belongs to the thread of the server's loop.
  */
@@ -52,6 +53,7 @@ struct qmp_call {
 	const void *arguments;		/* the struct of the option table, if there is one */
 	const json_t *json;		/* the same as they came: an object */
 	struct qmp_session *session;	/* NULL once the client has left */
+	void (*left)(struct qmp_call *call);	/* run()'s; NULL: it does not matter */
 };
 
 struct qmp_command {

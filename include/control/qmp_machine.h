@@ -266,6 +266,7 @@ struct qmp_machine_ops {
 
 	void (*snapshot)(void *ctx, const struct qmp_machine_snapshot *snapshot,
 			 qmp_machine_snapshot_done *done, void *arg);
+	void (*call_off_snapshot)(void *ctx);	/* that is being taken; done() comes soon */
 
 	/*
 	 * Moving the VM (migrate/outgoing.h, migrate/incoming.h): to, or with resume where

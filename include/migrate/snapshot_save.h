@@ -56,4 +56,10 @@ void snapshotter_take(struct snapshotter *snapshotter, const struct snapshot_req
 				   const struct err *err),
 		      void *ctx);
 
+/*
+ * What is under way, if anything, is broken off: done() is told -ECANCELED, and the guest goes
+ * on as it was, also if it was to stay paused and all has been written already.
+ */
+void snapshotter_call_off(struct snapshotter *snapshotter);
+
 #endif

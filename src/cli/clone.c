@@ -191,7 +191,7 @@ static int take(struct snapshot **ret_snapshot, const char *name, struct err *er
 	return r;
 }
 
-/* Ctrl-C has to wait, for the VM would go on writing its memory there and leave it. */
+/* Ctrl-C has to wait, or the folder would be left. */
 static int take_undisturbed(struct snapshot **ret_snapshot, const char *name, struct err *err)
 {
 	sigset_t ends, before;

@@ -389,6 +389,7 @@ const struct qmp_machine_ops machine_qmp_ops = {
 	.quit		= quit,
 	.set_actions	= set_actions,
 	.snapshot	= snapshot_qmp_take,
+	.call_off_snapshot = snapshot_qmp_call_off,
 	.migrate	= migrate_qmp_start,
 	.migrate_cancel	= migrate_qmp_cancel,
 	.migrate_postcopy = migrate_qmp_postcopy,

@@ -44,3 +44,10 @@ void snapshot_qmp_take(void *ctx, const struct qmp_machine_snapshot *snapshot,
 	*take = (struct take){ done, arg };
 	snapshotter_take(mq->snapshotter, &request, taken, take);
 }
+
+void snapshot_qmp_call_off(void *ctx)
+{
+	struct machine_qmp *mq = ctx;
+
+	snapshotter_call_off(mq->snapshotter);
+}

@@ -11,5 +11,6 @@
 
 void snapshot_qmp_take(void *ctx, const struct qmp_machine_snapshot *snapshot,
 		       qmp_machine_snapshot_done *done, void *arg);
+void snapshot_qmp_call_off(void *ctx);
 
 #endif

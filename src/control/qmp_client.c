@@ -37,6 +37,7 @@ struct qmp_client {
 	int fd;
 	bool dead;			/* gone() comes soon */
 	bool ended;			/* there is no more input to come */
+	bool hung_up;			/* nor does anybody read what is sent */
 	bool serving;			/* flushes when it is done */
 	struct loop_watch in;
 	struct loop_watch out;		/* while the socket takes no more */
@@ -242,6 +243,8 @@ static void serve(struct qmp_client *client)
 		left--;
 	}
 	client->serving = false;
+	if (client->hung_up)
+		qmp_session_left(client->session);
 	no_input = left && may_go_on(client);
 	flush(client);
 	if (client->dead)
@@ -265,8 +268,10 @@ static void run(struct loop_task *task)
 
 static void readable(struct loop_watch *watch, unsigned events)
 {
-	(void)events;
-	serve(container_of(watch, struct qmp_client, in));
+	struct qmp_client *client = container_of(watch, struct qmp_client, in);
+
+	client->hung_up |= events & POLLHUP;
+	serve(client);
 }
 
 static void session_ready(void *ctx)

@@ -356,12 +356,30 @@ int qmp_session_new(struct qmp_session **ret_session,
 	return 0;
 }
 
+/* The call may be answered, and so be gone, when this returns. */
+static void tell_that_left(struct qmp_call *call)
+{
+	void (*left)(struct qmp_call *call) = call->left;
+
+	call->left = NULL;
+	if (left)
+		left(call);
+}
+
+void qmp_session_left(struct qmp_session *session)
+{
+	if (session->pending)
+		tell_that_left(&session->pending->call);
+}
+
 struct qmp_session *qmp_session_free(struct qmp_session *session)
 {
 	if (!session)
 		return NULL;
-	if (session->pending)
+	if (session->pending) {
 		session->pending->call.session = NULL;
+		tell_that_left(&session->pending->call);
+	}
 	qmp_reader_fini(&session->reader);
 	free(session);
 	return NULL;

@@ -49,6 +49,9 @@ size_t qmp_session_input(struct qmp_session *session, const char *bytes, size_t 
 
 bool qmp_session_busy(const struct qmp_session *session);
 
+/* Nobody is there any more to read the answer that is outstanding. */
+void qmp_session_left(struct qmp_session *session);
+
 /* Send an event, a whole line, to one who has negotiated. */
 void qmp_session_event(struct qmp_session *session, const char *line, size_t len);
 

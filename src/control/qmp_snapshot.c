@@ -49,6 +49,12 @@ static void taken(void *arg, const struct qmp_machine_snapshot_result *result, i
 					"paused-us", (json_int_t)(result->paused_ns / 1000)));
 }
 
+/* The VM goes on as if nothing had been asked for. */
+static void left(struct qmp_call *call)
+{
+	call->machine->ops->call_off_snapshot(call->machine->ctx);
+}
+
 static void run_snapshot(struct qmp_call *call)
 {
 	const struct snapshot_arguments *arguments = call->arguments;
@@ -65,6 +71,7 @@ static void run_snapshot(struct qmp_call *call)
 			      "does not know your folder", arguments->path);
 		return;
 	}
+	call->left = left;
 	call->machine->ops->snapshot(call->machine->ctx, &snapshot, taken, call);
 }
 

@@ -71,6 +71,7 @@ struct job {
 	sem_t turn;			/* the thread's */
 	struct loop_task pause, go_on, finish;	/* the main thread's turns */
 	atomic_bool broken_off;
+	atomic_bool called_off;		/* ... by whoever has wanted it */
 	int r;				/* of whoever's turn it is */
 	struct err err;
 };
@@ -168,7 +169,7 @@ static void end_job(struct job *job)
 	snapshot_folder_close(&job->folder);
 	machine_state_end_save(s->machine, false);
 	/* Who wanted it to stand still had the snapshot in mind. */
-	if (job->r < 0 && job->runs && job->request.keep_paused)
+	if ((job->r < 0 || job->called_off) && job->runs && job->request.keep_paused)
 		resume(s->machine);
 	/* One that failed early leaves the next diff possible. */
 	if (job->r < 0 ? job->consumed || !s->previous.id[0] : !job->request.track)
@@ -432,7 +433,11 @@ static void go_on(struct loop_task *task)
 
 static void finish(struct loop_task *task)
 {
-	end_job(container_of(task, struct job, finish));
+	struct job *job = container_of(task, struct job, finish);
+
+	if (job->called_off && !job->published)
+		job->r = err_set(&job->err, -ECANCELED, "the snapshot was called off");
+	end_job(job);
 }
 
 /* Beginning. */
@@ -623,6 +628,14 @@ static void break_off(struct job *job)
 		job->r = err_set(&job->err, -ECANCELED, "the VM was reset or has ended while the "
 				 "snapshot was taken");
 	end_job(job);
+}
+
+void snapshotter_call_off(struct snapshotter *s)
+{
+	if (!s->job)
+		return;
+	s->job->called_off = true;
+	s->job->broken_off = true;
 }
 
 static void let_go(struct machine_holder *holder)

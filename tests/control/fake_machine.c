@@ -38,6 +38,8 @@ static enum qmp_run_state get_status(void *ctx)
 {
 	struct fake_machine *fake = ctx;
 
+	if (fake->snapshot_done)
+		return QMP_SAVE_VM;
 	return fake->paused ? QMP_PAUSED : QMP_RUNNING;
 }
 
@@ -468,6 +470,33 @@ static const char *migration_address(void *ctx)
 	return NULL;
 }
 
+/* Taken for ever. */
+static void take_snapshot(void *ctx, const struct qmp_machine_snapshot *snapshot,
+			  qmp_machine_snapshot_done *done, void *arg)
+{
+	struct fake_machine *fake = ctx;
+	struct err err = { 0 };
+
+	if (!fake->loop || fake->snapshot_done) {
+		done(arg, NULL, err_set(&err, -EBUSY, "'%s' has to wait", snapshot->path), &err);
+		return;
+	}
+	fake->snapshot_done = done;
+	fake->snapshot_arg = arg;
+}
+
+static void call_off_snapshot(void *ctx)
+{
+	struct fake_machine *fake = ctx;
+	qmp_machine_snapshot_done *done = fake->snapshot_done;
+	struct err err = { 0 };
+	int r = err_set(&err, -ECANCELED, "called off");
+
+	fake->snapshot_done = NULL;
+	if (done)
+		done(fake->snapshot_arg, NULL, r, &err);
+}
+
 static const struct qmp_machine_ops ops = {
 	.name = get_name,
 	.uuid = get_uuid,
@@ -487,6 +516,8 @@ static const struct qmp_machine_ops ops = {
 	.set_migration_parameters = set_migration_parameters,
 	.migration = migration,
 	.migration_address = migration_address,
+	.snapshot = take_snapshot,
+	.call_off_snapshot = call_off_snapshot,
 	.set_actions = set_actions,
 	.resize_disk = resize_disk,
 	.throttle_disk = throttle_disk,
@@ -597,6 +628,7 @@ void fake_machine_fini(struct fake_machine *fake)
 {
 	while (fake->held)
 		let_go(fake->held);
+	call_off_snapshot(fake);
 	if (fake->done) {
 		loop_timer_clear(fake->loop, &fake->timer);
 		drained(&fake->timer);
@@ -641,5 +673,6 @@ const struct qmp_table *const fake_machine_tables[] = {
 	&qmp_tables_basic, &qmp_tables_fds, &qmp_tables_status, &qmp_tables_power,
 	&qmp_tables_cpus, &qmp_tables_parts, &qmp_tables_block, &qmp_tables_block_change,
 	&qmp_tables_blockdev, &qmp_tables_netdev, &qmp_tables_device, &qmp_tables_migrate,
-	&qmp_tables_pci, &qmp_tables_stats, &qmp_tables_use, &qmp_tables_events, &table, NULL,
+	&qmp_tables_pci, &qmp_tables_snapshot, &qmp_tables_stats, &qmp_tables_use,
+	&qmp_tables_events, &table, NULL,
 };

@@ -52,6 +52,8 @@ struct fake_machine {
 	const struct qmp_machine_stat *stats;	/* last read */
 	struct fake_part parts[FAKE_PARTS_MAX];
 	struct held *held;		/* calls of x-hold */
+	qmp_machine_snapshot_done *snapshot_done;	/* of one that is being taken */
+	void *snapshot_arg;
 };
 
 void fake_machine_init(struct fake_machine *fake);

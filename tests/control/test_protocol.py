@@ -101,6 +101,29 @@ class ProtocolTest(unittest.TestCase):
         time.sleep(0.1)
         self.client.command('query-kvm')
 
+    def wait_for_status(self, wanted):
+        deadline = time.monotonic() + qmp.TIMEOUT
+        while self.client.command('query-status')['status'] != wanted:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+
+    def test_snapshot_of_one_who_left_is_called_off(self):
+        take = qmp.request('x-vmm-snapshot', {'path': '/snap'})
+        other = qmp.Client(self.server.path)
+        other.send(take)
+        self.wait_for_status('save-vm')
+        other.socket.shutdown(socket.SHUT_WR)
+        time.sleep(0.1)
+        self.wait_for_status('save-vm')         # he still listens
+
+        other.close()
+
+        self.wait_for_status('running')
+        with qmp.Client(self.server.path) as hasty:
+            hasty.send(take)
+        time.sleep(0.1)
+        self.wait_for_status('running')
+
     def test_answers_come_after_the_last_byte_was_sent(self):
         self.client.send(b'{"execute":"x-hold"}{"execute":"query-kvm"}')
         self.client.socket.shutdown(socket.SHUT_WR)

@@ -34,7 +34,7 @@ ARGUMENTS = {
     'netdev_del': {'id': 'absent'},
     'query-stats': {'target': 'vcpu'},
     'set_link': {'name': 'absent', 'up': True},
-    'x-fill': {'len': 3},
+    'x-fill': {'len': 3}, 'x-vmm-snapshot': {'path': 'snap'},
     'x-vmm-net-set-limits': {'name': 'absent', 'bps-rx': 1},
 }
 FAIL = {
@@ -43,6 +43,7 @@ FAIL = {
     'x-vmm-net-set-limits': 'not found', 'migrate-incoming': 'no migration',
     'migrate-start-postcopy': 'no migration', 'x-vmm-migrate-take-back': 'no migration',
     'closefd': 'not found', 'getfd': 'SCM_RIGHTS', 'qmp_capabilities': 'already complete',
+    'x-vmm-snapshot': 'has to be absolute',
 }
 JSON_TYPES = {'str': str, 'int': int, 'bool': bool, 'number': (int, float), 'any': object}
 WRONG = {'str': 7, 'int': 'x', 'bool': 'x', 'number': 'x'}

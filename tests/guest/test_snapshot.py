@@ -624,10 +624,10 @@ class Snapshot(SteadyTest):
         self.vmm_ok('snapshot', 'web', self.path('two'), '--diff')
         os.symlink(self.folder, self.path('link'))
 
-        for name, above in ('base', 'one'), ('one', 'two'), ('link/base', 'one'):
-            for more in [], ['--track'], ['--stop']:
-                self.assert_refused(['snapshot', 'web', self.path(name), '--force', *more],
-                                    f"is what .*/{above}' builds upon")
+        for name, above, *more in (('base', 'one', '--track'), ('one', 'two'),
+                                   ('link/base', 'one', '--stop')):
+            self.assert_refused(['snapshot', 'web', self.path(name), '--force', *more],
+                                f"is what .*/{above}' builds upon")
 
         self.vmm_ok('snapshot', 'verify', self.path('two'))
         self.vmm_ok('snapshot', 'merge', self.path('one'))
@@ -720,6 +720,24 @@ class Snapshot(SteadyTest):
                                               self.path('snap')))[0]['id'])
 
         self.assertEqual(len(set(ids)), 3)
+        self.end(one)
+
+    def test_one_that_is_broken_off_leaves_the_vm_running(self):
+        slow = os.path.join(self.payloads, 'slow_sync.so')
+        one = self.begin('web', env={**os.environ, 'LD_PRELOAD': slow})
+        for options, number in ([], signal.SIGINT), (['--stop'], signal.SIGINT), \
+                               (['--stop'], signal.SIGKILL):
+            taking = subprocess.Popen([self.vmm, 'snapshot', 'web', self.path('snap'), *options],
+                                      stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            one.wait(lambda: glob.glob(self.path('snap.*')), 'a folder')
+
+            taking.send_signal(number)
+            self.assertEqual(taking.wait(vm.SECONDS), -number)
+
+            one.wait(lambda: not glob.glob(self.path('snap.*')), 'its end')
+            self.assertFalse(os.path.exists(self.path('snap')))
+            self.assertEqual(json.loads(self.vmm_ok('list', '--json'))[0]['state'], 'running')
+            self.go_on(one)
         self.end(one)
 
     def test_temporary_overlay_cannot_be_kept(self):

@@ -19,6 +19,9 @@
 
 #define MEMORY	(64 * 4096)
 
+/* Disks twice; state, configuration, memory, manifest. */
+#define NR_MOMENTS	6
+
 static struct loop *loop;
 static struct snapshotter *snapshotter;
 static struct snapshot_request request;
@@ -27,6 +30,7 @@ static bool over;
 static int result;
 static struct err why;
 static atomic_uint at_disks;
+static void (*at_sync)(void);
 
 static bool on_main(void)
 {
@@ -37,6 +41,8 @@ static bool on_main(void)
 int fsync(int fd)
 {
 	ck_assert(!on_main());
+	if (at_sync)
+		at_sync();
 	return (int)syscall(SYS_fsync, fd);
 }
 
@@ -141,6 +147,57 @@ START_TEST(disks_that_cannot_be_flushed_let_the_guest_go_on)
 }
 END_TEST
 
+/* At any moment, told apart by how often something was made durable, or was about to be. */
+
+static unsigned nr_moments, last_moment;
+
+static void reach_a_moment(void)
+{
+	if (nr_moments++ == last_moment)
+		snapshotter_call_off(snapshotter);
+}
+
+START_TEST(one_that_is_called_off_leaves_the_guest_as_it_was)
+{
+	request.keep_paused = true;
+	fake_vm.at_disks = reach_a_moment;
+	at_sync = reach_a_moment;
+	last_moment = (unsigned)_i;
+
+	take();
+
+	ck_assert_uint_gt(nr_moments, last_moment);
+	ck_assert_int_eq(result, -ECANCELED);
+	ck_assert(fake_vm.running && !fake_vm.saving);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	ck_assert_ptr_null(fake_vm.holder);
+}
+END_TEST
+
+static bool is_published(void)
+{
+	return !access(path, F_OK);
+}
+
+static void call_off_when_published(void)
+{
+	if (is_published())
+		snapshotter_call_off(snapshotter);
+}
+
+START_TEST(one_that_is_called_off_too_late_leaves_the_guest_as_it_was)
+{
+	request.keep_paused = true;
+	at_sync = call_off_when_published;
+
+	take();
+
+	ck_assert_int_eq(result, 0);
+	ck_assert(fake_vm.running && !fake_vm.saving);
+	ck_assert(is_there());
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("snapshot_save");
@@ -152,6 +209,8 @@ int main(void)
 	tcase_add_test(tc, main_thread_does_not_wait_for_disks);
 	tcase_add_test(tc, guest_stays_paused_when_asked);
 	tcase_add_test(tc, disks_that_cannot_be_flushed_let_the_guest_go_on);
+	tcase_add_loop_test(tc, one_that_is_called_off_leaves_the_guest_as_it_was, 0, NR_MOMENTS);
+	tcase_add_test(tc, one_that_is_called_off_too_late_leaves_the_guest_as_it_was);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);
