@@ -93,13 +93,16 @@ static void kept(void *ctx, const struct snapshot_result *result, int r, const s
 {
 	struct machine_qmp *mq = ctx;
 	struct migration_info *info = &mq->to_file;
-	bool begun = info->status == MIGRATION_ACTIVE;
+	bool begun = info->status != MIGRATION_SETUP;
 
-	info->status = r < 0 ? MIGRATION_FAILED : MIGRATION_COMPLETED;
+	if (info->status == MIGRATION_CANCELLING)
+		info->status = MIGRATION_CANCELLED;
+	else
+		info->status = r < 0 ? MIGRATION_FAILED : MIGRATION_COMPLETED;
 	info->pages = result->pages;
 	info->total_ns = clock_ns() - info->total_ns;
 	info->downtime_ns = result->paused_ns;
-	if (r < 0)
+	if (info->status == MIGRATION_FAILED)
 		memcpy(info->error, err->text, sizeof(info->error));
 	if (begun)
 		changed(mq, info->status);
@@ -149,9 +152,12 @@ int migrate_qmp_cancel(void *ctx, struct err *err)
 {
 	struct machine_qmp *mq = ctx;
 
-	if (mq->to_file.status == MIGRATION_ACTIVE)
-		return err_set(err, -ENOTSUP, "the VM is being written to a file, which is not "
-			       "broken off: when it is done, 'cont' lets the VM go on");
+	if (mq->to_file.status == MIGRATION_ACTIVE) {
+		mq->to_file.status = MIGRATION_CANCELLING;
+		changed(mq, MIGRATION_CANCELLING);
+		snapshotter_call_off(mq->snapshotter);
+		return 0;
+	}
 	return outgoing_cancel(mq->outgoing, err);
 }
 
