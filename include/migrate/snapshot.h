@@ -43,7 +43,8 @@ struct state_reader *snapshot_state(struct snapshot *snapshot);
 
 /*
  * Has the file of a disk, where the configuration still has it by this name or another, or
- * as the base of an overlay, been written since?  -ESTALE.
+ * as the base of an overlay, been written since?  -ESTALE.  One that was copied, or moved to
+ * another file system, is another file.
  */
 int snapshot_check_disks(const struct snapshot *snapshot, const struct vm_config *config,
 			 struct err *err);

@@ -147,10 +147,28 @@ int manifest_see_disk(struct manifest_disk *disk, struct err *err)
 	return 0;
 }
 
-/* Devices are numbered anew when the host starts, so only what a write changes counts. */
-int manifest_check_disk(const struct manifest_disk *disk, struct err *err)
+/* The file at that path, which may be another by now. */
+static struct manifest_disk at(const struct manifest_disk *disk, const char *path)
 {
 	struct manifest_disk now = *disk;
+
+	now.path = (char *)path;
+	return now;
+}
+
+/* Of one that has moved to another file system nothing is left to tell. */
+bool manifest_is_disk(const struct manifest_disk *disk, const char *path)
+{
+	struct manifest_disk now = at(disk, path);
+
+	return !manifest_see_disk(&now, NULL) && disk->inode && now.inode == disk->inode &&
+	       now.device == disk->device;
+}
+
+/* Devices are numbered anew when the host starts, so only what a write changes counts. */
+int manifest_check_disk(const struct manifest_disk *disk, const char *path, struct err *err)
+{
+	struct manifest_disk now = at(disk, path);
 	int r = manifest_see_disk(&now, err);
 
 	if (r < 0)
@@ -161,5 +179,5 @@ int manifest_check_disk(const struct manifest_disk *disk, struct err *err)
 		       "disk '%s': '%s' was changed after the snapshot, so that "
 		       "the guest's memory and its disk do not go together: give a copy from "
 		       "that time with --disk id=%s,path=FILE, or --force",
-		       disk->id, disk->path, disk->id);
+		       disk->id, path, disk->id);
 }

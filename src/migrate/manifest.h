@@ -13,6 +13,7 @@
 
 #include "config/option.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct err;
@@ -51,8 +52,11 @@ extern const struct option_object manifest_options;
 int manifest_read(struct manifest *ret_manifest, int folder, const char *path, struct err *err);
 int manifest_write(const struct manifest *manifest, int folder, struct err *err);
 
-/* Note, or compare, what the file or block device at disk->path is like now. */
+/* Note what the file or block device at disk->path is like now. */
 int manifest_see_disk(struct manifest_disk *disk, struct err *err);
-int manifest_check_disk(const struct manifest_disk *disk, struct err *err);
+
+/* Is it at path now, under whatever name it was?  Is what is there as it was noted?  -ESTALE. */
+bool manifest_is_disk(const struct manifest_disk *disk, const char *path);
+int manifest_check_disk(const struct manifest_disk *disk, const char *path, struct err *err);
 
 #endif

@@ -248,10 +248,12 @@ static bool is_file(const char *a, const char *b)
 	return !strcmp(a, b) || folder_is_same(a, b);
 }
 
-/* Is it the one that the guest wrote to, now written to or built upon? */
-static bool is_used(const struct manifest_disk *disk, const struct vm_disk_config *by)
+/* Where it is the one that the guest wrote to, whatever it is called by now. */
+static int check_disk(const struct manifest_disk *disk, const char *path, struct err *err)
 {
-	return is_file(disk->path, by->path) || (by->overlay && is_file(disk->path, by->overlay));
+	if (!path || !(is_file(disk->path, path) || manifest_is_disk(disk, path)))
+		return 0;
+	return manifest_check_disk(disk, path, err);
 }
 
 int snapshot_check_disks(const struct snapshot *snapshot, const struct vm_config *config,
@@ -261,8 +263,10 @@ int snapshot_check_disks(const struct snapshot *snapshot, const struct vm_config
 		const struct vm_disk_config *by = &config->disk[i];
 		const struct manifest_disk *disk = by->id ?
 			find_disk(&snapshot->top->manifest, by->id) : NULL;
-		int r = disk && is_used(disk, by) ? manifest_check_disk(disk, err) : 0;
+		int r = disk ? check_disk(disk, by->path, err) : 0;
 
+		if (!r && disk)
+			r = check_disk(disk, by->overlay, err);
 		if (r < 0)
 			return r;
 	}

@@ -788,6 +788,26 @@ class Snapshot(SteadyTest):
                                 "disk 'disk0': .* was changed after the snapshot",
                                 cwd=self.folder)
 
+    def test_disk_that_was_moved_is_known_by_its_new_name(self):
+        last = self.frozen()
+        moved = self.path('moved.img')
+        os.rename(self.disk, moved)
+        one = self.restore('snap', '--disk', f'id=disk0,path={moved},overlay=temporary')
+        self.assertGreaterEqual(self.round_of(one), last)
+        one.kill(signal.SIGKILL)
+        one.finish()
+
+        with open(moved, 'r+b') as disk:
+            disk.write(b'x')
+
+        for more in '', ',overlay=temporary':
+            self.assert_refused(['restore', self.path('snap'), '--disk',
+                                 f'id=disk0,path={moved}{more}'],
+                                "disk 'disk0': '.*moved.img' was changed after the snapshot")
+        shutil.copyfile(moved, self.path('copy.img'))
+        one = self.restore('snap', '--disk', f'id=disk0,path={self.path("copy.img")}')
+        self.round_of(one)
+
     def test_what_the_snapshot_has_not_cannot_be_replaced(self):
         self.frozen()
 
