@@ -214,9 +214,14 @@ static int begin(struct client *client, const char *uri, const struct migrate *h
 				whole, "resume", how->resume), NULL, err);
 }
 
-/* Ctrl-C breaks off what can be broken off; a second one leaves it to itself. */
+/*
+ * Ctrl-C breaks off what can be broken off, and else changes nothing; a second one leaves it
+ * to itself.
+ */
 static int obey(struct client *client, bool *asked, struct err *err)
 {
+	int r;
+
 	if (!interrupted)
 		return 0;
 	interrupted = 0;
@@ -224,7 +229,12 @@ static int obey(struct client *client, bool *asked, struct err *err)
 		return err_set(err, -EINTR, "the move goes on without being watched: see "
 			       "query-migrate");
 	*asked = true;
-	return client_execute(client, "migrate_cancel", NULL, NULL, err);
+	r = client_execute(client, "migrate_cancel", NULL, NULL, err);
+	if (r != -EREMOTEIO)
+		return r;
+	end_line();
+	fprintf(stderr, "vmm: %s; Ctrl-C again leaves it to itself\n", err->text);
+	return 0;
 }
 
 /* Until it is over; what is known of it then is the caller's. */
@@ -312,13 +322,13 @@ static int move(const char *name, const char *uri, const struct migrate *how, st
 	if (r < 0)
 		return r;
 	process = runtime_process(name, err);
+	signal(SIGINT, interrupt);
 	r = begin(client, uri, how, err);
 	if (!r) {
-		signal(SIGINT, interrupt);
 		r = watch(client, how, &info, err);
-		signal(SIGINT, SIG_DFL);
 		end_line();
 	}
+	signal(SIGINT, SIG_DFL);
 	if (!r)
 		r = judge(info, err);
 	if (!r)

@@ -253,6 +253,47 @@ class Client(Fake):
         self.vm(serve)
         self.assertEqual(self.vmm('stop', 'web'), (0, '', ''))
 
+    def interrupted_move(self, cancel):
+        """cancel(client, command) answers, and returns the status from then on."""
+        seen, tell = os.pipe()
+
+        def serve(client):
+            status = 'device'
+            for command in commands(client):
+                if command['execute'] == 'migrate_cancel':
+                    status = cancel(client, command)
+                    continue
+                answer(client, command, {'status': status})
+                if command['execute'] == 'query-migrate':
+                    os.write(tell, b'x')
+                if command['execute'] == 'quit':
+                    os._exit(0)
+        self.vm(serve)
+        mover = subprocess.Popen([VMM, 'migrate', 'web', 'unix:/door'], text=True,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                 env=self.environment)
+        os.read(seen, 1)
+        mover.send_signal(signal.SIGINT)
+        said = mover.communicate(timeout=60)[1]
+        os.close(seen)
+        os.close(tell)
+        return mover.returncode, said
+
+    def test_interrupt_breaks_a_move_off(self):
+        def cancel(client, command):
+            answer(client, command)
+            return 'cancelled'
+        self.assertEqual(self.interrupted_move(cancel),
+                         (1, 'vmm: the move was broken off: the VM goes on here\n'))
+
+    def test_interrupt_that_comes_too_late_changes_nothing(self):
+        def cancel(client, command):
+            client.sendall(b'{"error": {"class": "GenericError", "desc": "it is too late"}, '
+                           b'"id": %d}\r\n' % command['id'])
+            return 'completed'
+        self.assertEqual(self.interrupted_move(cancel),
+                         (0, "vmm: VM 'web': it is too late; Ctrl-C again leaves it to itself\n"))
+
     def test_vm_that_says_nothing_of_its_state_is_not_stopped(self):
         def serve(client):
             for command in commands(client):
