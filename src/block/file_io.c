@@ -17,6 +17,7 @@
 
 #include "base/bits.h"
 #include "base/iov.h"
+#include "base/lost_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,15 +64,27 @@ static void move(struct file_io *io, const struct iovec *segs, unsigned nr)
 			    io->durable ? RWF_DSYNC : 0);
 }
 
-static void move_by_bounce(struct file_io *io)
+/* False: what is there by now is not what the guest has written. */
+static bool fill_bounce(struct file_io *io)
 {
 	struct iov memory = memory_of(io);
+	unsigned before = lost_memory_count();
 
+	iov_read(&memory, io->moved, io->bounce, io->rest.iov_len);
+	return lost_memory_count() == before;
+}
+
+static void move_by_bounce(struct file_io *io)
+{
 	io->rest.iov_base = io->bounce;
 	io->rest.iov_len = (size_t)min_u64(io->len - io->moved, BOUNCE_MAX);
-	if (io->op == DISK_WRITE)
-		iov_read(&memory, io->moved, io->bounce, io->rest.iov_len);
-	move(io, &io->rest, 1);
+	if (io->op != DISK_WRITE || fill_bounce(io)) {
+		move(io, &io->rest, 1);
+		return;
+	}
+	free(io->bounce);
+	io->bounce = NULL;
+	file_refuse(io->loop, io, -EFAULT);
 }
 
 static void move_in_place(struct file_io *io)

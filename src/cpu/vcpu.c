@@ -166,11 +166,14 @@ static void explain(const struct kvm_run *run, int code, char *why, size_t len)
 	}
 }
 
-/* By a signal: true; else the guest cannot go on. */
+/*
+ * By a signal: true; else the guest cannot go on.  That memory is lost matters when it is to
+ * run again.
+ */
 static bool interrupted(struct vcpu *vcpu, int code)
 {
 	count(&vcpu->signal);
-	return code == EINTR || code == EAGAIN;
+	return code == EINTR || code == EAGAIN || (code == EFAULT && vcpu->wanted != RUN);
 }
 
 /* Whoever started us may have had the signal blocked. */

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/lost_memory.h"
 #include "base/thread.h"
 #include "memory/ram.h"
 #include "pages.h"
@@ -21,16 +22,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Of <linux/userfaultfd.h>, since Linux 6.6: UFFD_FEATURE_POISON, UFFDIO_POISON. */
-#define POISON_FEATURE	BIT32(14)
-#define POISON		_IOWR(UFFDIO, 0x08, struct poison)
-
-struct poison {
-	struct uffdio_range range;
-	uint64_t mode;
-	int64_t updated;
-};
-
 struct lazy_ram {
 	struct lazy_ram_config config;
 	int faults;			/* the userfaultfd */
@@ -39,8 +30,9 @@ struct lazy_ram {
 	bool started;
 	atomic_bool ends;		/* the thread is to end */
 	atomic_uint_least64_t until;	/* whoever waits, by clock_ns() */
-	bool can_poison, refuses;	/* refuses: the thread's, like before */
-	struct sigaction before;	/* of SIGBUS */
+	int nothing;			/* an empty file, in place of what does not come */
+	atomic_bool refuses;
+	struct sigaction before;	/* the thread's: of SIGBUS */
 	uint64_t *missing;		/* bitmap, its words changed atomically */
 	uint64_t *asked;		/* bitmap of the thread's */
 	atomic_uint_least64_t nr_missing;
@@ -57,15 +49,10 @@ static int open_faults(void)
 	return fd >= 0 ? fd : (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 }
 
-/* What the kernel does not know it refuses. */
 static int agree(struct lazy_ram *lazy)
 {
-	struct uffdio_api api = { .api = UFFD_API, .features = POISON_FEATURE };
+	struct uffdio_api api = { .api = UFFD_API };
 
-	lazy->can_poison = !ioctl(lazy->faults, UFFDIO_API, &api);
-	if (lazy->can_poison)
-		return 0;
-	api = (struct uffdio_api){ .api = UFFD_API };
 	return ioctl(lazy->faults, UFFDIO_API, &api) ? -errno : 0;
 }
 
@@ -83,8 +70,9 @@ int lazy_ram_new(struct lazy_ram **ret_lazy, const struct lazy_ram_config *confi
 	lazy->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	lazy->missing = calloc(words, sizeof(*lazy->missing));
 	lazy->asked = calloc(words, sizeof(*lazy->asked));
+	lazy->nothing = memfd_create("nothing", MFD_CLOEXEC);
 	lazy->faults = open_faults();
-	if (lazy->wake < 0 || !lazy->missing || !lazy->asked)
+	if (lazy->wake < 0 || lazy->nothing < 0 || !lazy->missing || !lazy->asked)
 		r = -ENOMEM;
 	else
 		r = lazy->faults < 0 ? -errno : agree(lazy);
@@ -146,7 +134,10 @@ bool lazy_ram_next(const struct lazy_ram *lazy, uint64_t *at, uint64_t *ret_end)
 	return *at < nr;
 }
 
-/* A page that is there needs no filling; whoever sleeps for it is woken in any case. */
+/*
+ * A page that is there needs no filling, and one that was refused gets none; whoever sleeps
+ * for it is woken in any case.
+ */
 static int put_page(const struct lazy_ram *lazy, uint64_t page, const void *bytes)
 {
 	struct uffdio_copy copy = {
@@ -161,7 +152,7 @@ static int put_page(const struct lazy_ram *lazy, uint64_t page, const void *byte
 		r = bytes ? ioctl(lazy->faults, UFFDIO_COPY, &copy) :
 			    ioctl(lazy->faults, UFFDIO_ZEROPAGE, &zero);
 	while (r && errno == EAGAIN);
-	if (!r || errno != EEXIST)
+	if (!r || (errno != EEXIST && !(errno == ENOENT && lazy->refuses)))
 		return r ? -errno : 0;
 	return ioctl(lazy->faults, UFFDIO_WAKE, &zero.range) ? -errno : 0;
 }
@@ -208,6 +199,7 @@ static void touched(int number, siginfo_t *info, void *context)
 	    mmap(page, PAGES_LEN, PROT_READ | PROT_WRITE,
 		 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
 		signal(number, SIG_DFL);
+	lost_memory_touched();
 	errno = before;
 }
 
@@ -222,17 +214,20 @@ static void begin_to_refuse(struct lazy_ram *lazy)
 	lazy->refuses = !sigaction(SIGBUS, &action, &lazy->before);
 }
 
-/* It does not come any more. */
+/*
+ * It does not come any more: where a file has ended there is nothing, neither for a system call
+ * nor for KVM.  Where that cannot be said of one page, as each is a mapping, it is of all.
+ */
 static void refuse(const struct lazy_ram *lazy, uint64_t page)
 {
-	struct poison poison = {
-		.range = { (uintptr_t)host_of(lazy, page), PAGES_LEN },
-	};
+	struct uffdio_range range = { (uintptr_t)host_of(lazy, page), PAGES_LEN };
+	const struct ram *ram = lazy->config.ram;
 
-	if (lazy->can_poison)
-		(void)ioctl(lazy->faults, POISON, &poison);
-	else
-		(void)put_page(lazy, page, NULL);
+	if (mmap(host_of(lazy, page), PAGES_LEN, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED,
+		 lazy->nothing, (off_t)(page * PAGES_LEN)) == MAP_FAILED)
+		(void)mmap(ram->host, ram->len, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED,
+			   lazy->nothing, 0);
+	(void)ioctl(lazy->faults, UFFDIO_WAKE, &range);
 }
 
 /* What was never sent is zero. */
@@ -338,6 +333,8 @@ struct lazy_ram *lazy_ram_free(struct lazy_ram *lazy)
 		sigaction(SIGBUS, &lazy->before, NULL);
 	if (lazy->wake >= 0)
 		close(lazy->wake);
+	if (lazy->nothing >= 0)
+		close(lazy->nothing);
 	free(lazy->missing);
 	free(lazy->asked);
 	free(lazy);

@@ -47,9 +47,9 @@ int lazy_ram_fill(struct lazy_ram *lazy, uint64_t page, uint64_t nr, const void 
 
 /*
  * From here on whoever waits for a page does so for so long at most.  Then a system call that
- * needs it fails, so that no disk gets what is not there; who touches it himself finds zeroes.
- * On kernels before 6.6 the system call does, too.  Until lazy_ram_free() SIGBUS is taken for
- * this.  Any thread.
+ * needs it fails with -EFAULT, KVM_RUN among them, so that no disk and no guest gets what is
+ * not there; who touches it himself finds zeroes, and is told (base/lost_memory.h).  Until
+ * lazy_ram_free() SIGBUS is taken for this.  Any thread.
  */
 void lazy_ram_hurry(struct lazy_ram *lazy, unsigned ms);
 

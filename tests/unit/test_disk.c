@@ -3,9 +3,11 @@
 #include "disk_fixture.h"
 
 #include "base/bits.h"
+#include "base/lost_memory.h"
 
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 static int nr_pending;
@@ -369,6 +371,38 @@ END_TEST
 
 /* Direct I/O. */
 
+/* As whoever has lost it does (migrate/lazy_ram.h). */
+static void touched(int number, siginfo_t *info, void *context)
+{
+	void *page = (void *)align_down((uintptr_t)info->si_addr, 4096);
+
+	(void)number, (void)context;
+	(void)mmap(page, 4096, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS,
+		   -1, 0);
+	lost_memory_touched();
+}
+
+START_TEST(memory_that_is_lost_is_not_written_through_a_buffer)
+{
+	const struct sigaction action = { .sa_sigaction = touched, .sa_flags = SA_SIGINFO };
+	struct disk_config c = config("a.img");
+	int nothing = memfd_create("nothing", MFD_CLOEXEC);
+	uint8_t *lost = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, nothing, 0);
+	uint8_t old[4096], in[4096];
+
+	memset(old, 'o', sizeof(old));
+	write_file("a.img", 0, old, sizeof(old));
+	c.cache = DISK_DIRECT;
+	ck_assert_int_eq(open_disk(c), 0);
+	sigaction(SIGBUS, &action, NULL);
+
+	ck_assert_int_eq(transfer(DISK_WRITE, 0, lost + 1, sizeof(old), false), -EFAULT);
+
+	read_file("a.img", 0, in, sizeof(in));
+	ck_assert_mem_eq(in, old, sizeof(in));
+}
+END_TEST
+
 START_TEST(direct_disk_tells_its_block_size)
 {
 	struct disk_config c = config("a.img");
@@ -414,6 +448,7 @@ static TCase *request_tests(void)
 	tcase_add_test(tc, random_requests_do_what_an_array_would);
 	tcase_add_test(tc, random_direct_requests_do_what_an_array_would);
 	tcase_add_test(tc, many_requests_may_be_in_flight);
+	tcase_add_test(tc, memory_that_is_lost_is_not_written_through_a_buffer);
 	tcase_add_test(tc, direct_disk_tells_its_block_size);
 	tcase_add_test(tc, file_system_without_direct_io_is_refused);
 	return tc;

@@ -2,6 +2,7 @@
 #include "migrate/lazy_ram.h"
 
 #include "base/err.h"
+#include "base/lost_memory.h"
 #include "memory/ram.h"
 #include "migrate/pages.h"
 #include "migrate/ram_receive.h"
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #define NR_PAGES	130
@@ -232,17 +232,6 @@ END_TEST
 static FILE *file;
 static atomic_int written;
 
-/* Kernels can since 6.6; with others what does not come is zero. */
-static bool can_refuse(void)
-{
-	struct utsname name;
-	unsigned major, minor;
-
-	uname(&name);
-	ck_assert_int_eq(sscanf(name.release, "%u.%u", &major, &minor), 2);
-	return major > 6 || (major == 6 && minor >= 6);
-}
-
 static void *write_out(void *from)
 {
 	written = pwrite(fileno(file), from, PAGES_LEN, 0) < 0 ? -errno : 0;
@@ -278,8 +267,8 @@ START_TEST(what_does_not_come_soon_is_not_written)
 
 	lazy_ram_hurry(lazy, 1);
 
-	ck_assert_int_eq(end_writing(), can_refuse() ? 'o' : 0);
-	ck_assert_int_eq(written, can_refuse() ? -EFAULT : 0);
+	ck_assert_int_eq(end_writing(), 'o');
+	ck_assert_int_eq(written, -EFAULT);
 }
 END_TEST
 
@@ -293,13 +282,30 @@ START_TEST(what_nobody_will_send_fails_at_once)
 	file = tmpfile();
 	write_out(page_of(8));
 
-	ck_assert_int_eq(written, can_refuse() ? -EFAULT : 0);
+	ck_assert_int_eq(written, -EFAULT);
 	fclose(file);
 }
 END_TEST
 
-START_TEST(who_touches_what_does_not_come_finds_zeroes)
+START_TEST(what_comes_too_late_is_dropped)
 {
+	begin_writing(7);
+	lazy_ram_hurry(lazy, 0);
+	(void)end_writing();
+
+	ck_assert_int_eq(lazy_ram_fill(lazy, 7, 1, page_full_of('n')), 0);
+
+	file = tmpfile();
+	write_out(page_of(7));
+	ck_assert_int_eq(written, -EFAULT);
+	fclose(file);
+}
+END_TEST
+
+START_TEST(who_touches_what_does_not_come_finds_zeroes_and_is_told)
+{
+	unsigned before = lost_memory_count();
+
 	lazy_ram_miss(lazy, 7, 1);
 	start();
 	begin_touching(7);
@@ -308,6 +314,7 @@ START_TEST(who_touches_what_does_not_come_finds_zeroes)
 	lazy_ram_hurry(lazy, 1);
 
 	ck_assert_int_eq(end_touching(), 0);
+	ck_assert_uint_ne(lost_memory_count(), before);
 }
 END_TEST
 
@@ -395,7 +402,8 @@ int main(void)
 	tcase_add_test(tc, whoever_still_sleeps_in_the_end_gets_zeroes);
 	tcase_add_test(tc, what_does_not_come_soon_is_not_written);
 	tcase_add_test(tc, what_nobody_will_send_fails_at_once);
-	tcase_add_test(tc, who_touches_what_does_not_come_finds_zeroes);
+	tcase_add_test(tc, what_comes_too_late_is_dropped);
+	tcase_add_test(tc, who_touches_what_does_not_come_finds_zeroes_and_is_told);
 	tcase_add_test(tc, what_comes_soon_is_written);
 	tcase_add_loop_test(tc, source_cannot_take_pages_from_a_guest_that_runs, 0,
 			    sizeof(late) / sizeof(late[0]));
