@@ -23,11 +23,20 @@ struct state_reader {
 	struct section *sections;
 };
 
+/* What messages may show: a terminal makes more than text of other bytes. */
+static bool is_shown(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < ' ' || text[i] > '~')
+			return false;
+	return true;
+}
+
 /* A text that fills less than all of its place. */
 static bool get_text(char *to, const uint8_t *from, size_t max)
 {
 	memcpy(to, from, max);
-	return !to[max - 1];
+	return !to[max - 1] && is_shown(to, strlen(to));
 }
 
 static int damaged(struct err *err, const char *what)
@@ -73,9 +82,12 @@ static const uint8_t *read_section(struct section *section, const uint8_t *at,
 	len = get_le32(at + SECTION_LEN_AT);
 	if (len > (size_t)(end - at) - SECTION_HEADER_LEN)
 		goto cut;
-	if (get_le32(at + SECTION_CRC_AT) != stream_section_crc(at) ||
-	    !get_text(section->name, at + SECTION_NAME_AT, STATE_NAME_MAX)) {
+	if (get_le32(at + SECTION_CRC_AT) != stream_section_crc(at)) {
 		damaged(err, "a section is damaged (checksum)");
+		return NULL;
+	}
+	if (!get_text(section->name, at + SECTION_NAME_AT, STATE_NAME_MAX)) {
+		damaged(err, "a section is damaged (text)");
 		return NULL;
 	}
 	section->hint = get_le16(at + SECTION_FLAGS_AT) & SECTION_HINT;
@@ -319,6 +331,8 @@ static int load_fields(const struct state_field *fields, const uint8_t *at, cons
 
 		if (i < 0 && seen.hint)
 			continue;
+		if (i < 0 && !is_shown(seen.name, seen.name_len))
+			return err_set(err, -EINVAL, "the name of a field is damaged");
 		if (i < 0)
 			return err_set(err, -EINVAL, "field '%.*s' is unknown to this release",
 				       (int)seen.name_len, seen.name);

@@ -4,7 +4,6 @@
  * they let pass is what a device has to judge.
  */
 #include "base/bits.h"
-#include "base/bytes.h"
 #include "bus/irq.h"
 #include "device/fake_disk.h"
 #include "device/fake_netdev.h"
@@ -24,11 +23,11 @@
 #include "guest_actions.h"
 #include "state/state.h"
 #include "state/stream.h"
+#include "unit/stream_repair.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #define DISK_LEN	(64 * 512)
 
@@ -48,31 +47,6 @@ static bool take(void *ctx, uint8_t byte)
 }
 
 static struct irq irq = { .set = ignore };
-
-/* As many sections as there is room for; the last one takes what is left. */
-static void put_right(uint8_t *stream, size_t len)
-{
-	size_t at = STREAM_HEADER_LEN;
-	uint32_t nr = 0;
-
-	while (len - at >= SECTION_HEADER_LEN) {
-		uint8_t *section = stream + at;
-		size_t left = len - at - SECTION_HEADER_LEN;
-		uint32_t fields = get_le32(section + SECTION_LEN_AT);
-
-		if (fields > left || left - fields < SECTION_HEADER_LEN)
-			fields = (uint32_t)left;
-		put_le32(section + SECTION_LEN_AT, fields);
-		put_le32(section + SECTION_CRC_AT, stream_section_crc(section));
-		at += SECTION_HEADER_LEN + fields;
-		nr++;
-	}
-	memcpy(stream + STREAM_MAGIC_AT, STREAM_MAGIC, sizeof(STREAM_MAGIC) - 1);
-	put_le32(stream + STREAM_FORMAT_AT, STREAM_FORMAT);
-	put_le32(stream + STREAM_NR_AT, nr);
-	put_le64(stream + STREAM_LEN_AT, len);
-	put_le32(stream + STREAM_CRC_AT, (uint32_t)crc32(0, stream, STREAM_CRC_AT));
-}
 
 static void load_legacy(struct state_reader *reader)
 {
@@ -202,7 +176,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len)
 		return 0;
 	stream = malloc(len);
 	memcpy(stream, input, len);
-	put_right(stream, len);
+	stream_repair(stream, len);
 	load_by(load_legacy, stream, len);
 	load_by(load_arm64, stream, len);
 	load_by(load_rng, stream, len);

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "stream_repair.h"
 
 #include <check.h>
 #include <errno.h>
@@ -455,6 +456,36 @@ START_TEST(any_forged_byte_is_survived)
 }
 END_TEST
 
+static size_t nr_not_shown(const char *text)
+{
+	size_t nr = 0;
+
+	for (; *text; text++)
+		nr += *text < ' ' || *text > '~';
+	return nr;
+}
+
+START_TEST(no_message_has_what_a_terminal_obeys)
+{
+	uint8_t *whole;
+
+	save(&box_table, &box);
+	whole = malloc(len);
+	memcpy(whole, stream, len);
+	for (size_t i = 0; i < len; i++) {
+		struct box got;
+
+		stream[i] = '\033';
+		stream_repair(stream, len);
+		if (open_stream() == 0 && state_load(reader, &box_table, 0, &got, &err) == 0)
+			(void)state_reader_end(reader, &err);
+		ck_assert_msg(!nr_not_shown(err.text), "byte %zu: '%s'", i, err.text);
+		memcpy(stream, whole, len);
+	}
+	free(whole);
+}
+END_TEST
+
 START_TEST(section_that_is_there_twice_is_refused)
 {
 	state_save(writer, &word_table, 3, &(struct word){ 1 });
@@ -577,6 +608,7 @@ int main(void)
 	tcase_add_test(tc, any_flipped_bit_is_noticed);
 	tcase_add_test(tc, any_truncation_is_noticed);
 	tcase_add_test(tc, any_forged_byte_is_survived);
+	tcase_add_test(tc, no_message_has_what_a_terminal_obeys);
 	tcase_add_test(tc, section_that_is_there_twice_is_refused);
 	tcase_add_test(tc, more_sections_than_can_be_are_refused);
 	tcase_add_test(tc, bytes_after_the_last_section_are_refused);
