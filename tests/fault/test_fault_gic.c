@@ -13,6 +13,7 @@
 #include "kvm/arm64_parts.h"
 #include "kvm/vm.h"
 #include "state/state.h"
+#include "unit/stream_repair.h"
 
 #include <check.h>
 #include <errno.h>
@@ -463,6 +464,65 @@ START_TEST(host_without_a_controller_is_told)
 }
 END_TEST
 
+/* Load the first len bytes of what was saved, with a byte changed.  What was there stays. */
+static int load_lie(size_t len, size_t at, uint8_t change, struct err *why)
+{
+	static uint8_t truth[sizeof(saved)];
+	const size_t truth_len = saved_len;
+	int r;
+
+	memcpy(truth, saved, truth_len);
+	saved[at] ^= change;
+	stream_repair(saved, len);
+	saved_len = len;
+	r = load(why);
+	memcpy(saved, truth, truth_len);
+	saved_len = truth_len;
+	return r;
+}
+
+/* No register besides those that a GIC has, whatever the numbers of them say. */
+static void assert_harmless(int r, const struct err *why, unsigned nr_regs, size_t at)
+{
+	ck_assert_msg(r == 0 || (r < 0 && why->text[0]), "byte %zu: %d '%s'", at, r, why->text);
+	ck_assert_msg(nr_attrs == nr_regs, "byte %zu: group %u, attribute %#llx is no register",
+		      at, attrs[nr_attrs - 1].group,
+		      (unsigned long long)attrs[nr_attrs - 1].attr);
+}
+
+START_TEST(state_that_lies_reaches_no_other_register)
+{
+	unsigned nr_regs;
+
+	vm_arch_fini(&vm);
+	use_host(hosts[_i]);
+	fill();
+	ck_assert_int_eq(load(&err), 0);
+	nr_regs = nr_attrs;
+
+	for (size_t at = STREAM_HEADER_LEN; at < saved_len; at++) {
+		struct err why = { 0 };
+
+		assert_harmless(load_lie(saved_len, at, 0xff, &why), &why, nr_regs, at);
+	}
+}
+END_TEST
+
+START_TEST(state_that_is_cut_off_is_refused)
+{
+	vm_arch_fini(&vm);
+	use_host(hosts[_i]);
+	fill();
+
+	for (size_t len = STREAM_HEADER_LEN; len < saved_len; len++) {
+		struct err why = { 0 };
+
+		ck_assert_int_lt(load_lie(len, 0, 0, &why), 0);
+		ck_assert_str_ne(why.text, "");
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const int nr_hosts = (int)ARRAY_LEN(hosts);
@@ -484,6 +544,8 @@ int main(void)
 	tcase_add_test(tc, more_shared_interrupts_than_here_are_refused);
 	tcase_add_test(tc, another_kind_of_controller_is_refused);
 	tcase_add_test(tc, more_vcpus_than_were_saved_are_refused);
+	tcase_add_loop_test(tc, state_that_lies_reaches_no_other_register, 0, nr_hosts);
+	tcase_add_loop_test(tc, state_that_is_cut_off_is_refused, 0, nr_hosts);
 	tcase_add_test(tc, host_without_an_its_is_told_what_needs_it);
 	tcase_add_test(tc, host_without_a_controller_is_told);
 	suite_add_tcase(s, tc);
