@@ -18,7 +18,7 @@ import tempfile
 import time
 from typing import Callable, NamedTuple
 
-from vm import DIED, OK, SUFFIX, Vm, need_kvm, skip
+from vm import DIED, OK, SUFFIX, USAGE, Vm, need_kvm, skip
 
 SECTOR = 512
 
@@ -164,6 +164,11 @@ ARM64 = {
     'stolen': Case(),
     'timer': Case(),
 }
+
+if CPUS == 8:
+    ARM64['more_cpus'] = Case(('--cpus', '9'), image='psci_smp' + SUFFIX, status=USAGE, out='',
+                              err=r"vmm: .*cpus: 9 vCPUs are more than this host's KVM allows "
+                                  r'\(8\)\n\Z')
 
 CASES = {**COMMON, **{'x86_64': X86, 'aarch64': ARM64}[platform.machine()]}
 
