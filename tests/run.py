@@ -83,14 +83,8 @@ def opens(path):
     return True
 
 
-def has_hardware():
-    with open('/proc/cpuinfo', encoding='ascii', errors='replace') as file:
-        return re.search(r'^flags\s*:.*\b(svm|vmx)\b', file.read(), re.MULTILINE) is not None
-
-
 CONDITIONS = {
     'no-kvm': lambda: not opens('/dev/kvm'),
-    'no-hardware': lambda: not has_hardware(),
     'no-systemd': lambda: not os.path.isdir('/run/systemd/system'),
     'no-vhost': lambda: not opens('/dev/vhost-net'),
     'no-loop': lambda: not os.path.exists('/dev/loop-control'),

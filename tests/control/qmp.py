@@ -7,6 +7,7 @@ of the other clients: ASCII, one object a line, CRLF, known members only.
 
 import json
 import os
+import platform
 import select
 import shutil
 import socket
@@ -227,7 +228,7 @@ def fake_server(binary):
 
 
 def qemu(*arguments):
-    return Server(lambda path: ['qemu-system-x86_64', '-machine', 'none', '-nodefaults',
-                                '-display', 'none', '-qmp', f'unix:{path},server=on,wait=off',
-                                *arguments],
+    program = f'qemu-system-{platform.machine()}'
+    return Server(lambda path: [program, '-machine', 'none', '-nodefaults', '-display', 'none',
+                                '-qmp', f'unix:{path},server=on,wait=off', *arguments],
                   wait_for_socket)

@@ -5,20 +5,22 @@
 #
 # Fetches stock distribution kernels with the package manager and unpacks them,
 # without installing anything, into $VMM_ASSETS (default: .cache/assets of the
-# checkout).  KIND is host, guest, guest-next or arm64; all but the last by default.
+# checkout).  KIND is host, guest, guest-next or arm64; all but the last by default, and
+# only that on a machine of arm64.
 #
 #	host		kernel that runs as the nested lab's KVM host
 #	guest		kernel of the guests in boot tests
 #	guest-next	a second, newer one of those
-#	arm64		kernel of arm64, both of a KVM host and of guests, and programs
-#			for that host (Debian; after scripts/setup --arm64)
+#	arm64		kernel of arm64, both of a KVM host and of guests; on another
+#			machine with programs for that host (Debian; after
+#			scripts/setup --arm64)
 #
 # host is a folder; guest and guest-next are links to folders named for their
 # version (guest-6.1, guest-6.12).  Each holds
 #
 #	bzImage  vmlinux  config  release  lib/modules/RELEASE/  modules -> it
 #
-# arm64 has Image in place of the first two, and programs/, to be laid over the files
+# arm64 has Image in place of the first two.  Its programs/ are to be laid over the files
 # of a machine with another processor: bash, ip, certtool, Python (of which all that is
 # no program is that machine's own), and busybox for all else.
 #
@@ -64,6 +66,7 @@ meta_package()
 	debian:arm64)		echo linux-image-arm64:arm64 ;;
 	ubuntu:host)		echo linux-image-generic ;;
 	ubuntu:guest)		echo linux-image-virtual ;;
+	ubuntu:arm64)		echo linux-image-generic:arm64 ;;
 	ubuntu:guest-next)	echo "linux-image-virtual-hwe-$release" ;;
 	*:host | *:guest | *:guest-next | *:arm64)
 		die "no kernel packages are known for '$distribution': see meta_package()" ;;
@@ -143,7 +146,7 @@ fetch_programs()
 	rm -rf "$1/deb"
 }
 
-# arrange FOLDER: make the layout above out of FOLDER/root
+# arrange FOLDER KIND: make the layout above out of FOLDER/root
 arrange()
 {
 	local to=$1 root=$1/root name
@@ -161,9 +164,9 @@ arrange()
 	ln -s . "$to/usr"
 	mv "$root/boot/config-$name" "$to/config"
 	echo "$name" > "$to/release"
-	case $name in
-	*-arm64)
-		mv "$root/boot/vmlinuz-$name" "$to/Image" ;;
+	case $2 in
+	arm64)	# Ubuntu's is packed
+		zcat -f < "$root/boot/vmlinuz-$name" > "$to/Image" ;;
 	*)
 		mv "$root/boot/vmlinuz-$name" "$to/bzImage"
 		chmod 644 "$to/bzImage"		# Ubuntu's is for root only
@@ -207,8 +210,8 @@ provide()
 		to=$(mktemp -d "$assets/.new.XXXXXX")
 		chmod 755 "$to"
 		fetch "$to" "${packages[@]}"
-		arrange "$to"
-		[ "$kind" != arm64 ] || fetch_programs "$to"
+		arrange "$to" "$kind"
+		[ "$kind" != arm64 ] || [ "$(uname -m)" = aarch64 ] || fetch_programs "$to"
 		echo "$stamp" > "$to/stamp"
 		rm -rf "${assets:?}/$folder"
 		mv "$to" "$assets/$folder"
@@ -217,7 +220,6 @@ provide()
 	[ "$folder" = "$kind" ] || ln -sfn "$folder" "$assets/$kind"
 }
 
-[ "$(uname -m)" = x86_64 ] || die "only x86_64 kernels are known here"
 for tool in apt-get apt-cache dpkg-deb depmod xz zstd lz4; do
 	command -v "$tool" > /dev/null || PATH=$PATH:/usr/sbin:/sbin
 	command -v "$tool" > /dev/null || die "'$tool' is missing (run scripts/setup)"
@@ -233,7 +235,9 @@ exec 9> "$assets/.lock"
 flock 9
 rm -rf "$assets"/.new.*		# of a run that was killed
 
-[ $# -gt 0 ] || set -- host guest guest-next
+kinds=(host guest guest-next)
+[ "$(uname -m)" != aarch64 ] || kinds=(arm64)
+[ $# -gt 0 ] || set -- "${kinds[@]}"
 for kind in "$@"; do
 	provide "$kind"
 done

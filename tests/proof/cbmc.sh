@@ -16,7 +16,7 @@ packages=(cbmc minisat libc6 libgcc-s1 libstdc++6 zlib1g)
 command -v cbmc && exit
 
 root=$assets/cbmc
-libraries=$root/usr/lib/x86_64-linux-gnu
+libraries=$root/usr/lib/$(uname -m)-linux-gnu
 if [ ! -d "$root" ]; then
 	mkdir -p "$assets"
 	work=$(mktemp -d "$assets/cbmc.XXXXXX")
@@ -53,4 +53,4 @@ if [ ! -d "$root" ]; then
 	# Two that do this at once unpack the same.
 	mv -T "$work/root" "$root" 2> /dev/null || [ -d "$root" ]
 fi
-echo "$libraries/ld-linux-x86-64.so.2 --library-path $libraries:$root/usr/lib $root/usr/bin/cbmc"
+echo "$(echo "$libraries"/ld-linux-*.so.*) --library-path $libraries:$root/usr/lib $root/usr/bin/cbmc"

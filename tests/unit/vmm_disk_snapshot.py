@@ -8,6 +8,7 @@ Snapshots within images, by vmm disk and by qemu-img in turn.
 import fcntl
 import json
 import os
+import platform
 import shutil
 import struct
 import subprocess
@@ -141,8 +142,9 @@ class Changes(Snapshots):
 
     def test_state_of_a_vm_is_left_to_who_made_it(self):
         self.write(1, '0', '1M')
-        subprocess.run(['qemu-system-x86_64', '-S', '-display', 'none', '-monitor', 'stdio',
-                        '-m', '8', '-drive', f'file={self.image},format=qcow2,if=ide'],
+        subprocess.run([f'qemu-system-{platform.machine()}', '-machine', 'none', '-nodefaults',
+                        '-S', '-display', 'none', '-monitor', 'stdio',
+                        '-drive', f'file={self.image},format=qcow2,if=none'],
                        input='savevm theirs\nquit\n', text=True, check=True,
                        stdout=subprocess.DEVNULL)
         self.assertGreater(json.loads(self.snapshot('list', '--json'))[0]['vm-state-size'], 0)
