@@ -25,8 +25,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_ROOM	sizeof("vmm-attach-4294967295")
-
 struct attach {
 	struct option_given given;
 	struct vm_disk_config *disk;
@@ -311,41 +309,34 @@ static const char *type_of(const struct vm_net_config *net)
 
 /* Descriptors, and what they are called on their way. */
 struct passed {
-	struct vm_fds fds;
-	char names[NETDEV_PAIRS_MAX][NAME_ROOM];
-	char list[NETDEV_PAIRS_MAX * NAME_ROOM];	/* with a colon between two */
+	struct client_fd fds[NETDEV_PAIRS_MAX];
+	unsigned nr;
+	char list[NETDEV_PAIRS_MAX * CLIENT_FD_NAME_ROOM];	/* with a colon between two */
 };
 
-static int find_passed(struct passed *passed, const char *text, struct err *err)
+static int give_fds(struct client *client, struct passed *passed, const struct vm_fds *ours,
+		    struct err *err)
 {
 	size_t len = 0;
-	int r;
-
-	*passed = (struct passed){ .fds.nr = 0 };
-	r = text ? vm_fds_parse(&passed->fds, text, err) : 0;
-	for (unsigned i = 0; i < passed->fds.nr; i++) {
-		snprintf(passed->names[i], NAME_ROOM, "vmm-attach-%u", i);
-		len += (size_t)snprintf(passed->list + len, sizeof(passed->list) - len, "%s%s",
-					i ? ":" : "", passed->names[i]);
-	}
-	return r;
-}
-
-static int give_fds(struct client *client, const struct passed *passed, struct err *err)
-{
 	int r = 0;
 
-	for (unsigned i = 0; i < passed->fds.nr && !r; i++)
-		r = client_give_fd(client, passed->names[i], passed->fds.fds[i], err);
+	for (unsigned i = 0; i < ours->nr && !r; i++) {
+		struct client_fd *fd = &passed->fds[passed->nr++];
+
+		r = client_give_fd(client, fd, ours->fds[i], err);
+		len += (size_t)snprintf(passed->list + len, sizeof(passed->list) - len, "%s%s",
+					i ? ":" : "", fd->name);
+	}
 	return r;
 }
 
 /* Those that the VM has and has not used; it says of others that it does not have them. */
 static void close_fds(struct client *client, const struct passed *passed)
 {
-	for (unsigned i = 0; i < passed->fds.nr; i++)
+	for (unsigned i = 0; i < passed->nr; i++)
 		(void)client_execute(client, "closefd",
-				     json_pack("{s:s}", "fdname", passed->names[i]), NULL, NULL);
+				     json_pack("{s:s}", "fdname", passed->fds[i].name), NULL,
+				     NULL);
 }
 
 static json_t *netdev_of(const struct vm_net_config *net, const char *id, const char *fds)
@@ -391,15 +382,16 @@ static int add_netdev(struct client *client, const struct vm_net_config *net, co
 
 static int attach_net(struct client *client, const struct vm_net_config *net, struct err *err)
 {
-	struct passed passed;
+	struct passed passed = { .nr = 0 };
+	struct vm_fds ours = { .nr = 0 };
 	struct device_id id;
-	int r = find_passed(&passed, net->fd, err);
+	int r = net->fd ? vm_fds_parse(&ours, net->fd, err) : 0;
 
 	if (!r)
 		r = choose_id(client, net->id, "net", &id, err);
 	if (r < 0)
 		return r;
-	r = give_fds(client, &passed, err);
+	r = give_fds(client, &passed, &ours, err);
 	if (!r)
 		r = add_netdev(client, net, id.text, passed.list, err);
 	if (r < 0) {

@@ -7,11 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -302,14 +305,20 @@ int client_execute(struct client *client, const char *command, json_t *arguments
 	return r;
 }
 
-int client_give_fd(struct client *client, const char *name, int fd, struct err *err)
+int client_give_fd(struct client *client, struct client_fd *ret_fd, int fd, struct err *err)
 {
+	uint64_t chance;
 	int r;
 
 	if (fcntl(fd, F_GETFD) < 0)
 		return err_sys(err, -errno, "descriptor %d", fd);
+	/* A process's number does not do: clients may be in containers. */
+	if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
+		return err_sys(err, -errno, "cannot name descriptor %d", fd);
+	snprintf(ret_fd->name, sizeof(ret_fd->name), "vmm-%016" PRIx64, chance);
 	client->passed_fd = fd;
-	r = client_execute(client, "getfd", json_pack("{s:s}", "fdname", name), NULL, err);
+	r = client_execute(client, "getfd", json_pack("{s:s}", "fdname", ret_fd->name), NULL,
+			   err);
 	client->passed_fd = -1;
 	return r;
 }

@@ -47,8 +47,18 @@ struct client *client_close(struct client *client);	/* NULL is fine. -> NULL */
 int client_execute(struct client *client, const char *command, json_t *arguments,
 		   json_t **ret_value, struct err *err);
 
-/* Let it have a copy of a descriptor, to be used by that name in a later command. */
-int client_give_fd(struct client *client, const char *name, int fd, struct err *err);
+/* What a descriptor is called on its way. */
+#define CLIENT_FD_NAME_ROOM	sizeof("vmm-0123456789abcdef")
+
+struct client_fd {
+	char name[CLIENT_FD_NAME_ROOM];
+};
+
+/*
+ * Let it have a copy of a descriptor, to be used by the name returned in a later command.
+ * A VM has one set of names for all its clients, so it is one that nobody else has.
+ */
+int client_give_fd(struct client *client, struct client_fd *ret_fd, int fd, struct err *err);
 
 /*
  * The next event, also one that came during a command; the caller's.  1, or 0 when

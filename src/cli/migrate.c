@@ -151,6 +151,7 @@ static int absolute(char *to, size_t len, const char *uri, struct err *err)
 /* A descriptor of ours becomes one of the VM's. */
 static int give_fd(struct client *client, char *uri, size_t len, struct err *err)
 {
+	struct client_fd given;
 	char *end;
 	long fd;
 	int r;
@@ -160,8 +161,9 @@ static int give_fd(struct client *client, char *uri, size_t len, struct err *err
 	fd = strtol(uri + 3, &end, 10);
 	if (end == uri + 3 || *end || fd < 0 || fd > INT_MAX)
 		return err_set(err, -EINVAL, "'%s': give fd:N", uri);
-	r = client_give_fd(client, "migrate", (int)fd, err);
-	snprintf(uri, len, "fd:migrate");
+	r = client_give_fd(client, &given, (int)fd, err);
+	if (!r)
+		snprintf(uri, len, "fd:%s", given.name);
 	return r;
 }
 

@@ -332,6 +332,25 @@ class Client(Fake):
             run.stdin.close()
             self.assertEqual(run.wait(), 0)
 
+    def test_descriptors_of_several_clients_have_names_of_their_own(self):
+        told, tell = os.pipe()
+
+        def serve(client):
+            for command in commands(client):
+                if command['execute'] == 'getfd':
+                    os.write(tell, command['arguments']['fdname'].encode() + b'\n')
+                if command['execute'] == 'migrate':
+                    break
+                answer(client, command)
+
+        self.vm(serve)
+        os.close(tell)
+        for _ in range(2):
+            self.assertEqual(self.vmm('attach', 'web', '--net', 'fd=0:1'), (0, 'net0\n', ''))
+            self.assertEqual(self.vmm('migrate', 'web', 'fd:0')[0], 1)
+        with open(told, encoding='ascii') as names:
+            self.assertEqual(len({names.readline() for _ in range(6)}), 6)
+
     def test_event_without_a_name_is_none(self):
         def serve(client):
             client.sendall(GREETING)
