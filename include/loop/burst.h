@@ -33,6 +33,9 @@ struct burst *burst_free(struct burst *burst);		/* -> NULL */
  */
 unsigned burst_write(struct burst *burst, int fd, struct burst_packet *packets, unsigned nr);
 
+/* All, whatever becomes of those before: costs less, where a descriptor is never full. */
+void burst_write_all(struct burst *burst, int fd, struct burst_packet *packets, unsigned nr);
+
 /*
  * As many as there are; how many were tried until the last that came.  Some before that
  * may have failed, where there was nothing yet.

@@ -119,7 +119,10 @@ bool netdev_link_up(const struct netdev *netdev);
 ssize_t netdev_send(struct netdev *netdev, unsigned pair, const struct iovec *segs, unsigned nr);
 ssize_t netdev_recv(struct netdev *netdev, unsigned pair, const struct iovec *segs, unsigned nr);
 
-/* Several, up to BURST_MAX: as burst_write() and burst_read(). */
+/*
+ * Several, up to BURST_MAX, as burst_write() and burst_read(); but what is sent behind one
+ * that failed may be sent all the same, unless that is -EAGAIN.
+ */
 unsigned netdev_send_burst(struct netdev *netdev, unsigned pair, struct burst_packet *packets,
 			   unsigned nr);
 bool netdev_recvs_bursts(const struct netdev *netdev);

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/ethtool.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
@@ -36,6 +37,7 @@ struct tap_queue {
 	unsigned pair;
 	int fd;
 	bool detached;
+	bool never_full;
 	struct loop_watch watch;
 };
 
@@ -179,13 +181,31 @@ static struct burst *burst_of(struct tap *tap)
 	return tap->burst;
 }
 
+/* Whoever else has the tap may give it a limit; what that costs at first is lost. */
+static unsigned send_all(struct tap_queue *queue, struct burst *burst,
+			 struct burst_packet *packets, unsigned nr)
+{
+	burst_write_all(burst, queue->fd, packets, nr);
+	for (unsigned i = 0; i < nr; i++) {
+		if (packets[i].len != -EAGAIN)
+			continue;
+		packets[i].len = -ENOBUFS;
+		queue->never_full = false;
+	}
+	return nr;
+}
+
 static unsigned tap_send_burst(struct netdev *netdev, unsigned pair,
 			       struct burst_packet *packets, unsigned nr)
 {
 	struct tap *tap = tap_of(netdev);
 	struct tap_queue *queue = &tap->queues[pair];
 
-	nr = burst_write(nr > 1 ? burst_of(tap) : NULL, queue->fd, packets, nr);
+	struct burst *burst = nr > 1 ? burst_of(tap) : NULL;
+
+	if (queue->never_full)
+		return send_all(queue, burst, packets, nr);
+	nr = burst_write(burst, queue->fd, packets, nr);
 	if (packets[nr - 1].len == -EAGAIN)
 		await_room(queue);
 	return nr;
@@ -288,6 +308,14 @@ static uint32_t speed_of(int fd)
 	return speed == (uint32_t)SPEED_UNKNOWN ? 0 : speed;
 }
 
+/* As a tap is made: what is sent has no limit then.  A macvtap has one. */
+static bool is_never_full(int fd)
+{
+	int room;
+
+	return !ioctl(fd, TUNGETSNDBUF, &room) && room == INT_MAX;
+}
+
 static unsigned find_offloads(int fd)
 {
 	unsigned offloads = NETDEV_CSUM | NETDEV_TSO4 | NETDEV_TSO6 | NETDEV_ECN;
@@ -325,6 +353,7 @@ int tap_netdev_new(struct netdev **ret_netdev, const struct tap_config *config, 
 	for (unsigned i = 0; i < nr; i++)
 		tap->queues[i] = (struct tap_queue){
 			.tap = tap, .pair = i, .fd = fds[i], .watch.ready = ready,
+			.never_full = is_never_full(fds[i]),
 		};
 	*ret_netdev = &tap->netdev;
 	return 0;

@@ -80,6 +80,20 @@ START_TEST(none_is_written_behind_one_that_failed)
 }
 END_TEST
 
+START_TEST(all_are_written_whatever_becomes_of_one)
+{
+	segs[2].iov_base = NULL;
+
+	burst_write_all(burst, ends[0], packets, 4);
+
+	ck_assert_int_eq(packets[2].len, -EFAULT);
+	ck_assert_int_eq(packets[3].len, LEN);
+	assert_arrived(0);
+	assert_arrived(1);
+	assert_arrived(3);
+}
+END_TEST
+
 START_TEST(as_many_are_written_as_there_is_room_for)
 {
 	unsigned nr_tried;
@@ -189,6 +203,7 @@ static TCase *tests(const char *name, void (*set_up)(void))
 	tcase_add_checked_fixture(tc, set_up, teardown);
 	tcase_add_test(tc, packets_are_written_in_their_order);
 	tcase_add_test(tc, none_is_written_behind_one_that_failed);
+	tcase_add_test(tc, all_are_written_whatever_becomes_of_one);
 	tcase_add_test(tc, as_many_are_written_as_there_is_room_for);
 	tcase_add_test(tc, as_many_are_read_as_there_are);
 	tcase_add_test(tc, every_packet_is_read);
