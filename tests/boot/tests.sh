@@ -500,11 +500,12 @@ kill_passt()
 }
 
 # The host has a network by which nobody ever answers; its loopback is at the router.
-# Whoever connects says something, for which the passt of Debian 12 waits, and then nothing
-# more, not even that: behind it that of Ubuntu 24.04 lets transfers stall.
+# Whoever connects says something, for which the passt of Debian 12 waits, and no side of a
+# connection ends it while something is under way: behind that the passt of Ubuntu 24.04
+# lets transfers stall.
 test_net_user()
 {
-	local pid
+	local pid to patience=$((seconds / 3))
 
 	ip link set lo up
 	uplink_up
@@ -515,16 +516,19 @@ test_net_user()
 	"$tools/net_echo" dns 192.0.2.77 &
 	"$tools/net_echo" serve 7000 0 &
 	busybox nc -l -p 5003 -e yes &
-	become_vm vmlinux vmm.test=net_user --net \
+	become_vm vmlinux "vmm.test=net_user vmm.patience=$patience" --net \
 		user,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=udp:127.0.0.1:7001-:7000 &
 	pid=$!
 	await_said $pid "net_user: listening" || return
 	"$tools/net_echo" udp 127.0.0.1 7001 20 1200 || return
-	head -c 2M < <((echo && sleep 600) | busybox nc 127.0.0.1 2222) > "$work/back"
+	mkfifo "$work/to" && exec {to}<> "$work/to"
+	echo >&"$to"
+	head -c 2M < <(timeout $patience busybox nc 127.0.0.1 2222 < "$work/to") > "$work/back"
+	cmp "$work/pattern" "$work/back" || return
+	echo >&"$to"
 	await_said $pid "net_user: busy" || return
 	kill_passt
-	wait $pid && passed net_user && grep -q "net 'net0': passt is gone" "$log" &&
-		cmp "$work/pattern" "$work/back"
+	wait $pid && passed net_user && grep -q "net 'net0': passt is gone" "$log"
 }
 
 # Disk and network at once, several vCPUs, and all said in a file.
