@@ -7,38 +7,49 @@
 #include <errno.h>
 #include <string.h>
 
-/* Calls copy for each contiguous part of [off, off+len). */
-static int each_part(const struct iov *iov, uint64_t off, size_t len, char *buf,
-		     void (*copy)(char *seg, char *buf, size_t len))
+const struct iovec *iov_seek(const struct iov *iov, uint64_t *off)
 {
+	const struct iovec *seg = iov->segs;
+
+	for (; *off >= seg->iov_len; seg++)
+		*off -= seg->iov_len;
+	return seg;
+}
+
+/* Calls move for each contiguous part of [off, off+len); done bytes are behind it. */
+static int each_part(const struct iov *iov, uint64_t off, uint64_t len, char *buf,
+		     void (*move)(char *seg, char *buf, uint64_t done, size_t len))
+{
+	const struct iovec *seg;
+	size_t part;
+
 	if (!range_within(off, len, iov->len))
 		return -ERANGE;
-	for (const struct iovec *seg = iov->segs; len; seg++) {
-		size_t part;
-
-		if (off >= seg->iov_len) {
-			off -= seg->iov_len;
-			continue;
-		}
-		part = seg->iov_len - off;
-		if (part > len)
-			part = len;
-		copy((char *)seg->iov_base + off, buf, part);
-		buf += part;
-		len -= part;
-		off = 0;
+	if (!len)
+		return 0;
+	seg = iov_seek(iov, &off);
+	for (uint64_t done = 0; done < len; done += part, seg++, off = 0) {
+		part = (size_t)min_u64(seg->iov_len - off, len - done);
+		move((char *)seg->iov_base + off, buf, done, part);
 	}
 	return 0;
 }
 
-static void copy_out(char *seg, char *buf, size_t len)
+static void copy_out(char *seg, char *buf, uint64_t done, size_t len)
 {
-	memcpy(buf, seg, len);
+	memcpy(buf + done, seg, len);
 }
 
-static void copy_in(char *seg, char *buf, size_t len)
+static void copy_in(char *seg, char *buf, uint64_t done, size_t len)
 {
-	memcpy(seg, buf, len);
+	memcpy(seg, buf + done, len);
+}
+
+static void clear(char *seg, char *buf, uint64_t done, size_t len)
+{
+	(void)buf;
+	(void)done;
+	memset(seg, 0, len);
 }
 
 int iov_read(const struct iov *iov, uint64_t off, void *dst, size_t len)
@@ -49,6 +60,31 @@ int iov_read(const struct iov *iov, uint64_t off, void *dst, size_t len)
 int iov_write(const struct iov *iov, uint64_t off, const void *src, size_t len)
 {
 	return each_part(iov, off, len, (char *)(uintptr_t)src, copy_in);
+}
+
+int iov_zero(const struct iov *iov, uint64_t off, uint64_t len)
+{
+	return each_part(iov, off, len, NULL, clear);
+}
+
+struct iov iov_cut(const struct iov *iov, uint64_t off, uint64_t len, struct iovec *segs,
+		   unsigned max)
+{
+	struct iov part = { .segs = segs };
+	const struct iovec *seg;
+
+	assert(range_within(off, len, iov->len));
+	if (!len)
+		return part;
+	seg = iov_seek(iov, &off);
+	for (; part.len < len && part.nr < max; seg++, off = 0) {
+		struct iovec *to = &segs[part.nr++];
+
+		to->iov_base = (char *)seg->iov_base + off;
+		to->iov_len = (size_t)min_u64(seg->iov_len - off, len - part.len);
+		part.len += to->iov_len;
+	}
+	return part;
 }
 
 void iov_drop_front(struct iov *iov, uint64_t len)

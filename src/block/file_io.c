@@ -50,7 +50,7 @@ static bool fits_direct(const struct file *file, const struct file_io *io)
 
 static struct iov memory_of(const struct file_io *io)
 {
-	return (struct iov){ (struct iovec *)io->segs, io->nr_segs, io->len };
+	return iov_of(io->segs, io->nr_segs, io->len);
 }
 
 static void move(struct file_io *io, const struct iovec *segs, unsigned nr)
@@ -89,11 +89,10 @@ static void move_by_bounce(struct file_io *io)
 
 static void move_in_place(struct file_io *io)
 {
-	const struct iovec *seg = io->segs;
+	struct iov memory = memory_of(io);
 	uint64_t off = io->moved;
+	const struct iovec *seg = iov_seek(&memory, &off);
 
-	for (; off >= seg->iov_len; seg++)
-		off -= seg->iov_len;
 	if (!off) {
 		move(io, seg, io->nr_segs - (unsigned)(seg - io->segs));
 		return;
@@ -182,18 +181,9 @@ static void space_changed(struct file_io *io, int res)
 /* What is missing reads as zeros. */
 static void pad(struct file_io *io)
 {
-	uint64_t off = io->moved;
+	struct iov memory = memory_of(io);
 
-	for (unsigned i = 0; i < io->nr_segs; i++) {
-		const struct iovec *seg = &io->segs[i];
-
-		if (off >= seg->iov_len) {
-			off -= seg->iov_len;
-			continue;
-		}
-		memset((char *)seg->iov_base + off, 0, seg->iov_len - off);
-		off = 0;
-	}
+	iov_zero(&memory, io->moved, io->len - io->moved);
 	io->moved = io->len;
 }
 

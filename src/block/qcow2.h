@@ -30,6 +30,7 @@
 #ifndef BLOCK_QCOW2_H
 #define BLOCK_QCOW2_H
 
+#include "base/iov.h"
 #include "block/format.h"
 #include "block/qcow2_header.h"
 #include "block/qcow2_map.h"
@@ -240,8 +241,7 @@ void qcow2_op_inner_done(struct disk_request *inner, int res);	/* resume whose i
 void qcow2_op_end(struct qcow2_op *op, int res);
 
 /* Describe [off, off+len) of the request's memory; a transfer of file_submit(). */
-void qcow2_op_cut(struct qcow2_op *op, uint64_t off, uint64_t len,
-		  const struct iovec **ret_segs, unsigned *ret_nr);
+struct iov qcow2_op_cut(struct qcow2_op *op, uint64_t off, uint64_t len);
 void qcow2_op_copy_out(struct qcow2_op *op, uint8_t *to, uint64_t off, size_t len);
 void qcow2_op_copy_in(struct qcow2_op *op, const uint8_t *from, uint64_t off, size_t len);
 void qcow2_op_fill_zero(struct qcow2_op *op, uint64_t off, uint64_t len);

@@ -7,7 +7,6 @@
 #include "block/qcow2.h"
 
 #include "base/bits.h"
-#include "base/iov.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -184,41 +183,26 @@ void qcow2_op_submit(struct qcow2 *q, struct disk_request *request,
 
 /* Memory of the request. */
 
-void qcow2_op_cut(struct qcow2_op *op, uint64_t off, uint64_t len,
-		  const struct iovec **ret_segs, unsigned *ret_nr)
-{
-	const struct disk_request *request = op->request;
-	const struct iovec *seg = request->segs;
-	unsigned nr = 0;
-
-	*ret_segs = request->segs;
-	*ret_nr = request->nr_segs;
-	if (len == request->len)
-		return;
-	for (; off >= seg->iov_len; seg++)
-		off -= seg->iov_len;
-	for (; len; seg++, off = 0) {
-		struct iovec *to = &op->segs[nr++];
-
-		to->iov_base = (char *)seg->iov_base + off;
-		to->iov_len = (size_t)min_u64(seg->iov_len - off, len);
-		len -= to->iov_len;
-	}
-	*ret_segs = op->segs;
-	*ret_nr = nr;
-}
-
 static struct iov memory_of(const struct qcow2_op *op)
 {
 	const struct disk_request *request = op->request;
 
-	return (struct iov){ (struct iovec *)request->segs, request->nr_segs, request->len };
+	return iov_of(request->segs, request->nr_segs, request->len);
+}
+
+struct iov qcow2_op_cut(struct qcow2_op *op, uint64_t off, uint64_t len)
+{
+	struct iov memory = memory_of(op);
+
+	if (len == memory.len)
+		return memory;
+	return iov_cut(&memory, off, len, op->segs, ARRAY_LEN(op->segs));
 }
 
 void qcow2_op_copy_out(struct qcow2_op *op, uint8_t *to, uint64_t off, size_t len)
 {
-	struct iov iov = memory_of(op);
-	int r = iov_read(&iov, off, to, len);
+	struct iov memory = memory_of(op);
+	int r = iov_read(&memory, off, to, len);
 
 	assert(!r);
 	(void)r;
@@ -226,8 +210,8 @@ void qcow2_op_copy_out(struct qcow2_op *op, uint8_t *to, uint64_t off, size_t le
 
 void qcow2_op_copy_in(struct qcow2_op *op, const uint8_t *from, uint64_t off, size_t len)
 {
-	struct iov iov = memory_of(op);
-	int r = iov_write(&iov, off, from, len);
+	struct iov memory = memory_of(op);
+	int r = iov_write(&memory, off, from, len);
 
 	assert(!r);
 	(void)r;
@@ -235,12 +219,11 @@ void qcow2_op_copy_in(struct qcow2_op *op, const uint8_t *from, uint64_t off, si
 
 void qcow2_op_fill_zero(struct qcow2_op *op, uint64_t off, uint64_t len)
 {
-	const struct iovec *segs;
-	unsigned nr;
+	struct iov memory = memory_of(op);
+	int r = iov_zero(&memory, off, len);
 
-	qcow2_op_cut(op, off, len, &segs, &nr);
-	for (unsigned i = 0; i < nr; i++)
-		memset(segs[i].iov_base, 0, segs[i].iov_len);
+	assert(!r);
+	(void)r;
 }
 
 /* Transfers. */
@@ -266,7 +249,10 @@ static void start(struct qcow2_op *op, enum disk_op what, uint64_t at, uint64_t 
 void qcow2_op_transfer(struct qcow2_op *op, enum disk_op what, uint64_t at,
 		       uint64_t off, uint64_t len)
 {
-	qcow2_op_cut(op, off, len, &op->io.segs, &op->io.nr_segs);
+	struct iov memory = qcow2_op_cut(op, off, len);
+
+	op->io.segs = memory.segs;
+	op->io.nr_segs = memory.nr;
 	start(op, what, at, len);
 }
 

@@ -44,6 +44,7 @@ int qcow2_read_extent(struct qcow2_op *op, const struct qcow2_slice *slice, uint
 static int read_backing(struct qcow2_op *op, uint64_t guest, uint64_t len)
 {
 	struct qcow2 *q = op->q;
+	struct iov memory;
 	uint64_t there = q->backing ? disk_size(q->backing) : 0;
 
 	there = there > guest ? min_u64(len, there - guest) : 0;
@@ -55,10 +56,11 @@ static int read_backing(struct qcow2_op *op, uint64_t guest, uint64_t len)
 	}
 	op->piece = there;
 	op->resume = qcow2_op_piece_done;
+	memory = qcow2_op_cut(op, op->done, there);
 	op->inner = (struct disk_request){
 		.op = DISK_READ, .at = guest, .len = there, .done = qcow2_op_inner_done,
+		.segs = memory.segs, .nr_segs = memory.nr,
 	};
-	qcow2_op_cut(op, op->done, there, &op->inner.segs, &op->inner.nr_segs);
 	disk_submit(q->backing, &op->inner);
 	return QCOW2_LATER;
 }

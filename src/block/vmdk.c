@@ -73,25 +73,7 @@ static struct vmdk_extent *extent_at(const struct vmdk *v, uint64_t at)
 
 static struct iov memory_of(const struct disk_request *request)
 {
-	return (struct iov){ (struct iovec *)request->segs, request->nr_segs, request->len };
-}
-
-/* As much of the next len bytes of memory as the segments of read can describe. */
-static unsigned cut(struct vmdk_read *read, uint64_t *len)
-{
-	const struct iovec *seg = read->request->segs;
-	uint64_t off = read->moved, left = *len;
-	unsigned nr = 0;
-
-	for (; off >= seg->iov_len; seg++)
-		off -= seg->iov_len;
-	for (; left && nr < ARRAY_LEN(read->segs); seg++, nr++, off = 0) {
-		read->segs[nr].iov_base = (char *)seg->iov_base + off;
-		read->segs[nr].iov_len = (size_t)min_u64(seg->iov_len - off, left);
-		left -= read->segs[nr].iov_len;
-	}
-	*len -= left;
-	return nr;
+	return iov_of(request->segs, request->nr_segs, request->len);
 }
 
 static void go_on(struct vmdk_read *read, int res);
@@ -104,13 +86,16 @@ static void piece_done(struct file_io *io, int res)
 	go_on(read, res);
 }
 
+/* As much of it as the segments of read can describe. */
 static int read_piece(struct vmdk_read *read, struct file *file, uint64_t at, uint64_t len)
 {
-	unsigned nr = cut(read, &len);
+	struct iov memory = memory_of(read->request);
+	struct iov piece = iov_cut(&memory, read->moved, len, read->segs,
+				   ARRAY_LEN(read->segs));
 
 	read->io = (struct file_io){
-		.op = DISK_READ, .nr_segs = nr, .segs = read->segs,
-		.at = at, .len = len, .done = piece_done,
+		.op = DISK_READ, .nr_segs = piece.nr, .segs = piece.segs,
+		.at = at, .len = piece.len, .done = piece_done,
 	};
 	file_submit(file, read->vmdk->disk->loop, &read->io);
 	return WAITING;
@@ -118,15 +103,10 @@ static int read_piece(struct vmdk_read *read, struct file *file, uint64_t at, ui
 
 static void fill_zeros(struct vmdk_read *read, uint64_t len)
 {
-	while (len) {
-		uint64_t part = len;
-		unsigned nr = cut(read, &part);
+	struct iov memory = memory_of(read->request);
 
-		for (unsigned i = 0; i < nr; i++)
-			memset(read->segs[i].iov_base, 0, read->segs[i].iov_len);
-		read->moved += part;
-		len -= part;
-	}
+	iov_zero(&memory, read->moved, len);
+	read->moved += len;
 }
 
 static int unpack(struct vmdk_read *read, const struct vmdk_extent *extent, uint64_t off,
