@@ -46,23 +46,11 @@ static int check(const struct qcow2_create *create, const char *path, struct err
 	return 0;
 }
 
-/* The refcounts count themselves, so their size is found step by step. */
-static void count_clusters(struct layout *l)
-{
-	uint64_t per_block = l->cluster * 8 >> l->header.refcount_order, before;
-
-	do {
-		before = l->nr;
-		l->nr_blocks = l->nr / per_block + 1;
-		l->nr_table = (l->nr_blocks * 8 + l->cluster - 1) / l->cluster;
-		l->nr = 1 + l->nr_table + l->nr_blocks + l->nr_l1 + l->nr_l2 + l->nr_data;
-	} while (l->nr != before);
-}
-
 static void plan(struct layout *l)
 {
 	const struct qcow2_create *create = l->create;
 	struct qcow2_header *h = &l->header;
+	struct qcow2_refcounts need;
 
 	h->cluster_bits = create->cluster_bits ? create->cluster_bits : CLUSTER_BITS_DEFAULT;
 	h->incompatible = create->extended ? QCOW2_INCOMPATIBLE_EXTENDED : 0;
@@ -77,7 +65,10 @@ static void plan(struct layout *l)
 		l->nr_l2 = h->nr_l1;
 		l->nr_data = (create->size + l->cluster - 1) / l->cluster;
 	}
-	count_clusters(l);
+	need = qcow2_refcounts_for(h, 1 + l->nr_l1 + l->nr_l2 + l->nr_data);
+	l->nr_blocks = need.nr_blocks;
+	l->nr_table = need.nr_table;
+	l->nr = need.nr;
 }
 
 static uint64_t place(const struct layout *l, uint64_t cluster)

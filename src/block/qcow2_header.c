@@ -42,6 +42,22 @@ uint64_t qcow2_header_l1_entries(const struct qcow2_header *header, uint64_t siz
 	return size / covered + !!(size % covered);
 }
 
+/* They count themselves, so their size is found step by step. */
+struct qcow2_refcounts qcow2_refcounts_for(const struct qcow2_header *header, uint64_t nr)
+{
+	uint64_t per_block = cluster_size(header) * 8 >> header->refcount_order;
+	uint64_t per_table = cluster_size(header) / 8, before;
+	struct qcow2_refcounts need = { .nr = nr };
+
+	do {
+		before = need.nr;
+		need.nr_blocks = need.nr / per_block + 1;
+		need.nr_table = (need.nr_blocks + per_table - 1) / per_table;
+		need.nr = nr + need.nr_blocks + need.nr_table;
+	} while (need.nr != before);
+	return need;
+}
+
 static int wrong(const struct head *head, struct err *err, const char *what)
 {
 	return err_set(err, -EINVAL, "'%s' is no usable qcow2 image: %s", head->path, what);

@@ -49,6 +49,15 @@ uint64_t qcow2_header_l2_entries(const struct qcow2_header *header);
 /* Entries that the L1 table needs for size bytes. */
 uint64_t qcow2_header_l1_entries(const struct qcow2_header *header, uint64_t size);
 
+/* Clusters that refcounts take: blocks, and the table that names them. */
+struct qcow2_refcounts {
+	uint64_t nr_blocks, nr_table;
+	uint64_t nr;			/* of an image that has these, too */
+};
+
+/* Those that count nr other clusters and themselves, wherever all these are. */
+struct qcow2_refcounts qcow2_refcounts_for(const struct qcow2_header *header, uint64_t nr);
+
 /* path is for messages; the file is file_len bytes long.  Main. */
 int qcow2_header_read(struct qcow2_header *header, int fd, const char *path,
 		      uint64_t file_len, struct err *err);

@@ -9,32 +9,12 @@
 
 /* Whether it can be done. */
 
-struct plan {
-	uint64_t nr_blocks, nr_table;	/* clusters */
-	uint64_t nr;			/* of the whole image then */
-};
-
-/* Blocks count all, themselves and the table included. */
-static void make_plan(const struct qcow2_walk *walk, struct plan *plan)
+static bool rebuild_fits(const struct qcow2_walk *walk)
 {
-	uint64_t before;
+	struct qcow2_refcounts need = qcow2_refcounts_for(&walk->header, walk->nr);
 
-	*plan = (struct plan){ .nr = walk->nr };
-	do {
-		before = plan->nr;
-		plan->nr_blocks = plan->nr / walk->per_block + 1;
-		plan->nr_table = plan->nr_blocks * 8 / walk->cluster + 1;
-		plan->nr = walk->nr + plan->nr_blocks + plan->nr_table;
-	} while (plan->nr != before);
-}
-
-static bool plan_fits(const struct qcow2_walk *walk)
-{
-	struct plan plan;
-
-	make_plan(walk, &plan);
-	return plan.nr <= QCOW2_WALK_CLUSTERS_MAX &&
-	       plan.nr_table << walk->geo.cluster_bits <= QCOW2_REFTABLE_MAX * 8;
+	return need.nr <= QCOW2_WALK_CLUSTERS_MAX &&
+	       need.nr_table << walk->geo.cluster_bits <= QCOW2_REFTABLE_MAX * 8;
 }
 
 /* Is it too much for a refcount of this image? */
@@ -45,7 +25,7 @@ static bool is_too_many(const struct qcow2_walk *walk, uint64_t count)
 
 bool qcow2_repair_is_possible(const struct qcow2_walk *walk, bool anew)
 {
-	if (walk->nr_broken || (anew && !plan_fits(walk)))
+	if (walk->nr_broken || (anew && !rebuild_fits(walk)))
 		return false;
 	for (uint64_t i = 0; i < walk->nr; i++)
 		if (is_too_many(walk, walk->counts[i]))
@@ -131,16 +111,17 @@ int qcow2_repair_flags(struct qcow2_walk *walk, uint64_t *nr_fixed)
 	return qcow2_bytes_sync(walk->fd);
 }
 
-/* Rebuilding. */
+/* Rebuilding: blocks, and then the table, behind all that is there. */
 
-static int write_block(struct qcow2_walk *walk, const struct plan *plan, uint64_t index)
+static int write_block(struct qcow2_walk *walk, const struct qcow2_refcounts *need,
+		       uint64_t index)
 {
 	for (uint64_t i = 0; i < walk->per_block; i++) {
 		uint64_t cluster = index * walk->per_block + i, count = 0;
 
 		if (cluster < walk->nr)
 			count = walk->counts[cluster];
-		else if (cluster < plan->nr)
+		else if (cluster < need->nr)
 			count = 1;
 		qcow2_bytes_set_refcount(walk->block, walk->header.refcount_order, i, count);
 	}
@@ -148,45 +129,44 @@ static int write_block(struct qcow2_walk *walk, const struct plan *plan, uint64_
 				 (walk->nr + index) << walk->geo.cluster_bits);
 }
 
-static int write_table(struct qcow2_walk *walk, const struct plan *plan)
+static int write_table(struct qcow2_walk *walk, const struct qcow2_refcounts *need)
 {
-	uint64_t len = plan->nr_table << walk->geo.cluster_bits;
+	uint64_t len = need->nr_table << walk->geo.cluster_bits;
 	uint8_t *table = calloc(1, len);
 	int r;
 
 	if (!table)
 		return -ENOMEM;
-	for (uint64_t i = 0; i < plan->nr_blocks; i++)
+	for (uint64_t i = 0; i < need->nr_blocks; i++)
 		put_be64(table + i * 8, (walk->nr + i) << walk->geo.cluster_bits);
 	r = qcow2_bytes_write(walk->fd, table, len,
-			      (walk->nr + plan->nr_blocks) << walk->geo.cluster_bits);
+			      (walk->nr + need->nr_blocks) << walk->geo.cluster_bits);
 	free(table);
 	return r;
 }
 
-static int name_table(struct qcow2_walk *walk, const struct plan *plan)
+static int name_table(struct qcow2_walk *walk, const struct qcow2_refcounts *need)
 {
 	uint8_t bytes[12];
 
-	put_be64(bytes, (walk->nr + plan->nr_blocks) << walk->geo.cluster_bits);
-	put_be32(bytes + 8, (uint32_t)plan->nr_table);
+	put_be64(bytes, (walk->nr + need->nr_blocks) << walk->geo.cluster_bits);
+	put_be32(bytes + 8, (uint32_t)need->nr_table);
 	return qcow2_bytes_write(walk->fd, bytes, sizeof(bytes), QCOW2_AT_REFTABLE_AT);
 }
 
 int qcow2_repair_rebuild(struct qcow2_walk *walk)
 {
-	struct plan plan;
+	struct qcow2_refcounts need = qcow2_refcounts_for(&walk->header, walk->nr);
 	int r = 0;
 
-	make_plan(walk, &plan);
-	for (uint64_t i = 0; i < plan.nr_blocks && !r; i++)
-		r = write_block(walk, &plan, i);
+	for (uint64_t i = 0; i < need.nr_blocks && !r; i++)
+		r = write_block(walk, &need, i);
 	if (!r)
-		r = write_table(walk, &plan);
+		r = write_table(walk, &need);
 	if (!r)
 		r = qcow2_bytes_sync(walk->fd);
 	if (!r)
-		r = name_table(walk, &plan);
+		r = name_table(walk, &need);
 	return r ? r : qcow2_bytes_sync(walk->fd);
 }
 

@@ -185,20 +185,6 @@ int qcow2_rewrite_count(struct qcow2_rewrite *rw, uint32_t nr_shared, struct err
 
 /* Refcounts. */
 
-/* Clusters of a refcount table that has room, wherever the blocks will be. */
-static uint64_t measure_table(const struct qcow2_walk *next)
-{
-	uint64_t nr = next->nr, before, nr_blocks, nr_table;
-
-	do {
-		before = nr;
-		nr_blocks = nr / next->per_block + 1;
-		nr_table = nr_blocks * 8 / next->cluster + 1;
-		nr = next->nr + nr_blocks + nr_table;
-	} while (nr != before);
-	return nr_table;
-}
-
 static int put_block(const struct qcow2_walk *next, uint64_t index, uint64_t at)
 {
 	unsigned order = next->header.refcount_order;
@@ -238,7 +224,8 @@ static int fill_refcounts(struct qcow2_rewrite *rw, uint8_t *table)
 static int put_refcounts(struct qcow2_rewrite *rw)
 {
 	struct qcow2_header *h = &rw->next.header;
-	uint64_t nr = measure_table(&rw->next), len = nr << h->cluster_bits;
+	uint64_t nr = qcow2_refcounts_for(h, rw->next.nr).nr_table;
+	uint64_t len = nr << h->cluster_bits;
 	uint8_t *table;
 	int r;
 
