@@ -203,7 +203,7 @@ struct qcow2 {
 	unsigned nr_l1_dirty;
 	uint64_t *reftable;
 	uint64_t nr_reftable;
-	uint64_t per_block;		/* clusters that a refcount block counts */
+	uint64_t per_block, per_slice;	/* clusters that a refcount block, or slice, counts */
 	uint64_t hint;			/* no cluster below is known to be free */
 
 	struct qcow2_cache cache;
@@ -333,7 +333,6 @@ int qcow2_writeback_flush_step(struct qcow2_op *op);
 void qcow2_writeback_set_l1(struct qcow2 *q, uint64_t index, uint64_t entry);
 void qcow2_writeback_end(struct qcow2 *q);	/* of its last part, the frees */
 
-
 /* Make the file durable at once; if that fails, so has the image. */
 int qcow2_writeback_sync(struct qcow2 *q);
 
@@ -343,6 +342,8 @@ int qcow2_writeback_all(struct qcow2 *q);
 /* qcow2_refcount.c */
 int qcow2_refcount_alloc(struct qcow2_op *op, uint64_t want, uint64_t *ret_host,
 			 uint64_t *ret_nr, bool *ret_fresh);
+
+/* Where the slice is that counts the cluster; 0: none does. */
 uint64_t qcow2_refcount_slice_at(const struct qcow2 *q, uint64_t cluster);
 
 /*

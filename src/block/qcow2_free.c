@@ -159,25 +159,15 @@ static void drop(struct qcow2 *q, uint64_t nr)
 	frees->nr_ready--;
 }
 
-static uint64_t per_slice(const struct qcow2 *q)
-{
-	return q->cache.slice_len * 8 >> q->header.refcount_order;
-}
-
 /* The slice that counts the first cluster; 0: none does. */
 static uint64_t counts_at(const struct qcow2 *q)
 {
-	uint64_t cluster = first(q)->at >> q->geo.cluster_bits;
-
-	if (cluster / q->per_block >= q->nr_reftable ||
-	    !(q->reftable[cluster / q->per_block] & QCOW2_REFTABLE_OFFSET))
-		return 0;
-	return qcow2_refcount_slice_at(q, cluster);
+	return qcow2_refcount_slice_at(q, first(q)->at >> q->geo.cluster_bits);
 }
 
 static uint64_t index_of_first(const struct qcow2 *q)
 {
-	return (first(q)->at >> q->geo.cluster_bits) % per_slice(q);
+	return (first(q)->at >> q->geo.cluster_bits) % q->per_slice;
 }
 
 /* Of the first item, within the slice with these counts: how many clusters are a hole to be. */
@@ -186,7 +176,7 @@ static uint64_t measure_hole(const struct qcow2 *q, const uint8_t *counts)
 	const struct qcow2_free *item = first(q);
 	uint64_t index = index_of_first(q), nr = 0;
 
-	while (item->punch && nr < item->nr && index + nr < per_slice(q) &&
+	while (item->punch && nr < item->nr && index + nr < q->per_slice &&
 	       qcow2_bytes_refcount(counts, q->header.refcount_order, index + nr) == 1)
 		nr++;
 	return qcow2_meta_all(q, item->at, nr * q->cluster, QCOW2_META_NONE) ? nr : 0;

@@ -144,6 +144,7 @@ static void take_geometry(struct qcow2 *q)
 	while (qcow2_map_slice_len(geo) > max_u64(SLICE_LEN, q->sector))
 		geo->slice_bits--;
 	q->per_block = q->cluster * 8 >> h->refcount_order;
+	q->per_slice = qcow2_map_slice_len(geo) * 8 >> h->refcount_order;
 }
 
 static int judge_state(const struct qcow2 *q, const char *path, struct err *err)

@@ -18,16 +18,13 @@
 
 #define DISCARDED_MAX	(64 * MiB)	/* that wait to be free, before an op waits, too */
 
-static uint64_t per_slice(const struct qcow2 *q)
-{
-	return q->cache.slice_len * 8 >> q->header.refcount_order;
-}
-
 uint64_t qcow2_refcount_slice_at(const struct qcow2 *q, uint64_t cluster)
 {
-	uint64_t block = q->reftable[cluster / q->per_block] & QCOW2_REFTABLE_OFFSET;
+	uint64_t index = cluster / q->per_block;
+	uint64_t block = index < q->nr_reftable ?
+			 q->reftable[index] & QCOW2_REFTABLE_OFFSET : 0;
 
-	return block + cluster % q->per_block / per_slice(q) * q->cache.slice_len;
+	return block ? block + cluster % q->per_block / q->per_slice * q->cache.slice_len : 0;
 }
 
 static bool is_free(const struct qcow2 *q, const struct qcow2_slice *slice, uint64_t index)
@@ -41,20 +38,18 @@ static int search(struct qcow2_op *op, struct qcow2_slice **ret_slice)
 	struct qcow2 *q = op->q;
 
 	for (;;) {
-		uint64_t index = q->hint % per_slice(q);
+		uint64_t at = qcow2_refcount_slice_at(q, q->hint);
 		int r;
 
 		if (q->hint >= QCOW2_HOST_MAX >> q->geo.cluster_bits)
 			return -ENOSPC;
-		if (q->hint / q->per_block >= q->nr_reftable ||
-		    !(q->reftable[q->hint / q->per_block] & QCOW2_REFTABLE_OFFSET))
+		if (!at)
 			return qcow2_grow_start(op);
-		r = qcow2_cache_get(q, op, QCOW2_META_REFBLOCK,
-				    qcow2_refcount_slice_at(q, q->hint), ret_slice);
+		r = qcow2_cache_get(q, op, QCOW2_META_REFBLOCK, at, ret_slice);
 		if (r)
 			return r;
-		for (; index < per_slice(q); index++, q->hint++)
-			if (is_free(q, *ret_slice, index))
+		for (uint64_t i = q->hint % q->per_slice; i < q->per_slice; i++, q->hint++)
+			if (is_free(q, *ret_slice, i))
 				return 0;
 	}
 }
@@ -72,8 +67,8 @@ int qcow2_refcount_alloc(struct qcow2_op *op, uint64_t want, uint64_t *ret_host,
 	if (r)
 		return r;
 	host = q->hint << q->geo.cluster_bits;
-	index = q->hint % per_slice(q);
-	while (nr < want && index + nr < per_slice(q) && is_free(q, slice, index + nr))
+	index = q->hint % q->per_slice;
+	while (nr < want && index + nr < q->per_slice && is_free(q, slice, index + nr))
 		nr++;
 	if (!qcow2_meta_all(q, host, nr * q->cluster, QCOW2_META_NONE))
 		return qcow2_meta_corrupt(op, "metadata are counted as free", host);
