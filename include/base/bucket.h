@@ -14,6 +14,8 @@
 #ifndef BASE_BUCKET_H
 #define BASE_BUCKET_H
 
+#include "base/clock.h"
+
 #include <stdint.h>
 
 #define BUCKET_UNIT	UINT64_C(1000000000)
@@ -46,6 +48,9 @@ struct bucket {
 
 /* So many nanoseconds pass. */
 void bucket_leak(struct bucket *bucket, const struct bucket_limit *limit, uint64_t ns);
+
+/* Whoever waits sleeps no longer at a time: if he still has to wait then, he waits on. */
+#define BUCKET_NAP_MAX	(60 * CLOCK_NS_PER_S)
 
 /* Nanoseconds until the next may start; 0: now. */
 uint64_t bucket_wait(const struct bucket *bucket, const struct bucket_limit *limit);

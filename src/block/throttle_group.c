@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAP_MAX		(60 * CLOCK_NS_PER_S)	/* whoever still has to wait then, waits on */
-
 enum { READS, WRITES };				/* rows */
 
 struct throttle_group {
@@ -147,7 +145,7 @@ static void serve(struct throttle_group *group)
 
 	leak(group);
 	do {
-		nap = NAP_MAX;
+		nap = BUCKET_NAP_MAX;
 	} while (start_one(group, group->row, &nap) || start_one(group, !group->row, &nap));
 	if (find(group, READS) || find(group, WRITES))
 		loop_timer_set(group->loop, &group->timer, group->leaked + nap);

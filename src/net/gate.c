@@ -4,8 +4,6 @@
 #include "base/bits.h"
 #include "base/clock.h"
 
-#define NAP_MAX (60 * CLOCK_NS_PER_S)	/* whoever still has to wait then, waits on */
-
 bool gate_is_limited(const struct gate *gate)
 {
 	return gate->bytes.avg || gate->packets.avg;
@@ -37,7 +35,7 @@ bool gate_open(struct gate *gate, struct loop *loop, unsigned pair)
 		return true;
 	gate->waiting |= BIT32(pair);
 	if (!gate->timer.set)
-		loop_timer_set(loop, &gate->timer, now + min_u64(wait, NAP_MAX));
+		loop_timer_set(loop, &gate->timer, now + min_u64(wait, BUCKET_NAP_MAX));
 	return false;
 }
 
