@@ -128,6 +128,7 @@ struct qcow2_frees {
 	struct qcow2_op *op;		/* waits for refcounts like any other */
 	uint64_t nr_punched;		/* clusters of the first, given back to the host */
 	uint64_t nr_discarded;		/* clusters of all, to be given back */
+	uint64_t nr_given_back;		/* since the image was opened */
 };
 
 /* qcow2_grow.c: new refcount blocks, and a new refcount table when it is full. */
@@ -173,7 +174,8 @@ struct qcow2_op {
 	bool ending;			/* nothing is left to do but to wait for parts */
 	bool is_flush;			/* all data are moved, they become durable */
 	uint64_t flush_at;		/* the write-back that has to be durable */
-	uint64_t nr_discarded;		/* clusters, when it last waited for them to be free */
+	bool has_waited;		/* for clusters to be free, when there were: */
+	uint64_t nr_given_back;
 	uint64_t done, piece;		/* bytes of the request */
 	struct qcow2_claim claim;
 	struct qcow2_op *parent;	/* whose buffer it may use */
@@ -358,7 +360,7 @@ void qcow2_free_unused(struct qcow2 *q, uint64_t at, uint64_t nr);
 
 /*
  * Have an op that takes space wait for a write-back when more than max bytes that were
- * discarded are not free yet, again only if the last time made them less: QCOW2_LATER, a
+ * discarded are not free yet, again only if some have become free since: QCOW2_LATER, a
  * negative errno, or 0 when it need not.
  */
 int qcow2_free_wait(struct qcow2_op *op, uint64_t max);

@@ -11,8 +11,9 @@
  * order of place, and where the guest has discarded a cluster that nothing else
  * refers to, the host gets its space back by a hole before the count is lowered.
  * Whoever waits for the write-back, a flush say, waits for this, too, so one makes
- * only so many holes.  Whoever takes space waits when much of it could be had so:
- * else an image whose guest never flushes would grow on and on.
+ * only so many holes.  Whoever takes space waits while much of it could be had so, and
+ * each write-back makes it less, whatever is discarded meanwhile: else an image whose
+ * guest never flushes, or discards faster than holes are made, would grow on and on.
  *
  * Whatever is left, or goes wrong, stays for the next time; without memory for the
  * list the cluster is lost until a repair.
@@ -88,11 +89,13 @@ void qcow2_free_unused(struct qcow2 *q, uint64_t at, uint64_t nr)
 
 int qcow2_free_wait(struct qcow2_op *op, uint64_t max)
 {
-	uint64_t nr = op->q->frees.nr_discarded;
+	const struct qcow2_frees *frees = &op->q->frees;
 
-	if (nr << op->q->geo.cluster_bits <= max || (op->nr_discarded && nr >= op->nr_discarded))
+	if (frees->nr_discarded << op->q->geo.cluster_bits <= max ||
+	    (op->has_waited && op->nr_given_back == frees->nr_given_back))
 		return 0;
-	op->nr_discarded = nr;
+	op->has_waited = true;
+	op->nr_given_back = frees->nr_given_back;
 	return qcow2_writeback_wait(op);
 }
 
@@ -149,7 +152,10 @@ static void drop(struct qcow2 *q, uint64_t nr)
 	struct qcow2_frees *frees = &q->frees;
 	struct qcow2_free *item = first(q);
 
-	frees->nr_discarded -= item->punch ? nr : 0;
+	if (item->punch) {
+		frees->nr_discarded -= nr;
+		frees->nr_given_back += nr;
+	}
 	item->at += nr * q->cluster;
 	item->nr -= nr;
 	if (item->nr)

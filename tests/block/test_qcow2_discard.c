@@ -159,6 +159,75 @@ START_TEST(image_whose_guest_never_flushes_does_not_grow_on_and_on)
 }
 END_TEST
 
+/*
+ * A guest that discards as much as it writes, all at once and never two clusters that lie
+ * together: each is a hole of its own, more of them than a write-back makes.
+ */
+#define NR_AREA		128
+#define NR_AREAS	3
+#define NR_ROUNDS	40
+#define LONG		(64 * KiB)
+#define WAITING_MAX	(64 * MiB)	/* before a write waits, too */
+
+static uint8_t long_bytes[LONG];
+static unsigned nr_under_way;
+
+static void one_done(struct disk_request *request, int res)
+{
+	(void)request;
+	ck_assert_int_eq(res, 0);
+	if (!--nr_under_way)
+		loop_quit(image.loop);
+}
+
+/* Cluster i of the even or odd half of an area. */
+static void submit_one(struct disk_request *request, enum disk_op op, unsigned area, bool odd,
+		       unsigned i)
+{
+	static const struct iovec seg = { long_bytes, LONG };
+
+	*request = (struct disk_request){
+		.op = op, .at = ((2 * (area % NR_AREAS) + odd) * NR_AREA + i) * LONG,
+		.len = LONG, .segs = &seg, .nr_segs = op == DISK_WRITE, .done = one_done,
+	};
+	nr_under_way++;
+	disk_submit(image.disk, request);
+}
+
+static void write_beside_discards(unsigned round)
+{
+	static struct disk_request requests[4 * NR_AREA];
+	struct disk_request *next = requests;
+
+	for (unsigned i = 0; i < NR_AREA; i++) {
+		submit_one(next++, DISK_WRITE, round, false, i);
+		submit_one(next++, DISK_WRITE, round, true, i);
+	}
+	for (unsigned i = 0; i < NR_AREA; i++) {
+		submit_one(next++, DISK_DISCARD, round + NR_AREAS - 1, false, i);
+		submit_one(next++, DISK_DISCARD, round + NR_AREAS - 2, true, i);
+	}
+	ck_assert_int_eq(loop_run(image.loop), 0);
+}
+
+START_TEST(image_does_not_grow_on_and_on_beside_as_many_discards)
+{
+	image_init(&image, "top.qcow2", 1);
+	image.size = 2 * NR_AREAS * NR_AREA * LONG;
+	image_run(&image, "qemu-img create -f qcow2 top.qcow2 %llu",
+		  (unsigned long long)image.size);
+	image_open(&image);
+
+	for (unsigned i = 0; i < NR_ROUNDS; i++)
+		write_beside_discards(i);
+
+	ck_assert_uint_lt(len_of_file(), 2 * image.size + WAITING_MAX);
+	image_close(&image);
+	image_check_own(&image);
+	image_fini(&image);
+}
+END_TEST
+
 START_TEST(write_without_space_waits_for_what_was_discarded)
 {
 	make_big(DISK_WRITEBACK);
@@ -193,6 +262,7 @@ int main(void)
 	tcase_add_test(tc, flush_waits_for_so_many_holes_and_later_ones_make_the_rest);
 	tcase_add_test(tc, closing_gives_back_what_no_flush_has);
 	tcase_add_loop_test(tc, image_whose_guest_never_flushes_does_not_grow_on_and_on, 0, 2);
+	tcase_add_test(tc, image_does_not_grow_on_and_on_beside_as_many_discards);
 	tcase_add_test(tc, write_without_space_waits_for_what_was_discarded);
 	suite_add_tcase(s, tc);
 
