@@ -157,6 +157,8 @@ static int take_bitmaps(struct qcow2_header *h, const struct head *head,
 	h->bitmaps_len = get_be64(data + 8);
 	h->bitmaps_at = get_be64(data + 16);
 	h->has_bitmaps = true;
+	if (h->nr_bitmaps > QCOW2_BITMAPS_MAX || h->bitmaps_len > QCOW2_BITMAPS_LEN_MAX)
+		return wrong(head, err, "it has more than 65535 bitmaps, or 64 MiB of them");
 	return 0;
 }
 

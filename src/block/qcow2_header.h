@@ -21,6 +21,9 @@ struct err;
 #define QCOW2_REFTABLE_MAX	(8 * MiB / 8)	/* entries */
 #define QCOW2_SNAPSHOTS_MAX	65536
 #define QCOW2_SNAPSHOTS_LEN_MAX	(64 * MiB)
+#define QCOW2_SNAPSHOTS_L1_MAX	(1 * GiB / 8)	/* entries of all of them */
+#define QCOW2_BITMAPS_MAX	65535
+#define QCOW2_BITMAPS_LEN_MAX	(64 * MiB)
 
 struct qcow2_header {
 	uint32_t version;

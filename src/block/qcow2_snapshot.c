@@ -77,6 +77,7 @@ int qcow2_snapshots_read(struct qcow2_snapshots *snapshots,
 			 const struct qcow2_header *header, int fd, const char *path,
 			 struct err *err)
 {
+	uint64_t nr_l1 = 0;
 	int r = 0;
 
 	*snapshots = (struct qcow2_snapshots){ 0 };
@@ -92,8 +93,11 @@ int qcow2_snapshots_read(struct qcow2_snapshots *snapshots,
 		if (r < 0)
 			break;
 		snapshots->len += entry_len(&snapshots->list[i]);
+		nr_l1 += snapshots->list[i].nr_l1;
 		if (snapshots->len > QCOW2_SNAPSHOTS_LEN_MAX)
 			r = -EINVAL;
+		else if (nr_l1 > QCOW2_SNAPSHOTS_L1_MAX)
+			r = -EFBIG;
 	}
 	if (!r)
 		return 0;
@@ -101,6 +105,9 @@ int qcow2_snapshots_read(struct qcow2_snapshots *snapshots,
 	if (r == -EINVAL)
 		return err_set(err, r, "'%s' is damaged: its snapshot table makes no sense "
 			       "(vmm disk check tells more)", path);
+	if (r == -EFBIG)
+		return err_set(err, r, "'%s' has snapshots whose L1 tables take more than 1 GiB",
+			       path);
 	return err_sys(err, r, "cannot read the snapshots of '%s'", path);
 }
 

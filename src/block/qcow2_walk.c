@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define BITMAPS_MAX	65535
-#define BITMAP_DIR_MAX	(64 * MiB)
 #define BITMAP_TABLE_MAX (32 * MiB / 8)
 
 /* Count the clusters that hold [at, at+len); false when they are not all there. */
@@ -135,8 +133,7 @@ static int walk_bitmaps(struct qcow2_walk *walk)
 	uint8_t *dir;
 	int r;
 
-	if (!h->has_bitmaps || h->nr_bitmaps > BITMAPS_MAX || h->bitmaps_len > BITMAP_DIR_MAX ||
-	    !count_aligned(walk, h->bitmaps_at, h->bitmaps_len))
+	if (!h->has_bitmaps || !count_aligned(walk, h->bitmaps_at, h->bitmaps_len))
 		return 0;
 	dir = malloc(h->bitmaps_len ? h->bitmaps_len : 1);
 	r = dir ? qcow2_bytes_read(walk->fd, dir, h->bitmaps_len, h->bitmaps_at) : -ENOMEM;
