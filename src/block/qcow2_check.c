@@ -47,6 +47,14 @@ static int compare_block(struct qcow2_check *check, struct qcow2_walk *walk, uin
 	return r;
 }
 
+/* Blocks that count what is beyond the file; one that is there twice is broken already. */
+static bool is_left_over(const struct qcow2_walk *walk, uint64_t index)
+{
+	uint64_t at = qcow2_walk_block(walk, index);
+
+	return at && qcow2_walk_count(walk, at) == 1;
+}
+
 static int compare(struct qcow2_check *check, struct qcow2_walk *walk)
 {
 	uint64_t nr_needed = walk->nr / walk->per_block + 1;
@@ -54,7 +62,7 @@ static int compare(struct qcow2_check *check, struct qcow2_walk *walk)
 
 	for (uint64_t i = 0; i < max_u64(nr_needed, walk->nr_reftable) && !r; i++) {
 		qcow2_walk_step(walk);
-		if (i < nr_needed || qcow2_walk_block(walk, i))
+		if (i < nr_needed || is_left_over(walk, i))
 			r = compare_block(check, walk, i);
 	}
 	return r;
@@ -79,11 +87,12 @@ static int compare_flags(struct qcow2_check *check, struct qcow2_walk *walk)
 	uint64_t block = UINT64_MAX;
 	int r = 0;
 
+	qcow2_walk_begin(walk);
 	for (uint32_t i = 0; i < walk->header.nr_l1 && !r; i++) {
 		uint64_t at = qcow2_walk_table(walk, walk->l1[i]);
 
 		qcow2_walk_step(walk);
-		if (!at)
+		if (!at || !qcow2_walk_meets(walk, at))
 			continue;
 		check->nr_corruptions += stored_one(walk, at, &block, &r) !=
 					 !!(walk->l1[i] & QCOW2_COPIED);

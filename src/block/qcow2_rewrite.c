@@ -55,19 +55,29 @@ void qcow2_rewrite_fini(struct qcow2_rewrite *rw)
 
 /* Space. */
 
+/* Zeros follow what there was; on failure that is as it was. */
+static int lengthen(uint32_t **numbers, uint64_t from, uint64_t to)
+{
+	uint32_t *more = realloc(*numbers, to * sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	memset(more + from, 0, (to - from) * sizeof(*more));
+	*numbers = more;
+	return 0;
+}
+
 static int extend(struct qcow2_walk *walk, uint64_t nr)
 {
-	uint32_t *counts;
+	int r = nr > QCOW2_WALK_CLUSTERS_MAX ? -EFBIG : 0;
 
-	if (nr > QCOW2_WALK_CLUSTERS_MAX)
-		return -EFBIG;
-	counts = realloc(walk->counts, nr * sizeof(*counts));
-	if (!counts)
-		return -ENOMEM;
-	memset(counts + walk->nr, 0, (nr - walk->nr) * sizeof(*counts));
-	walk->counts = counts;
-	walk->nr = nr;
-	return 0;
+	if (!r)
+		r = lengthen(&walk->counts, walk->nr, nr);
+	if (!r)
+		r = lengthen(&walk->seen, walk->nr, nr);
+	if (!r)
+		walk->nr = nr;
+	return r;
 }
 
 /* nr clusters in a row that the image does not use, and now never again. */

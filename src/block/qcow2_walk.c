@@ -67,8 +67,32 @@ uint64_t qcow2_walk_table(const struct qcow2_walk *walk, uint64_t entry)
 	       !range_within(at, walk->cluster, walk->nr << walk->geo.cluster_bits) ? 0 : at;
 }
 
+void qcow2_walk_begin(struct qcow2_walk *walk)
+{
+	walk->round++;
+}
+
+bool qcow2_walk_meets(struct qcow2_walk *walk, uint64_t at)
+{
+	uint32_t *seen = &walk->seen[at >> walk->geo.cluster_bits];
+	bool first = *seen != walk->round;
+
+	*seen = walk->round;
+	return first;
+}
+
+/* Only L2 tables are shared: what else is counted twice is not followed twice either. */
+static bool is_shared(struct qcow2_walk *walk, uint64_t at)
+{
+	bool shared = walk->counts[at >> walk->geo.cluster_bits] > 1;
+
+	walk->nr_broken += shared;
+	return shared;
+}
+
 static int walk_l1(struct qcow2_walk *walk, const uint64_t *l1, uint32_t nr, bool active)
 {
+	qcow2_walk_begin(walk);
 	for (uint32_t i = 0; i < nr; i++) {
 		uint64_t at = l1[i] & QCOW2_OFFSET;
 		int r;
@@ -78,8 +102,10 @@ static int walk_l1(struct qcow2_walk *walk, const uint64_t *l1, uint32_t nr, boo
 			walk->nr_broken++;
 		if (!at || !count_aligned(walk, at, walk->cluster))
 			continue;
-		if (active && walk->counts[at >> walk->geo.cluster_bits] > 1) {
-			walk->nr_broken++;	/* it is something else already */
+		if (active && is_shared(walk, at))
+			continue;		/* it is something else already */
+		if (!qcow2_walk_meets(walk, at)) {
+			walk->nr_broken++;
 			continue;
 		}
 		r = qcow2_bytes_read(walk->fd, walk->table, walk->cluster, at);
@@ -97,7 +123,9 @@ static int walk_snapshot(struct qcow2_walk *walk, const struct qcow2_snapshot *s
 	uint64_t *l1;
 	int r;
 
-	if (!count_aligned(walk, snapshot->l1_at, snapshot->nr_l1 * UINT64_C(8)))
+	if (!snapshot->nr_l1 ||
+	    !count_aligned(walk, snapshot->l1_at, snapshot->nr_l1 * UINT64_C(8)) ||
+	    is_shared(walk, snapshot->l1_at))
 		return 0;
 	r = qcow2_bytes_read_table(walk->fd, &l1, snapshot->nr_l1, snapshot->l1_at);
 	if (r < 0)
@@ -114,7 +142,8 @@ static int walk_bitmap(struct qcow2_walk *walk, const uint8_t *entry)
 	uint64_t *table;
 	int r;
 
-	if (nr > BITMAP_TABLE_MAX || !count_aligned(walk, at, nr * UINT64_C(8)))
+	if (!nr || nr > BITMAP_TABLE_MAX || !count_aligned(walk, at, nr * UINT64_C(8)) ||
+	    is_shared(walk, at))
 		return 0;
 	r = qcow2_bytes_read_table(walk->fd, &table, nr, at);
 	if (r < 0)
@@ -240,9 +269,10 @@ static int allocate(struct qcow2_walk *walk)
 		r = qcow2_bytes_read_table(walk->fd, &walk->reftable, walk->nr_reftable,
 					   h->reftable_at);
 	walk->counts = calloc(walk->nr, sizeof(*walk->counts));
+	walk->seen = calloc(walk->nr, sizeof(*walk->seen));
 	walk->table = malloc(walk->cluster);
 	walk->block = malloc(walk->cluster);
-	if (!walk->counts || !walk->table || !walk->block)
+	if (!walk->counts || !walk->seen || !walk->table || !walk->block)
 		return -ENOMEM;
 	return r;
 }
@@ -304,6 +334,7 @@ int qcow2_walk_init(struct qcow2_walk *walk, int fd, const char *path,
 void qcow2_walk_fini(struct qcow2_walk *walk)
 {
 	free(walk->counts);
+	free(walk->seen);
 	free(walk->table);
 	free(walk->block);
 	free(walk->l1);

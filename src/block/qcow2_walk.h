@@ -12,6 +12,7 @@
 #include "block/qcow2_map.h"
 #include "block/qcow2_snapshot.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct disk_progress;
@@ -27,6 +28,8 @@ struct qcow2_walk {
 	uint64_t cluster;		/* bytes */
 	uint64_t nr;			/* clusters of the file */
 	uint32_t *counts;		/* of each */
+	uint32_t *seen;			/* of each: in which round a table there was met last */
+	uint32_t round;
 	uint64_t *l1, *reftable;
 	uint64_t nr_reftable, per_block;
 	struct qcow2_snapshots snapshots;
@@ -65,6 +68,13 @@ uint64_t qcow2_walk_set_flags(struct qcow2_walk *walk);
 
 /* How often the cluster at host is referred to. */
 uint32_t qcow2_walk_count(const struct qcow2_walk *walk, uint64_t host);
+
+/*
+ * Tables are looked at in rounds, one for each L1 table.  Is the one at at, which is within
+ * the file, met for the first time in this one?  A second time would be damage.
+ */
+void qcow2_walk_begin(struct qcow2_walk *walk);
+bool qcow2_walk_meets(struct qcow2_walk *walk, uint64_t at);
 
 /* The place of a refcount block that can be used, or 0. */
 uint64_t qcow2_walk_block(const struct qcow2_walk *walk, uint64_t index);
