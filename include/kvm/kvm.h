@@ -14,6 +14,7 @@
 struct err;
 struct eventfds;
 struct guest_mem;
+struct kvm_opening;
 struct kvm_vm;
 struct state_reader;
 struct state_writer;
@@ -48,10 +49,24 @@ struct kvm_feature {
 const struct kvm_feature *kvm_feature(unsigned i);
 
 /*
- * A VM with its interrupt controllers and all of mem, whose host memory outlives
- * it.  Takes kvm_fd, also on failure.  Main.
+ * /dev/kvm, and a VM on it that has nothing yet.  To make one the kernel sleeps for
+ * milliseconds, so a thread does it, and whoever needs it waits for what is left of them.
  */
-int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, const struct guest_mem *mem,
+struct kvm_fds { int system, vm; };
+
+int kvm_opening_new(struct kvm_opening **ret_opening, struct err *err);
+
+/* Wait for both; takes opening, also on failure.  The message is that of kvm_open(). */
+int kvm_opening_end(struct kvm_opening *opening, struct kvm_fds *ret_fds, struct err *err);
+
+/* Nobody needs it any more.  -> NULL */
+struct kvm_opening *kvm_opening_free(struct kvm_opening *opening);
+
+/*
+ * A VM with its interrupt controllers and all of mem, whose host memory outlives
+ * it.  Takes fds, also on failure.  Main.
+ */
+int kvm_vm_new(struct kvm_vm **ret_vm, struct kvm_fds fds, const struct guest_mem *mem,
 	       struct err *err);
 
 /* No vCPU is left.  -> NULL */

@@ -30,6 +30,7 @@
 
 struct disk_failure;
 struct err;
+struct kvm_opening;
 struct loop;
 struct machine;
 struct pci_bus;
@@ -91,6 +92,12 @@ struct machine_config {
 	const struct vm_config *vm;
 	struct loop *main;
 	struct uart_backend console;
+
+	/*
+	 * Or NULL: one that was begun before (kvm/kvm.h).  The first board takes it, and makes
+	 * it NULL; if none has, it is still whoever's began it.
+	 */
+	struct kvm_opening **opening;
 
 	bool paused;			/* from the first instruction on */
 

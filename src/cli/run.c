@@ -12,6 +12,7 @@
 #include "control/qmp_server.h"
 #include "detach.h"
 #include "hotplug_qmp.h"
+#include "kvm/kvm.h"
 #include "loop/loop.h"
 #include "machine/machine.h"
 #include "machine/vm_config.h"
@@ -44,6 +45,7 @@ struct run {
 	const struct run_saved *saved;	/* NULL: a new VM */
 	struct runtime *runtime;	/* NULL: it has no folder */
 	struct err no_runtime;		/* why */
+	struct kvm_opening *opening;
 	struct loop *loop;
 	struct serial *serial;
 	struct machine *machine;
@@ -402,6 +404,7 @@ static int start(struct run *run, struct err *err)
 	};
 	struct machine_config machine = {
 		.vm = &run->vm,
+		.opening = &run->opening,
 		.paused = run->vm.paused,
 		.happened = happened,
 		.disk_failed = disk_failed,
@@ -409,8 +412,10 @@ static int start(struct run *run, struct err *err)
 		.ended = ended,
 		.ctx = run,
 	};
-	int r = claim_name(run, err);
+	int r = kvm_opening_new(&run->opening, err);
 
+	if (!r)
+		r = claim_name(run, err);
 	if (!r)
 		r = loop_new(&run->loop, err);
 	if (r < 0)
@@ -454,6 +459,7 @@ static void stop(struct run *run)
 	run->qmp.server = qmp_server_free(run->qmp.server);
 	/* The console asks for its port to the last. */
 	run->machine = machine_free(run->machine);
+	run->opening = kvm_opening_free(run->opening);
 	serial_free(run->serial);
 	loop_free(run->loop);
 	/* Last: who takes the name finds the disks free, too. */

@@ -138,27 +138,22 @@ static int set_ram(const struct kvm_vm *vm, uint32_t flags, struct err *err)
 	return 0;
 }
 
-int kvm_vm_new(struct kvm_vm **ret_vm, int kvm_fd, const struct guest_mem *mem,
+int kvm_vm_new(struct kvm_vm **ret_vm, struct kvm_fds fds, const struct guest_mem *mem,
 	       struct err *err)
 {
 	struct kvm_vm *vm = calloc(1, sizeof(*vm));
 	int r;
 
 	if (!vm) {
-		close(kvm_fd);
+		close(fds.vm);
+		close(fds.system);
 		return err_sys(err, -ENOMEM, "cannot create a VM");
 	}
-	vm->kvm_fd = kvm_fd;
+	vm->kvm_fd = fds.system;
+	vm->fd = fds.vm;
 	vm->mem = mem;
 	pthread_mutex_init(&vm->lock, NULL);
-	do
-		vm->fd = ioctl(kvm_fd, KVM_CREATE_VM, vm_arch_type(kvm_fd));
-	while (vm->fd < 0 && errno == EINTR);
-	if (vm->fd < 0) {
-		r = err_sys(err, -errno, "cannot create a VM (KVM_CREATE_VM)");
-		goto fail;
-	}
-	vm->any_length = kvm_capability(kvm_fd, KVM_CAP_IOEVENTFD_ANY_LENGTH) > 0;
+	vm->any_length = kvm_capability(vm->kvm_fd, KVM_CAP_IOEVENTFD_ANY_LENGTH) > 0;
 	vm_eventfds_init(vm);
 	/*
 	 * Memory first: once devices are registered, changing the memory slots
@@ -210,8 +205,7 @@ struct kvm_vm *kvm_vm_free(struct kvm_vm *vm)
 	if (!vm)
 		return NULL;
 	vm_arch_fini(vm);
-	if (vm->fd >= 0)
-		close(vm->fd);
+	close(vm->fd);
 	close(vm->kvm_fd);
 	pthread_mutex_destroy(&vm->lock);
 	free(vm->msis);

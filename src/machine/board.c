@@ -56,14 +56,26 @@ static int open_ram(struct board *board, struct err *err)
 	return board_arch_map_ram(board, err);
 }
 
+static struct kvm_opening *take_opening(const struct board_config *config)
+{
+	struct kvm_opening *opening = config->opening ? *config->opening : NULL;
+
+	if (opening)
+		*config->opening = NULL;
+	return opening;
+}
+
 static int open_vm(struct board *board, struct err *err)
 {
 	unsigned max, cpus = board->config.vm->cpus;
-	int r = kvm_open(err);
+	struct kvm_opening *opening = take_opening(&board->config);
+	struct kvm_fds fds;
+	int r = opening ? 0 : kvm_opening_new(&opening, err);
 
-	if (r < 0)
-		return r;
-	r = kvm_vm_new(&board->vm, r, board->mem, err);
+	if (!r)
+		r = kvm_opening_end(opening, &fds, err);
+	if (!r)
+		r = kvm_vm_new(&board->vm, fds, board->mem, err);
 	if (r < 0)
 		return r;
 	max = kvm_vm_cpus_max(board->vm);

@@ -20,6 +20,7 @@
 struct board;
 struct disk;
 struct err;
+struct kvm_opening;
 struct loop;
 struct netdev;
 struct pci_bus;
@@ -67,6 +68,7 @@ struct board_config {
 	struct state_reader *plan;	/* then: what is known of it, until board_new() returns */
 	uint32_t hotplug_slots;		/* what the guest knows as such; 0: to be chosen */
 	struct uart_backend console;
+	struct kvm_opening **opening;	/* as machine_config has it */
 
 	/*
 	 * On a vCPU's thread; may come several times, also after the board was

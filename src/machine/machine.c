@@ -176,6 +176,7 @@ int machine_parts_new_board(struct machine *m, struct state_reader *plan, struct
 		.plan = plan,
 		.hotplug_slots = m->hotplug_slots,
 		.console = m->config.console,
+		.opening = m->config.opening,
 		.event = board_event,
 		.slot_changed = machine_parts_slot_changed,
 		.ctx = m,

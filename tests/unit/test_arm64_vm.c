@@ -116,7 +116,7 @@ static int nr_open(void)
 static int new_vm(uint32_t devices)
 {
 	host.devices = devices;
-	return kvm_vm_new(&vm, new_fd(), mem, &err);
+	return kvm_vm_new(&vm, (struct kvm_fds){ new_fd(), new_fd() }, mem, &err);
 }
 
 static void assert_refused(int r, int code, const char *part)
