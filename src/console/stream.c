@@ -15,6 +15,7 @@
 #include "loop/loop.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ struct stream {
 	uint8_t output[OUTPUT_LEN];
 	struct loop_timer retry;	/* of an output in non-blocking mode */
 	bool failed;
+	bool pipe;			/* that is what the output is */
 
 	int in_fd;
 	bool input_open;
@@ -49,6 +51,26 @@ static void submit(struct stream *stream)
 		    &stream->writing, 1, -1, 0);
 }
 
+static bool is_ready(int fd, short events)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = events };
+
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
+/*
+ * Into a pipe with room so much goes at once.  io_uring would hand it to a thread, which
+ * kernels before 6.4 have for that, and the reader would wait for the thread's turn.
+ */
+static bool wrote(struct stream *stream)
+{
+	const struct iovec *writing = &stream->writing;
+	int fd = stream->config.out_fd;
+
+	return stream->pipe && writing->iov_len < PIPE_BUF && is_ready(fd, POLLOUT) &&
+	       write(fd, writing->iov_base, writing->iov_len) == (ssize_t)writing->iov_len;
+}
+
 static void write_some(struct stream *stream)
 {
 	uint64_t skipped;
@@ -58,6 +80,8 @@ static void write_some(struct stream *stream)
 	stream->writing.iov_base = stream->output;
 	stream->writing.iov_len = hub_read(stream->config.hub, &stream->reader, stream->output,
 					   sizeof(stream->output), &skipped);
+	if (wrote(stream))
+		stream->writing.iov_len = 0;
 	if (stream->writing.iov_len)
 		submit(stream);
 }
@@ -110,13 +134,6 @@ static bool idle(const struct hub_reader *reader)
 
 /* Input. */
 
-static bool is_readable(int fd)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-
-	return poll(&poll_fd, 1, 0) > 0;
-}
-
 static void end_input(struct stream *stream)
 {
 	stream->input_open = false;
@@ -130,7 +147,7 @@ static bool read_some(struct stream *stream)
 	uint8_t *at = hub_source_room(&stream->source, &room);
 	ssize_t len;
 
-	if (!stream->input_open || !room || !is_readable(stream->in_fd))
+	if (!stream->input_open || !room || !is_ready(stream->in_fd, POLLIN))
 		return false;
 	len = read(stream->in_fd, at, room);
 	if (len < 0 && (errno == EINTR || errno == EAGAIN))
@@ -168,12 +185,11 @@ static void begin(struct loop_task *task)
 	pump(container_of(task, struct stream, first));
 }
 
-/* A file always has its input ready: there is nothing to wait for. */
-static bool is_file(int fd)
+static bool is_a(int fd, mode_t type)
 {
 	struct stat st;
 
-	return !fstat(fd, &st) && S_ISREG(st.st_mode);
+	return !fstat(fd, &st) && (st.st_mode & S_IFMT) == type;
 }
 
 int stream_read(struct stream *stream, int fd, struct err *err)
@@ -182,7 +198,8 @@ int stream_read(struct stream *stream, int fd, struct err *err)
 
 	stream->in_fd = fd;
 	stream->input_open = true;
-	if (is_file(fd))
+	/* A file always has its input ready: there is nothing to wait for. */
+	if (is_a(fd, S_IFREG))
 		loop_defer(stream->config.loop, &stream->first);
 	else
 		r = loop_watch_add(stream->config.loop, &stream->readable, fd, POLLIN);
@@ -199,6 +216,7 @@ int stream_new(struct stream **ret_stream, const struct stream_config *config,
 	if (!stream)
 		return err_sys(err, -ENOMEM, "cannot make the console");
 	stream->config = *config;
+	stream->pipe = is_a(config->out_fd, S_IFIFO);
 	stream->io.done = written;
 	stream->retry.fired = retry;
 	stream->readable.ready = input_ready;
