@@ -92,6 +92,11 @@ void qmp_server_event(struct qmp_server *server, const struct qmp_event *event,
 		json_decref(data);
 		return;
 	}
+	/* What is held back is told to those who come meanwhile, too. */
+	if (!server->nr_clients && !event->limited) {
+		json_decref(data);
+		return;
+	}
 	json = json_pack("{s:{s:I, s:I}, s:s, s:o*}", "timestamp",
 			 "seconds", (json_int_t)now.tv_sec,
 			 "microseconds", (json_int_t)now.tv_nsec / 1000,
