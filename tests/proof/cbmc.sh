@@ -53,4 +53,5 @@ if [ ! -d "$root" ]; then
 	# Two that do this at once unpack the same.
 	mv -T "$work/root" "$root" 2> /dev/null || [ -d "$root" ]
 fi
-echo "$(echo "$libraries"/ld-linux-*.so.*) --library-path $libraries:$root/usr/lib $root/usr/bin/cbmc"
+linker=$(echo "$libraries"/ld-linux-*.so.*)
+echo "$linker --library-path $libraries:$root/usr/lib $root/usr/bin/cbmc"
