@@ -59,7 +59,7 @@ STEPS = (
     Step('build-tsan', CC, ('-Db_sanitize=thread', '-Db_lundef=false'),
          ('unit', 'device', 'control'), environment=CROWD),
     Step('build-arm64', 'aarch64-linux-gnu-gcc', ('--cross-file', 'configs/meson/arm64.ini'),
-         ('lint', 'unit', 'device', 'fault', 'boot'), quick=True, arm64=True),
+         ('lint', 'unit', 'device', 'fault', 'fuzz', 'boot'), quick=True, arm64=True),
 )
 
 ENVIRONMENT = {

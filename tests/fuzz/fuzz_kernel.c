@@ -5,10 +5,9 @@
  * Whatever they are, what is refused is refused with a reason, what is taken
  * has an entry that was loaded, and the RAM that is nobody's stays untouched.
  */
-#include "base/bits.h"
+#include "fuzz_kernel.h"
+
 #include "base/err.h"
-#include "boot/boot.h"
-#include "boot/x86_layout.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,11 +17,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define LOW_LEN		(64 * MiB)
-#define HIGH_LEN	(2 * MiB)
-
 static struct guest_mem *mem;
-static uint8_t *low, *high;
+static uint8_t *ram[FUZZ_KERNEL_PARTS];
 
 static void must(bool holds)
 {
@@ -43,26 +39,19 @@ static void build(void)
 {
 	mem = guest_mem_new();
 	must(mem);
-	low = map(LOW_LEN);
-	high = map(HIGH_LEN);
-	must(guest_mem_add(mem, 0, low, LOW_LEN) == 0);
-	must(guest_mem_add(mem, X86_HIGH_RAM_AT, high, HIGH_LEN) == 0);
+	for (size_t i = 0; i < FUZZ_KERNEL_PARTS; i++) {
+		const struct fuzz_kernel_part *part = &fuzz_kernel_ram[i];
+
+		ram[i] = map(part->len);
+		must(guest_mem_add(mem, part->at, ram[i], part->len) == 0);
+	}
 }
 
 /* RAM reads as zero again. */
 static void forget(void)
 {
-	must(madvise(low, LOW_LEN, MADV_DONTNEED) == 0);
-	must(madvise(high, HIGH_LEN, MADV_DONTNEED) == 0);
-}
-
-static void check_loaded(const struct boot_entry *entry)
-{
-	static const uint8_t zeroes[X86_EBDA_LEN];
-
-	must(entry->mode == BOOT_LINUX64 || entry->mode == BOOT_PVH);
-	must(entry->ip >= X86_KERNEL_AT && entry->ip < LOW_LEN);
-	must(memcmp(low + X86_EBDA_AT, zeroes, sizeof(zeroes)) == 0);
+	for (size_t i = 0; i < FUZZ_KERNEL_PARTS; i++)
+		must(madvise(ram[i], fuzz_kernel_ram[i].len, MADV_DONTNEED) == 0);
 }
 
 static void load(const char *path)
@@ -72,13 +61,14 @@ static void load(const char *path)
 		.initrd = path,
 		.cmdline = BOOT_CMDLINE_DEFAULT,
 		.nr_cpus = 1,
+		.arm64 = fuzz_kernel_arm64,
 	};
 	struct boot_entry entry;
 	struct err err = { 0 };
 	int r = boot_load(mem, &config, &entry, &err);
 
 	if (r == 0)
-		check_loaded(&entry);
+		must(fuzz_kernel_is_loaded(&entry, ram[0]));
 	else
 		must(r < 0 && err.code == r && *err.text && !strchr(err.text, '\n'));
 }
