@@ -736,7 +736,7 @@ class Snapshot(SteadyTest):
 
             one.wait(lambda: not glob.glob(self.path('snap.*')), 'its end')
             self.assertFalse(os.path.exists(self.path('snap')))
-            self.assertEqual(json.loads(self.vmm_ok('list', '--json'))[0]['state'], 'running')
+            self.assertEqual(self.state_of('web'), 'running')
             self.go_on(one)
         self.end(one)
 
