@@ -319,7 +319,8 @@ START_TEST(each_allocation_of_a_packer_may_fail)
 		pack_all((enum disk_compression)_i);
 		has_failed = faults_disarm();
 		ck_assert_msg(!wrong, "allocation %u: %s", nr, wrong);
-		ck_assert_uint_eq(nr_failed, has_failed);
+		/* What zstd itself lacks memory for is stored as it is. */
+		ck_assert_uint_le(nr_failed, has_failed);
 	}
 
 	ck_assert_uint_gt(nr, 10);
