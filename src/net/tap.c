@@ -200,7 +200,6 @@ static unsigned tap_send_burst(struct netdev *netdev, unsigned pair,
 {
 	struct tap *tap = tap_of(netdev);
 	struct tap_queue *queue = &tap->queues[pair];
-
 	struct burst *burst = nr > 1 ? burst_of(tap) : NULL;
 
 	if (queue->never_full)
