@@ -156,11 +156,7 @@ interrupted:
 	addq	$16, %rsp
 	iretq
 
-/*
- * user_call(function): as it is declared.  What it has to find again lies on the
- * stack of the caller, which is where the processor takes up when user mode ends.
- */
-	/* interrupt_wait() and what it must not come back to. */
+/* What interrupt_wait() sleeps in, and the instruction that no interrupt returns to. */
 	.globl	interrupt_sleep, interrupt_halt
 interrupt_sleep:
 	sti
@@ -169,6 +165,10 @@ interrupt_halt:
 	cli
 	ret
 
+/*
+ * user_call(function): as it is declared.  What it has to find again lies on the
+ * stack of the caller, which is where the processor takes up when user mode ends.
+ */
 	.globl	user_call, user_return
 user_call:
 	pushq	%rbx
