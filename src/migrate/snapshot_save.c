@@ -607,9 +607,12 @@ void snapshotter_take(struct snapshotter *s, const struct snapshot_request *requ
 	snprintf(job->path, sizeof(job->path), "%s", request->path);
 	sem_init(&job->turn, 0, 0);
 	s->job = job;
-	job->r = start(job, &job->err);
-	if (job->r < 0)
+	/* Once the thread runs, what becomes of the job is for it to say. */
+	r = start(job, &job->err);
+	if (r < 0) {
+		job->r = r;
 		end_job(job);
+	}
 }
 
 /* Whatever the thread is at, it comes to its end without us from here on. */

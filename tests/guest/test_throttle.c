@@ -203,9 +203,9 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-	Suite *suite = suite_create("throttle");
-	TCase *tests = tcase_create("a guest that counts");
 	SRunner *runner;
+	Suite *suite;
+	TCase *tests;
 	int failed;
 
 	if (argc != 2)
@@ -215,6 +215,8 @@ int main(int argc, char **argv)
 		return SKIPPED;
 	}
 	snprintf(kernel, sizeof(kernel), "%s/count.elf", argv[1]);
+	suite = suite_create("throttle");
+	tests = tcase_create("a guest that counts");
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, throttled_guest_comes_less_far);
 	tcase_add_test(tests, throttled_guest_goes_on);
