@@ -99,7 +99,8 @@ class Streams(VmTest):
         self.assertEqual(run.err, b'')
 
     def test_reader_that_sleeps_does_not_keep_vmm(self):
-        run = self.start('flood', '--cmdline', f'lines={LINES}', '--shutdown-timeout', '1',
+        # How much was read when the line was seen is for chance to say.
+        run = self.start('flood', '--cmdline', f'lines={LINES * 20}', '--shutdown-timeout', '1',
                          pipesize=PIPE)
         run.wait_for(LINE)
         run.kill()
