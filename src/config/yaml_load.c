@@ -42,6 +42,12 @@ static int fail(struct loader *ld, const char *reason)
 	return fail_at(ld, ld->event.start_mark, err_set(ld->err, -EINVAL, "%s", reason));
 }
 
+/* libyaml speaks of a "character that cannot start any token". */
+static bool is_at_tab(const yaml_parser_t *parser)
+{
+	return parser->error == YAML_SCANNER_ERROR && *parser->buffer.pointer == '\t';
+}
+
 static int parser_failed(struct loader *ld)
 {
 	const yaml_parser_t *parser = &ld->parser;
@@ -52,7 +58,9 @@ static int parser_failed(struct loader *ld)
 		return err_set(ld->err, -EINVAL, "%s: %s at byte %zu", ld->name,
 			       parser->problem, parser->problem_offset);
 	return fail_at(ld, parser->problem_mark,
-		       err_set(ld->err, -EINVAL, "%s", parser->problem));
+		       err_set(ld->err, -EINVAL, "%s", is_at_tab(parser) ?
+			       "a tab cannot be here: YAML allows only spaces for indentation" :
+			       parser->problem));
 }
 
 /* Anchors and tags would let a file mean more than it shows. */

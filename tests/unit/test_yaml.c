@@ -205,7 +205,6 @@ END_TEST
 
 /* What is wrong is in the words of libyaml. */
 static const struct refusal broken[] = {
-	{ "cpus: 1\n\tmemory: 1G\n", "vm.yaml:2:1: " },
 	{ "name: 'x\n", "vm.yaml:2:1: " },
 	{ "image: [\n", "vm.yaml:2:1: " },
 	{ "name: \xff\n", "vm.yaml: invalid leading UTF-8 octet at byte 6" },
@@ -216,6 +215,35 @@ START_TEST(broken_yaml_is_refused_with_the_place)
 	ck_assert_int_eq(parse(broken[_i].yaml), -EINVAL);
 
 	ck_assert_mem_eq(err.text, broken[_i].text, strlen(broken[_i].text));
+}
+END_TEST
+
+/* The last is behind characters of several bytes, and breaks the line of a value. */
+static const struct refusal tabs[] = {
+	{ "\tcpus: 1\n", "vm.yaml:1:1: " },
+	{ "clock:\n\tbase: local\n", "vm.yaml:2:1: " },
+	{ "image:\n  - path: a\n  \tformat: raw\n", "vm.yaml:3:3: " },
+	{ "image:\n  -\tpath: a\n", "vm.yaml:2:4: " },
+	{ "name: >\n\ta\n", "vm.yaml:2:1: " },
+	{ "name: \xc3\xa9\n\tmemory: 1G\n", "vm.yaml:2:1: " },
+};
+
+START_TEST(tab_that_indents_is_refused_with_the_place)
+{
+	static const char reason[] = "YAML allows only spaces for indentation";
+
+	ck_assert_int_eq(parse(tabs[_i].yaml), -EINVAL);
+
+	ck_assert_mem_eq(err.text, tabs[_i].text, strlen(tabs[_i].text));
+	ck_assert_msg(strstr(err.text, reason) != NULL, "%s", err.text);
+}
+END_TEST
+
+START_TEST(tab_between_a_key_and_its_value_is_fine)
+{
+	ck_assert_int_eq(parse("cpus:\t2\n"), 0);
+
+	ck_assert_uint_eq(config.cpus, 2);
 }
 END_TEST
 
@@ -432,6 +460,9 @@ int main(void)
 	tcase_add_test(load, byte_order_mark_before_the_first_key_is_fine);
 	tcase_add_loop_test(load, wrong_file_is_refused_with_the_place, 0, ARRAY_LEN(refusals));
 	tcase_add_loop_test(load, broken_yaml_is_refused_with_the_place, 0, ARRAY_LEN(broken));
+	tcase_add_loop_test(load, tab_that_indents_is_refused_with_the_place, 0,
+			    ARRAY_LEN(tabs));
+	tcase_add_test(load, tab_between_a_key_and_its_value_is_fine);
 	tcase_add_test(load, deep_nesting_is_refused_where_it_starts);
 	tcase_add_test(load, text_of_the_largest_size_is_read);
 	tcase_add_test(load, longer_text_is_refused);
