@@ -106,9 +106,9 @@ static int refused(const struct way *way, struct err *err)
 
 	if (errno == EBUSY)
 		return tell_busy(way, err);
-	if (errno == EPERM && !way->config->name)
-		return err_sys(err, -EPERM, "net '%s': cannot make a tap (needs CAP_NET_ADMIN; "
-			       "or give tap= one of your own)", id);
+	if (!way->config->name)
+		return err_sys(err, -errno, "net '%s': cannot make a tap%s", id, errno == EPERM ?
+			       " (needs CAP_NET_ADMIN; or give tap= one of your own)" : "");
 	if (errno == EPERM && way->make)
 		return err_sys(err, -EPERM, "net '%s': there is no tap device '%s', and to make "
 			       "it needs CAP_NET_ADMIN (or create it with " CREATE_HINT ")", id,
@@ -134,23 +134,35 @@ static int attach(int fd, struct way *way, struct err *err)
 	return 0;
 }
 
-static int open_path(const struct way *way, const char *path, struct err *err)
+static int open_file(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	return open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+}
 
-	if (fd >= 0)
-		return fd;
-	return err_sys(err, -errno, "net '%s': cannot open %s for tap '%s'%s", way->config->id,
-		       path, way->name, errno == ENOENT && !strcmp(path, TUN_PATH) ?
-		       " (is the module 'tun' loaded?)" : "");
+/* As vmm doctor has it. */
+static const char *tun_hint(int code)
+{
+	switch (code) {
+	case ENOENT:
+	case ENODEV:
+		return " (load the module: 'sudo modprobe tun'; containers: --device " TUN_PATH
+		       ")";
+	case EACCES:
+	case EPERM:
+		return " (let everyone open it: 'sudo chmod 666 " TUN_PATH "'; containers: "
+		       "--device " TUN_PATH ")";
+	default:
+		return "";
+	}
 }
 
 static int open_tap_queue(struct way *way, struct err *err)
 {
-	int r, fd = open_path(way, TUN_PATH, err);
+	int r, fd = open_file(TUN_PATH);
 
 	if (fd < 0)
-		return fd;
+		return err_sys(err, -errno, "net '%s': cannot open " TUN_PATH "%s",
+			       way->config->id, tun_hint(errno));
 	r = attach(fd, way, err);
 	if (r < 0) {
 		close(fd);
@@ -168,9 +180,14 @@ static int open_macvtap_queue(struct way *way, struct err *err)
 	int fd;
 
 	snprintf(path, sizeof(path), "/dev/tap%u", way->link.index);
-	fd = open_path(way, path, err);
+	fd = open_file(path);
+	if (fd < 0 && errno == EACCES)
+		return err_sys(err, -EACCES, "net '%s': cannot open %s of macvtap '%s' (make it "
+			       "yours: 'sudo chown $USER %s')", way->config->id, path, way->name,
+			       path);
 	if (fd < 0)
-		return fd;
+		return err_sys(err, -errno, "net '%s': cannot open %s of macvtap '%s'",
+			       way->config->id, path, way->name);
 	if (ioctl(fd, TUNSETIFF, &ifr) || ioctl(fd, TUNGETIFF, &is) ||
 	    strncmp(is.ifr_name, way->name, IFNAMSIZ)) {
 		close(fd);

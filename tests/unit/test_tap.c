@@ -2,6 +2,9 @@
 /* test_tap.c - ways to a tap, and what is said of those that lead nowhere. */
 #include "tap_fixture.h"
 
+#include <sys/mount.h>
+#include <sys/stat.h>
+
 static void drop_capabilities(void)
 {
 	struct __user_cap_header_struct who = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -77,6 +80,37 @@ START_TEST(how_to_make_a_tap_is_told_to_who_may_not)
 	refuses("vmmtap1", -EPERM, "CAP_NET_ADMIN");
 	refuses("vmmtap1", -EPERM, "ip tuntap add dev vmmtap1 mode tap user $USER");
 	ck_assert_uint_eq(if_nametoindex("vmmtap1"), 0);
+}
+END_TEST
+
+/* For this test alone: there is nothing in it, and only who may do all can tell. */
+static void close_folder(const char *path)
+{
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	ck_assert_int_eq(mount("none", path, "tmpfs", 0, "mode=0"), 0);
+}
+
+/* Whatever the tap is called, and if it has no name yet. */
+static void refuses_tun(int code, const char *says)
+{
+	static const char *const names[] = { TAP, "vmmtap1", NULL };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		ck_assert_int_eq(open_tap(&netdev, names[i]), code);
+		ck_assert_msg(strstr(err.text, "net 'net0': cannot open /dev/net/tun (") != NULL,
+			      "%s", err.text);
+		ck_assert_msg(strstr(err.text, says) != NULL, "%s", err.text);
+	}
+}
+
+START_TEST(who_may_not_make_any_tap_is_told_the_way_out)
+{
+	close_folder("/dev/net");
+
+	refuses_tun(-ENOENT, "sudo modprobe tun");
+	drop_capabilities();
+	refuses_tun(-EACCES, "sudo chmod 666 /dev/net/tun");
 }
 END_TEST
 
@@ -242,6 +276,20 @@ START_TEST(macvtap_that_was_just_opened_has_as_many_queues)
 	ck_assert_ptr_nonnull(netdev_mac(netdev));
 	ck_assert_int_eq(netdev_set_pairs(netdev, 1), 0);
 	ck_assert_int_eq(netdev_set_pairs(netdev, 2), 0);
+}
+END_TEST
+
+START_TEST(macvtap_whose_file_is_for_others_is_told_with_the_way_out)
+{
+	char path[32], hint[64];
+
+	ck_assert(make_macvtap());
+	snprintf(path, sizeof(path), "/dev/tap%u", if_nametoindex(MACVTAP));
+	snprintf(hint, sizeof(hint), "'sudo chown $USER %s'", path);
+	ck_assert_int_eq(chmod(path, 0), 0);
+	drop_capabilities();
+
+	refuses(MACVTAP, -EACCES, hint);
 }
 END_TEST
 
@@ -461,6 +509,7 @@ static TCase *open_tests(void)
 	tcase_add_test(tc, missing_tap_is_made_and_goes_when_it_is_closed);
 	tcase_add_test(tc, missing_tap_is_made_for_as_many_queues_as_are_wanted);
 	tcase_add_test(tc, how_to_make_a_tap_is_told_to_who_may_not);
+	tcase_add_test(tc, who_may_not_make_any_tap_is_told_the_way_out);
 	tcase_add_test(tc, pattern_of_a_name_makes_nothing);
 	tcase_add_test(tc, tap_becomes_a_port_of_its_bridge);
 	tcase_add_test(tc, tap_is_made_up_for_a_bridge);
@@ -496,6 +545,7 @@ static TCase *macvtap_tests(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, macvtap_is_opened_by_its_name_and_says_its_mac);
 	tcase_add_test(tc, macvtap_that_was_just_opened_has_as_many_queues);
+	tcase_add_test(tc, macvtap_whose_file_is_for_others_is_told_with_the_way_out);
 	tcase_add_test(tc, macvtap_that_is_in_use_is_refused);
 	return tc;
 }
