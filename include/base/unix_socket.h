@@ -14,7 +14,7 @@ struct stat;
  * Make path and listen there; only its owner may connect.  A socket that nobody
  * listens at any more is replaced.  what is the name of such a socket in
  * messages, "QMP".  Returns a descriptor, non-blocking, or -ENAMETOOLONG,
- * -EADDRINUSE (somebody listens), -EEXIST (it is no socket) ...
+ * -EADDRINUSE (somebody listens, or it is no socket) ...
  */
 int unix_socket_listen(const char *what, const char *path, struct err *err);
 

@@ -90,7 +90,7 @@ static int remove_stale(const char *what, const struct sockaddr_un *address, str
 		return errno == ENOENT ? 0 :
 		       err_sys(err, -errno, "%s socket '%s'", what, path);
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, -EEXIST, "%s socket '%s': there is something else: "
+		return err_set(err, -EADDRINUSE, "%s socket '%s': there is something else: "
 			       "choose another path", what, path);
 	r = is_served(what, address, err);
 	if (r < 0)

@@ -251,6 +251,12 @@ class Attach(VmTest):
         self.assertFalse(os.path.exists(path))
         self.assert_refused_with(self.attach('--net', f'socket={path}'), USAGE, 'listen')
 
+    def test_file_in_the_place_of_a_socket_is_told(self):
+        self.begin()
+        path = self.file('link')
+        self.assert_refused_with(self.attach('--net', f'socket={path},listen'), USAGE,
+                                 'there is something else: choose another path')
+
     def test_descriptor_that_is_no_tap_is_refused_and_closed(self):
         self.begin()
         ours, theirs = socket.socketpair()
