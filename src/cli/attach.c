@@ -25,6 +25,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TRIES_MAX	100	/* for a name; others are fewer at a time */
+
 struct attach {
 	struct option_given given;
 	struct vm_disk_config *disk;
@@ -69,10 +71,6 @@ static int execute(struct client *client, const char *command, json_t *arguments
 
 /* Names. */
 
-struct device_id {
-	char text[VM_CONFIG_NAME_MAX + 1];
-};
-
 static void add_name(json_t *names, const json_t *name)
 {
 	if (json_is_string(name))
@@ -102,24 +100,40 @@ static int collect_names(struct client *client, json_t *names, struct err *err)
 	return 0;
 }
 
-/* The one that is wished, else the first that is free of disk0, disk1, ... */
-static int choose_id(struct client *client, const char *wish, const char *kind,
-		     struct device_id *ret_id, struct err *err)
+/* -EEXIST: something has the id already. */
+typedef int attach_fn(struct client *client, const void *config, const char *id,
+		      struct err *err);
+
+/* Others may take a name before we do, and a back end without a device is in no list. */
+static int try_names(struct client *client, const json_t *names, const char *kind,
+		     attach_fn *attach, const void *config, struct err *err)
+{
+	char id[VM_CONFIG_NAME_MAX + 1];
+	int r = -EEXIST;
+
+	for (unsigned i = 0, tries = 0; r == -EEXIST && tries < TRIES_MAX; i++) {
+		snprintf(id, sizeof(id), "%s%u", kind, i);
+		if (json_object_get(names, id))
+			continue;
+		r = attach(client, config, id, err);
+		tries++;
+	}
+	return r;
+}
+
+/* As the one that is wished, else the first that is free of disk0, disk1, ... */
+static int attach_as(struct client *client, const char *wish, const char *kind,
+		     attach_fn *attach, const void *config, struct err *err)
 {
 	json_t *names;
 	int r;
 
-	if (wish) {
-		snprintf(ret_id->text, sizeof(ret_id->text), "%s", wish);
-		return 0;
-	}
+	if (wish)
+		return attach(client, config, wish, err);
 	names = json_object();
 	r = collect_names(client, names, err);
-	for (unsigned i = 0; !r; i++) {
-		snprintf(ret_id->text, sizeof(ret_id->text), "%s%u", kind, i);
-		if (!json_object_get(names, ret_id->text))
-			break;
-	}
+	if (!r)
+		r = try_names(client, names, kind, attach, config, err);
 	json_decref(names);
 	return r;
 }
@@ -243,23 +257,20 @@ static int add_node(struct client *client, const struct vm_disk_config *disk, co
 }
 
 /* The VM may be in another folder than we are. */
-static int attach_disk(struct client *client, const struct vm_disk_config *disk,
+static int attach_disk(struct client *client, const void *config, const char *id,
 		       struct err *err)
 {
+	const struct vm_disk_config *disk = config;
 	char *path = realpath(disk->path, NULL);
-	struct device_id id;
 	int r;
 
 	if (!path)
 		return err_sys(err, -errno, "cannot open '%s'", disk->path);
-	r = choose_id(client, disk->id, "disk", &id, err);
-	if (!r)
-		r = add_node(client, disk, id.text, path, err);
+	r = add_node(client, disk, id, path, err);
 	free(path);
 	if (r < 0)
 		return r;
-	return finish(client, id.text, disk_device(disk, id.text), "blockdev-del", "node-name",
-		      err);
+	return finish(client, id, disk_device(disk, id), "blockdev-del", "node-name", err);
 }
 
 /* Network cards. */
@@ -380,31 +391,29 @@ static int add_netdev(struct client *client, const struct vm_net_config *net, co
 	return execute(client, "netdev_add", netdev, err);
 }
 
-static int attach_net(struct client *client, const struct vm_net_config *net, struct err *err)
+static int attach_net(struct client *client, const void *config, const char *id,
+		      struct err *err)
 {
+	const struct vm_net_config *net = config;
 	struct passed passed = { .nr = 0 };
 	struct vm_fds ours = { .nr = 0 };
-	struct device_id id;
 	int r = net->fd ? vm_fds_parse(&ours, net->fd, err) : 0;
 
 	if (!r)
-		r = choose_id(client, net->id, "net", &id, err);
-	if (r < 0)
-		return r;
-	r = give_fds(client, &passed, &ours, err);
+		r = give_fds(client, &passed, &ours, err);
 	if (!r)
-		r = add_netdev(client, net, id.text, passed.list, err);
+		r = add_netdev(client, net, id, passed.list, err);
 	if (r < 0) {
 		close_fds(client, &passed);
 		return r;
 	}
-	r = execute(client, "x-vmm-net-set-limits", limits_of(net, id.text), err);
+	r = execute(client, "x-vmm-net-set-limits", limits_of(net, id), err);
 	if (r < 0) {
-		(void)client_execute(client, "netdev_del", json_pack("{s:s}", "id", id.text),
-				     NULL, NULL);
+		(void)client_execute(client, "netdev_del", json_pack("{s:s}", "id", id), NULL,
+				     NULL);
 		return r;
 	}
-	return finish(client, id.text, net_device(net, id.text), "netdev_del", "id", err);
+	return finish(client, id, net_device(net, id), "netdev_del", "id", err);
 }
 
 /* All of them. */
@@ -432,14 +441,16 @@ static int attach_all(struct client *client, const struct attach *attach)
 	int status = EXIT_OK;
 
 	for (uint32_t i = 0; i < attach->nr_disk; i++) {
+		const struct vm_disk_config *disk = &attach->disk[i];
 		struct err err = { 0 };
 
-		status |= told(attach_disk(client, &attach->disk[i], &err), &err);
+		status |= told(attach_as(client, disk->id, "disk", attach_disk, disk, &err), &err);
 	}
 	for (uint32_t i = 0; i < attach->nr_net; i++) {
+		const struct vm_net_config *net = &attach->net[i];
 		struct err err = { 0 };
 
-		status |= told(attach_net(client, &attach->net[i], &err), &err);
+		status |= told(attach_as(client, net->id, "net", attach_net, net, &err), &err);
 	}
 	return status;
 }

@@ -264,6 +264,14 @@ static int next_answer(struct client *client, json_t **ret_message, uint64_t dea
 	}
 }
 
+/* Its class tells little of an error; these are QEMU's words for a name that is taken. */
+static int code_of(const char *class, const char *text)
+{
+	if (class && !strcmp(class, "DeviceNotFound"))
+		return -ENODEV;
+	return text && !strncmp(text, "Duplicate ", strlen("Duplicate ")) ? -EEXIST : -EREMOTEIO;
+}
+
 static int judge_answer(const struct client *client, const json_t *message,
 			json_t **ret_value, struct err *err)
 {
@@ -271,14 +279,13 @@ static int judge_answer(const struct client *client, const json_t *message,
 	json_t *error = json_object_get(message, "error");
 	const char *text = json_string_value(json_object_get(error, "desc"));
 	const char *class = json_string_value(json_object_get(error, "class"));
-	bool not_found = class && !strcmp(class, "DeviceNotFound");
 
 	if (value) {
 		if (ret_value)
 			*ret_value = json_incref(value);
 		return 0;
 	}
-	return err_set(err, not_found ? -ENODEV : -EREMOTEIO, "VM '%s': %s", client->name,
+	return err_set(err, code_of(class, text), "VM '%s': %s", client->name,
 		       text ? text : "an answer that says nothing");
 }
 

@@ -41,8 +41,8 @@ struct client *client_close(struct client *client);	/* NULL is fine. -> NULL */
 /*
  * Have a command executed.  Takes arguments, an object, or NULL for none.  The
  * value returned is the caller's; ret_value may be NULL.  -EREMOTEIO: the VM refuses
- * and tells why; -ENODEV: the same, since it has no such device; -ETIMEDOUT; -EPIPE: the
- * VM has ended.
+ * and tells why; -ENODEV: the same, since it has no such device; -EEXIST: since it has one
+ * of that name; -ETIMEDOUT; -EPIPE: the VM has ended.
  */
 int client_execute(struct client *client, const char *command, json_t *arguments,
 		   json_t **ret_value, struct err *err);

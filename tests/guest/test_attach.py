@@ -251,6 +251,32 @@ class Attach(VmTest):
         self.assertFalse(os.path.exists(path))
         self.assert_refused_with(self.attach('--net', f'socket={path}'), USAGE, 'listen')
 
+    def test_name_that_a_back_end_alone_has_is_passed_over(self):
+        if os.geteuid():
+            self.skipTest('only root makes a tap')
+        self.begin()
+        tap = vm.open_tap('vmmplug%d')
+        self.addCleanup(os.close, tap)
+        for taken in ('net0', 'net1'):
+            self.ask('netdev_add', json.dumps({'type': 'none', 'id': taken}))
+
+        self.assert_refused_with(self.attach('--net', f'fd={tap},id=net1', pass_fds=[tap]),
+                                 USAGE, "Duplicate ID 'net1'")
+        self.assertEqual(self.attach('--net', f'fd={tap}', pass_fds=[tap]), (OK, 'net2\n', ''))
+
+    def test_those_who_attach_at_the_same_time_get_names_of_their_own(self):
+        self.begin()
+        devices = [('--net', 'none')] * 4
+        devices += [('--disk', self.file(f'{i}.img', bytes(MIB))) for i in range(4)]
+
+        runs = [subprocess.Popen([self.vmm, 'attach', self.name, *device], text=True,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                for device in devices]
+        said = [run.communicate(timeout=vm.SECONDS) for run in runs]
+
+        self.assertEqual(sorted(said), [(f'{kind}{i}\n', '') for kind in ('disk', 'net')
+                                        for i in range(4)])
+
     def test_file_in_the_place_of_a_socket_is_told(self):
         self.begin()
         path = self.file('link')
