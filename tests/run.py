@@ -23,6 +23,9 @@ STEP_SECONDS = 3600
 # All fuzzers together, after their corpora were replayed; scripts/fuzz runs longer.
 FUZZ_SECONDS = 120
 
+# Where tests make folders vmm-test-..., and fuzzers files vmm-fuzz-...
+PLACES = ('/dev/shm', '/tmp', '/var/tmp')
+
 SUITES = ('lint', 'unit', 'device', 'control', 'fault', 'block', 'fuzz', 'proof', 'guest',
           'lab', 'boot')
 
@@ -163,6 +166,14 @@ def run(command, seconds, **more):
     return done.returncode, done.stdout
 
 
+def sweep(places=PLACES):
+    """Removes what tests that were killed have left: it is older than any step can be."""
+    run(['find', *places, '-mindepth', '1', '-maxdepth', '1',
+         '-regextype', 'egrep', '-regex', '.*/vmm-(test|fuzz)-[^/]*',
+         '-mmin', f'+{2 * STEP_SECONDS // 60}', '-exec', 'rm', '-rf', '{}', '+'],
+        PREPARE_SECONDS)
+
+
 def compiler_of(step):
     """The command that the folder is set up to compile with; None if it is not set up."""
     try:
@@ -291,6 +302,7 @@ def main():
 
     with open(os.path.join(ROOT, 'tests', 'expected_skips'), encoding='utf-8') as file:
         totals = Totals(parse_skips(file.read()))
+    sweep()
     wanted = set(args.suite or SUITES)
     if args.quick and not args.suite:
         wanted -= {'proof', 'lab', 'boot'}

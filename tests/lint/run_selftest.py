@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The sum that scripts/test prints: what counts as passed, failed and skipped."""
+"""The sum that scripts/test prints: what counts as passed, failed and skipped.  And the
+folders that killed tests leave."""
 
 import os
 import sys
+import tempfile
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -61,6 +64,25 @@ class ResultsTest(unittest.TestCase):
     def test_test_that_ends_early_or_fails_without_a_point_fails(self):
         for result, stdout in (('TIMEOUT', self.TAP), ('ERROR', 'ok 1 - a\n')):
             self.assertEqual(self.results_of(result, stdout), [('boot/all', result, stdout)])
+
+
+class SweepTest(unittest.TestCase):
+    def test_only_what_killed_tests_have_left_goes(self):
+        hours_ago = time.time() - 3 * 3600
+        with tempfile.TemporaryDirectory() as place:
+            for name, old in (('vmm-test-disk-a', True), ('vmm-test-disk-b', False),
+                              ('vmm-fuzz-1', True), ('vmm-clone-a', True), ('test-a', True)):
+                path = os.path.join(place, name)
+                os.mkdir(path)
+                with open(os.path.join(path, 'vmm-test-image'), 'w', encoding='utf-8'):
+                    pass
+                if old:
+                    os.utime(path, (hours_ago, hours_ago))
+
+            run.sweep([place])
+
+            self.assertEqual(sorted(os.listdir(place)),
+                             ['test-a', 'vmm-clone-a', 'vmm-test-disk-b'])
 
 
 unittest.main()
