@@ -250,70 +250,69 @@ uint64_t state_seen_number(const struct state_seen *seen, uint32_t i)
 	}
 }
 
-static void set_number(void *to, enum state_kind kind, uint64_t value)
+static bool is_named(const struct state_field *field, const struct state_seen *seen)
 {
-	switch (kind) {
-	case STATE_BOOL:
-		*(bool *)to = value;
-		break;
-	case STATE_U8:
-		*(uint8_t *)to = (uint8_t)value;
-		break;
-	case STATE_U16:
-		*(uint16_t *)to = (uint16_t)value;
-		break;
-	case STATE_U32:
-		*(uint32_t *)to = (uint32_t)value;
-		break;
-	default:
-		*(uint64_t *)to = value;
-		break;
-	}
+	return field->name && strlen(field->name) == seen->name_len &&
+	       !memcmp(field->name, seen->name, seen->name_len);
 }
 
-/* The field of that name, by its place in the table; -1: there is none. */
-static int find_field(const struct state_field *fields, const struct state_seen *seen)
+/* The field of that name, by its place in the table, likely this one; -1: there is none. */
+static int find_field(const struct state_field *fields, const struct state_seen *seen,
+		      int likely)
 {
+	if (is_named(&fields[likely], seen))
+		return likely;
 	for (int i = 0; fields[i].name; i++)
-		if (strlen(fields[i].name) == seen->name_len &&
-		    !memcmp(fields[i].name, seen->name, seen->name_len))
+		if (is_named(&fields[i], seen))
 			return i;
 	return -1;
+}
+
+/* Of little-endian hosts: as they are in memory. */
+static int load_numbers(const struct state_field *field, const struct state_seen *seen,
+			uint8_t *into, struct err *err)
+{
+	for (uint32_t i = 0; i < seen->nr; i++)
+		if (field->kind == STATE_BOOL && seen->bytes[i] > 1)
+			return err_set(err, -EINVAL, "field '%s' is neither true nor false",
+				       field->name);
+	memcpy(into, seen->bytes, seen->len);
+	return 0;
 }
 
 static int load_fields(const struct state_field *fields, const uint8_t *at, const uint8_t *end,
 		       void *into, struct err *err);
 
+static int load_structs(const struct state_field *field, const struct state_seen *seen,
+			uint8_t *into, struct err *err)
+{
+	const uint8_t *at = seen->bytes, *end = at + seen->len;
+	int r = 0;
+
+	for (uint32_t i = 0; i < seen->nr && !r; i++, into += field->size) {
+		uint32_t len = get_le32(at);
+
+		at += 4;
+		assert(len <= (size_t)(end - at));
+		r = load_fields(field->fields, at, at + len, into, err);
+		at += len;
+	}
+	return r;
+}
+
 static int load_field(const struct state_field *field, const struct state_seen *seen,
 		      void *into, struct err *err)
 {
-	const uint8_t *at = seen->bytes, *end = at + seen->len;
 	uint8_t *element = (uint8_t *)into + field->at;
-	int r = 0;
+	int r;
 
 	if (seen->kind != field->kind)
 		return err_set(err, -EINVAL, "field '%s' is of another kind", field->name);
 	if (seen->nr > field->nr || (!field->list && seen->nr != field->nr))
 		return err_set(err, -EINVAL, "field '%s' has %u elements instead of %s%u",
 			       field->name, seen->nr, field->list ? "at most " : "", field->nr);
-	for (uint32_t i = 0; i < seen->nr && !r; i++, element += field->size) {
-		if (field->kind == STATE_STRUCT) {
-			uint32_t len = get_le32(at);
-
-			assert(len <= (size_t)(end - at) - 4);
-			r = load_fields(field->fields, at + 4, at + 4 + len, element, err);
-			at += 4 + len;
-		} else {
-			uint64_t value = state_seen_number(seen, i);
-
-			if (field->kind == STATE_BOOL && value > 1)
-				return err_set(err, -EINVAL,
-					       "field '%s' is neither true nor "
-					       "false",
-					       field->name);
-			set_number(element, field->kind, value);
-		}
-	}
+	r = field->kind == STATE_STRUCT ? load_structs(field, seen, element, err) :
+					  load_numbers(field, seen, element, err);
 	if (!r && field->list)
 		memcpy((uint8_t *)into + field->nr_at, &seen->nr, sizeof(seen->nr));
 	return r;
@@ -324,10 +323,10 @@ static int load_fields(const struct state_field *fields, const uint8_t *at, cons
 {
 	struct state_seen seen;
 	uint64_t found = 0;
-	int r;
+	int r, next = 0;
 
 	while ((r = state_see(&at, end, &seen)) > 0) {
-		int i = find_field(fields, &seen);
+		int i = find_field(fields, &seen, next);
 
 		if (i < 0 && seen.hint)
 			continue;
@@ -341,6 +340,7 @@ static int load_fields(const struct state_field *fields, const uint8_t *at, cons
 			return err_set(err, -EINVAL, "field '%s' is there twice",
 				       fields[i].name);
 		found |= BIT64(i);
+		next = i + 1;
 		r = load_field(&fields[i], &seen, into, err);
 		if (r < 0)
 			return r;

@@ -10,7 +10,11 @@
 
 #include "state/state.h"
 
+#include <assert.h>
+#include <endian.h>
 #include <stdint.h>
+
+static_assert(__BYTE_ORDER == __LITTLE_ENDIAN, "numbers are copied as they are in memory");
 
 #define STREAM_MAGIC "vmmstate"
 #define STREAM_FORMAT 1

@@ -49,27 +49,6 @@ static void put_text(uint8_t *to, size_t max, const char *text)
 	memcpy(to, text, len);
 }
 
-static void put_number(uint8_t *to, enum state_kind kind, const void *from)
-{
-	switch (kind) {
-	case STATE_BOOL:
-		*to = *(const bool *)from;
-		break;
-	case STATE_U8:
-		*to = *(const uint8_t *)from;
-		break;
-	case STATE_U16:
-		put_le16(to, *(const uint16_t *)from);
-		break;
-	case STATE_U32:
-		put_le32(to, *(const uint32_t *)from);
-		break;
-	default:
-		put_le64(to, *(const uint64_t *)from);
-		break;
-	}
-}
-
 static void save_fields(struct state_writer *w, const struct state_field *fields,
 			const void *from);
 
@@ -105,12 +84,10 @@ static void save_field(struct state_writer *w, const struct state_field *field,
 	to += FIELD_HEAD_LEN + name_len;
 	put_le32(to, nr);
 	to += 4;
-	for (uint32_t i = 0; i < nr; i++, element += field->size) {
-		if (field->kind == STATE_STRUCT)
-			save_struct(w, field->fields, element);
-		else
-			put_number(to + (size_t)size * i, field->kind, element);
-	}
+	/* Numbers are as in memory, of little-endian hosts. */
+	memcpy(to, element, (size_t)size * nr);
+	for (uint32_t i = 0; i < nr && field->kind == STATE_STRUCT; i++, element += field->size)
+		save_struct(w, field->fields, element);
 }
 
 static void save_fields(struct state_writer *w, const struct state_field *fields,

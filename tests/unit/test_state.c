@@ -279,6 +279,30 @@ START_TEST(field_that_was_added_keeps_its_preset_in_an_older_stream)
 }
 END_TEST
 
+START_TEST(fields_are_found_in_any_order)
+{
+	static const struct state_field there[] = {
+		{ STATE_ONE(struct word, more) },
+		{ STATE_ONE(struct word, value) },
+		STATE_END
+	};
+	static const struct state_field here[] = {
+		{ STATE_ONE(struct word, value) },
+		{ STATE_ONE(struct word, more) },
+		STATE_END
+	};
+	const struct state_table saved = { "word", 1, false, there };
+	const struct state_table loaded = { "word", 1, false, here };
+	struct word got;
+
+	save(&saved, &(struct word){ 1, 2 });
+
+	ck_assert_int_eq(state_load(reader, &loaded, 0, &got, &err), 0);
+	ck_assert_uint_eq(got.value, 1);
+	ck_assert_uint_eq(got.more, 2);
+}
+END_TEST
+
 START_TEST(missing_field_is_named)
 {
 	static const struct state_field more[] = {
@@ -599,6 +623,7 @@ int main(void)
 	tcase_add_test(tc, field_of_a_later_release_is_refused);
 	tcase_add_test(tc, hint_of_a_later_release_is_left);
 	tcase_add_test(tc, field_that_was_added_keeps_its_preset_in_an_older_stream);
+	tcase_add_test(tc, fields_are_found_in_any_order);
 	tcase_add_test(tc, missing_field_is_named);
 	tcase_add_test(tc, field_that_is_there_twice_is_refused);
 	tcase_add_test(tc, field_of_another_kind_is_refused);
