@@ -17,6 +17,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,13 +42,13 @@ struct hub {
 	struct loop_timer give_up;
 
 	pthread_mutex_t lock;		/* of all below; never held over a call */
-	uint8_t ring[HUB_HISTORY];
 	uint64_t written;
 	uint64_t held;			/* the holder's place */
 	bool holding;
 	bool watched;			/* there are readers */
 	bool woken;			/* they will be served */
 	bool refused;			/* the port waits for room */
+	uint8_t ring[HUB_HISTORY];	/* last: pages that are not written take no memory */
 };
 
 /* From the guest. */
@@ -318,10 +319,11 @@ void hub_port_changed(struct hub *hub)
 
 int hub_new(struct hub **ret_hub, const struct hub_config *config, struct err *err)
 {
-	struct hub *hub = calloc(1, sizeof(*hub));
+	struct hub *hub = malloc(sizeof(*hub));
 
 	if (!hub)
 		return err_sys(err, -ENOMEM, "cannot make the console");
+	memset(hub, 0, offsetof(struct hub, ring));
 	hub->config = *config;
 	hub->flush.run = flush;
 	hub->pace.fired = paced;

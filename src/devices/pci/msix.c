@@ -353,7 +353,7 @@ static void take_over(struct msix *msix, const struct msix_state *state)
 
 int msix_load(struct msix *msix, struct state_reader *reader, struct err *err)
 {
-	struct msix_state *state = calloc(1, sizeof(*state));
+	struct msix_state *state = malloc(sizeof(*state));	/* loading fills what is used */
 	int r;
 
 	if (!state)
