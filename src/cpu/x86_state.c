@@ -615,14 +615,14 @@ int arch_load(int fd, const struct kvm_vm *vm, unsigned id, uint64_t ticks,
 	return r < 0 ? err_at(err, r, "vCPU %u", id) : 0;
 }
 
-/* A state without them is as good: the vCPUs themselves are compared when they are loaded. */
+/* With a whole state it need not be done: the vCPUs are compared when they are loaded. */
 int arch_check_features(int fd, const struct kvm_vm *vm, struct state_reader *reader,
 			struct err *err)
 {
 	struct vcpu_state *state;
 	int r;
 
-	if (!state_has(reader, &features_table, 0))
+	if (state_has(reader, &table, 0) || !state_has(reader, &features_table, 0))
 		return 0;
 	state = calloc(1, sizeof(*state));
 	if (!state)
