@@ -30,8 +30,8 @@ const char *const kernel_format_foreign[KERNEL_FORMAT_NR] = {
 	[KERNEL_FORMAT_BZIMAGE]	   = "is an x86 bzImage: this machine needs an arm64 kernel",
 	[KERNEL_FORMAT_ELF]	   = "is an ELF file: an arm64 kernel is started as an Image",
 	[KERNEL_FORMAT_ELF_X86_64] = "is an x86_64 kernel: this machine needs an arm64 kernel",
-	[KERNEL_FORMAT_ELF_ARM64]  = "is a vmlinux: an arm64 kernel is started as an Image "
-				     "(arch/arm64/boot/Image, or vmlinuz of a distribution)",
+	[KERNEL_FORMAT_ELF_ARM64]  = ("is a vmlinux: an arm64 kernel is started as an Image "
+				      "(arch/arm64/boot/Image, or vmlinuz of a distribution)"),
 };
 
 /* RAM is all in one piece. */
