@@ -80,13 +80,13 @@ static void use_sve(void)
 
 static uint64_t sign(uint64_t pointer, uint64_t context)
 {
-	__asm__ volatile(".arch armv8.3-a; pacia %0, %1" : "+r"(pointer) : "r"(context));
+	__asm__ volatile(".arch_extension pauth; pacia %0, %1" : "+r"(pointer) : "r"(context));
 	return pointer;
 }
 
 static uint64_t authenticate(uint64_t pointer, uint64_t context)
 {
-	__asm__ volatile(".arch armv8.3-a; autia %0, %1" : "+r"(pointer) : "r"(context));
+	__asm__ volatile(".arch_extension pauth; autia %0, %1" : "+r"(pointer) : "r"(context));
 	return pointer;
 }
 
