@@ -7,7 +7,6 @@ architecture (x86_*, arm64_*) are left to a build for it.
 """
 
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -16,16 +15,23 @@ import tree
 
 FLAGS = ['-fsyntax-only', '-x', 'c', '-std=gnu17', '-D_GNU_SOURCE', '-Wall', '-Wextra',
          '-Werror', '-Wno-unused']
-FOREIGN = 'x86_' if platform.machine() == 'aarch64' else 'arm64_'
+
+
+def foreign(compiler):
+    """What the names of headers begin with that are not for the compiler's machine."""
+    machine = subprocess.run(compiler + ['-dumpmachine'], check=True, capture_output=True,
+                             text=True).stdout
+    return 'x86_' if machine.startswith('aarch64-') else 'arm64_'
 
 
 def main():
     lint = tree.Lint(sys.argv[1])
     compiler = sys.argv[2:]
+    others = foreign(compiler)
     # Payloads in tests/guest are built freestanding, with flags of their own.
     for path in tree.files(lint.root, ('include', 'src', 'tests'), '.h'):
         name = os.path.basename(path)
-        if name.startswith(FOREIGN) or path.startswith(os.path.join('tests', 'guest')):
+        if name.startswith(others) or path.startswith(os.path.join('tests', 'guest')):
             continue
         where = [f'-I{os.path.join(lint.root, d)}'
                  for d in ('include', 'src', os.path.dirname(path))]
