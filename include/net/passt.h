@@ -4,7 +4,8 @@
  *
  * passt speaks to the guest as a router would, and to the world as any program of its
  * user does, so nothing takes a privilege.  It runs in the background, and ends as soon
- * as nobody holds our end of the socket: with the netdev, however that ends.
+ * as nobody holds our end of the socket: with the netdev, however that ends.  One that ends
+ * before, or of whose frames none begins where it should, is lost, and started anew.
  *
  * Ports of the host are forwarded to the guest by words such as tcp:2222-:22 and
  * udp:127.0.0.1:5353-:53, with a space between two.

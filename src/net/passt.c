@@ -5,6 +5,7 @@
  */
 #include "net/passt.h"
 
+#include "base/bits.h"
 #include "base/err.h"
 #include "wire.h"
 
@@ -159,7 +160,7 @@ static int make_command(struct command *command, const struct passt_config *conf
 	return 0;
 }
 
-/* With our end of neither, and no signal blocked or ignored. */
+/* With our end of neither, and no signal blocked or ignored; errors of -1: nobody reads them. */
 static int spawn(pid_t *ret_pid, const struct command *command, int sock, int errors)
 {
 	posix_spawn_file_actions_t actions;
@@ -181,7 +182,8 @@ static int spawn(pid_t *ret_pid, const struct command *command, int sock, int er
 				 POSIX_SPAWN_SETPGROUP);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
-	r = posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
+	if (errors >= 0)
+		r = posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
 	if (!r)
 		r = posix_spawn_file_actions_adddup2(&actions, sock, SOCKET_FD);
 	if (!r)
@@ -189,6 +191,8 @@ static int spawn(pid_t *ret_pid, const struct command *command, int sock, int er
 						     O_RDWR, 0);
 	if (!r)
 		r = posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO);
+	if (!r && errors < 0)
+		r = posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDERR_FILENO);
 	if (!r)
 		r = posix_spawn_file_actions_addclosefrom_np(&actions, SOCKET_FD + 1);
 	if (!r)
@@ -249,28 +253,85 @@ static int start_at(const struct passt_config *config, const struct command *com
 	return r;
 }
 
-int passt_open(struct netdev **ret_netdev, const struct passt_config *config, struct err *err)
-{
+/* Started anew. */
+
+struct passt {
+	struct wire_source source;
 	struct command command;
+	pid_t pid;			/* goes to the background, or fails; 0: none */
+};
+
+/* By then its socket was closed, so it has ended or is about to. */
+static void reap(struct passt *passt)
+{
+	if (passt->pid)
+		waitpid(passt->pid, NULL, WNOHANG);
+	passt->pid = 0;
+}
+
+/* Nobody waits until it has its ports: if it gets none of them, it is gone once more. */
+static int start_peer(struct wire_source *source)
+{
+	struct passt *passt = container_of(source, struct passt, source);
+	int socks[2], r;
+
+	reap(passt);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, socks))
+		return -errno;
+	r = spawn(&passt->pid, &passt->command, socks[1], -1);
+	close(socks[1]);
+	if (!r)
+		return socks[0];
+	passt->pid = 0;
+	close(socks[0]);
+	return r;
+}
+
+static void passt_free(struct wire_source *source)
+{
+	struct passt *passt = container_of(source, struct passt, source);
+
+	reap(passt);
+	free(passt);
+}
+
+static int open_first(struct netdev **ret_netdev, const struct passt_config *config,
+		      struct passt *passt, struct err *err)
+{
 	struct wire_config wire = {
 		.id = config->id,
 		.peer = "passt",
 		.door = -1,
+		.source = &passt->source,
 		.sees_off = true,
 		.lost = config->lost,
 	};
-	int socks[2], r = make_command(&command, config, err);
+	int socks[2], r;
 
-	if (r < 0)
-		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, socks))
 		return err_sys(err, -errno, "net '%s'", config->id);
-	r = start_at(config, &command, socks[1], err);
+	r = start_at(config, &passt->command, socks[1], err);
 	close(socks[1]);
 	wire.fd = socks[0];
 	if (!r)
 		r = wire_new(ret_netdev, &wire, err);
 	if (r < 0)
 		close(socks[0]);
+	return r;
+}
+
+int passt_open(struct netdev **ret_netdev, const struct passt_config *config, struct err *err)
+{
+	struct passt *passt = calloc(1, sizeof(*passt));
+	int r;
+
+	if (!passt)
+		return err_sys(err, -ENOMEM, "net '%s'", config->id);
+	passt->source = (struct wire_source){ start_peer, passt_free };
+	r = make_command(&passt->command, config, err);
+	if (!r)
+		r = open_first(ret_netdev, config, passt, err);
+	if (r < 0)
+		free(passt);
 	return r;
 }

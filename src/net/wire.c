@@ -45,12 +45,13 @@ struct wire {
 	int fd, door;				/* or -1 */
 	char *path;
 	const char *peer;
+	struct wire_source *source;
 	bool sees_off;
 	struct netdev_lost lost;
 	struct loop_watch watch, door_watch;
 	struct loop_task stir;			/* there is something to do, or no longer */
 
-	struct loop_timer again;		/* while there is no peer, and a path to one */
+	struct loop_timer again;		/* while there is no peer, and a way to one */
 	uint64_t pause;				/* before that is tried */
 	uint64_t since;				/* when the peer came, by clock_ns() */
 
@@ -88,7 +89,7 @@ static int await_peer(struct wire *w)
 
 	if (w->door >= 0)
 		return loop_watch_add(loop, &w->door_watch, w->door, POLLIN);
-	if (w->path) {
+	if (w->path || w->source) {
 		loop_timer_set(loop, &w->again, loop_now(loop) + w->pause);
 		w->pause = min_u64(2 * w->pause, PAUSE_MAX_NS);
 	}
@@ -98,7 +99,7 @@ static int await_peer(struct wire *w)
 /* What waits to be sent is stirred up, to be lost. */
 static void lose_peer(struct wire *w, const char *does)
 {
-	char why[64];
+	char why[96];
 
 	loop_watch_remove(w->netdev.loop, &w->watch);
 	close(w->fd);
@@ -106,7 +107,8 @@ static void lose_peer(struct wire *w, const char *does)
 	w->in_len = w->out_len = 0;
 	back_end_set_link(&w->netdev, false);
 	loop_defer(w->netdev.loop, &w->stir);
-	snprintf(why, sizeof(why), "%s %s", w->peer, does);
+	snprintf(why, sizeof(why), "%s %s%s", w->peer, does,
+		 w->source ? ", and is started anew" : "");
 	w->lost.tell(w->lost.ctx, why);
 	/* One that has stayed may be back at once. */
 	if (loop_now(w->netdev.loop) - w->since > PAUSE_MAX_NS)
@@ -135,12 +137,17 @@ static void take_peer(struct wire *w, int fd)
 static void connect_again(struct loop_timer *timer)
 {
 	struct wire *w = container_of(timer, struct wire, again);
-	int fd = unix_socket_connect(w->path);
+	int fd = w->source ? w->source->start_peer(w->source) : unix_socket_connect(w->path);
+	char why[96];
 
-	if (fd >= 0)
+	if (fd >= 0) {
 		take_peer(w, fd);
-	else
-		await_peer(w);
+		return;
+	}
+	snprintf(why, sizeof(why), "%s cannot be started: %s", w->peer, strerror(-fd));
+	if (w->source)
+		w->lost.tell(w->lost.ctx, why);
+	await_peer(w);
 }
 
 static void greet(struct wire *w, int fd)
@@ -484,6 +491,8 @@ static void wire_close(struct netdev *netdev)
 		unlink(w->path);
 		close(w->door);
 	}
+	if (w->source)
+		w->source->free(w->source);
 	free(w->path);
 	free(w);
 }
@@ -512,6 +521,7 @@ int wire_new(struct netdev **ret_netdev, const struct wire_config *config,
 	};
 	w->fd = config->fd;
 	w->door = config->door;
+	w->source = config->source;
 	w->sees_off = config->sees_off;
 	w->peer = config->peer;
 	w->lost = *config->lost;

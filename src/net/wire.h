@@ -9,8 +9,9 @@
  *	no peer --connected--> link is up --the peer is gone, or talks nonsense--> no peer
  *
  * One that has a door, a socket that listens, takes the next peer that comes by it.  One
- * that has connected to a path does so again, after a pause that grows from a tenth of a
- * second to five while that fails or nobody stays.  Any other never gets another peer.
+ * that has connected to a path, or has a source of peers, does so again, after a pause that
+ * grows from a tenth of a second to five while that fails or nobody stays.  Any other never
+ * gets another peer.
  */
 #ifndef NET_WIRE_H
 #define NET_WIRE_H
@@ -21,6 +22,12 @@ struct err;
 struct netdev;
 struct netdev_lost;
 
+struct wire_source {
+	/* A descriptor, connected, non-blocking, or a negative errno.  Owner; may not wait. */
+	int (*start_peer)(struct wire_source *source);
+	void (*free)(struct wire_source *source);		/* main */
+};
+
 struct wire_config {
 	const char *id;			/* for messages */
 	const char *peer;		/* what it is, for ever */
@@ -28,11 +35,12 @@ struct wire_config {
 	int door;			/* listens, non-blocking; -1: none */
 	const char *path;		/* of the door, which is removed at the end; without
 					   one, where to connect again; NULL: nowhere */
+	struct wire_source *source;	/* of further peers, or NULL */
 	bool sees_off;			/* closing waits until the peer has closed, too */
 	const struct netdev_lost *lost;
 };
 
-/* On success the descriptors are the netdev's.  Main. */
+/* On success the descriptors and the source are the netdev's.  Main. */
 int wire_new(struct netdev **ret_netdev, const struct wire_config *config,
 	       struct err *err);
 

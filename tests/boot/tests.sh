@@ -528,6 +528,7 @@ test_net_user()
 	echo >&"$to"
 	await_said $pid "net_user: busy" || return
 	kill_passt
+	touch "$work/killed"
 	wait $pid && passed net_user && grep -q "net 'net0': passt is gone" "$log"
 }
 

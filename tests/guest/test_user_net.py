@@ -7,6 +7,7 @@ User-mode networking: passt comes and goes with the VM, and with its card.
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,17 @@ def is_served(port):
     """passt takes connections whatever the guest does with them."""
     with socket.socket() as client:
         return not client.connect_ex(('127.0.0.1', port))
+
+
+def kill_passt(port):
+    """The one that has this port."""
+    for name in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open(f'/proc/{name}/cmdline', 'rb') as file:
+                if f'127.0.0.1/{port}:22'.encode() in file.read():
+                    os.kill(int(name), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
 
 
 class UserNet(VmTest):
@@ -50,6 +62,18 @@ class UserNet(VmTest):
 
                 self.wait_until_free(port)
                 self.assertFalse(is_served(other))
+
+    def test_passt_that_is_killed_is_started_anew(self):
+        port = free_port()
+        run = self.start('card', '--net', f'user,hostfwd=tcp:127.0.0.1:{port}-:22')
+        run.wait_for(b'READY')
+
+        kill_passt(port)
+
+        run.wait(lambda: b'\n' in run.err, 'a message')
+        self.assertRegex(run.err, rb"net 'net0': passt is gone, and is started anew; the link is "
+                                  rb"down\n\Z")
+        run.wait(lambda: is_served(port), 'another passt')
 
     def command(self, *arguments):
         return subprocess.run([self.vmm, *arguments], capture_output=True, text=True,

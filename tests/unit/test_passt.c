@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SKIPPED		77
@@ -58,6 +59,7 @@ static void on_link(struct netdev_user *user)
 static void on_lost(void *ctx, const char *why)
 {
 	(void)ctx;
+	loop_quit(loop);
 	nr_lost++;
 	snprintf(lost_why, sizeof(lost_why), "%s", why);
 }
@@ -242,16 +244,16 @@ START_TEST(connection_to_a_forwarded_port_reaches_the_guest)
 }
 END_TEST
 
-/* Ours is the one with our forward. */
-static pid_t find_passt(void)
+/* Ours has our forward; whoever has not gone to the background yet is killed as well. */
+static void kill_passt(void)
 {
 	char wanted[64], path[300], line[1024];
 	DIR *folder = opendir("/proc");
 	struct dirent *entry;
-	pid_t found = 0;
+	unsigned nr = 0;
 
 	snprintf(wanted, sizeof(wanted), "127.0.0.1/%u:22", port);
-	while (!found && (entry = readdir(folder))) {
+	while ((entry = readdir(folder))) {
 		ssize_t len;
 		int fd;
 
@@ -259,27 +261,78 @@ static pid_t find_passt(void)
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		len = fd < 0 ? 0 : read(fd, line, sizeof(line) - 1);
 		if (len > 0 && memmem(line, (size_t)len, wanted, strlen(wanted)))
-			found = atoi(entry->d_name);
+			nr += !kill(atoi(entry->d_name), SIGKILL);
 		if (fd >= 0)
 			close(fd);
 	}
 	closedir(folder);
-	return found;
+	ck_assert_uint_gt(nr, 0);
 }
 
-START_TEST(passt_that_is_killed_takes_the_link_down)
+static void wait_for_link(bool up)
 {
-	pid_t pid = find_passt();
-
-	ck_assert(netdev_link_up(netdev));
-	ck_assert_int_gt(pid, 0);
-
-	ck_assert_int_eq(kill(pid, SIGKILL), 0);
-	while (netdev_link_up(netdev))
+	while (netdev_link_up(netdev) != up)
 		wait_for_news();
+}
+
+static void detach_and_close(void)
+{
+	netdev_detach(netdev);
+	netdev = netdev_close(netdev);
+}
+
+START_TEST(passt_that_is_killed_takes_the_link_down_until_the_next_serves)
+{
+	ck_assert(netdev_link_up(netdev));
+
+	kill_passt();
+	wait_for_link(false);
 
 	ck_assert_uint_eq(nr_lost, 1);
-	ck_assert_str_eq(lost_why, "passt is gone");
+	ck_assert_str_eq(lost_why, "passt is gone, and is started anew");
+	wait_for_link(true);
+	discover();
+	receive(IPPROTO_UDP, UDP, 67);
+	ck_assert_uint_eq(nr_lost, 1);
+}
+END_TEST
+
+START_TEST(passt_that_was_started_anew_is_no_child_once_it_is_closed)
+{
+	for (int i = 0; i < 2; i++) {
+		kill_passt();
+		wait_for_link(false);
+		wait_for_link(true);
+		discover();
+		receive(IPPROTO_UDP, UDP, 67);
+	}
+
+	detach_and_close();
+
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	ck_assert_int_eq(errno, ECHILD);
+}
+END_TEST
+
+START_TEST(passt_that_cannot_be_started_anew_is_tried_again)
+{
+	char *path = strdup(getenv("PATH"));
+	int fd;
+
+	setenv("PATH", "/nowhere", 1);
+	kill_passt();
+	while (!strstr(lost_why, "passt cannot be started: No such file"))
+		wait_for_news();
+	fd = bind_port(port, &port);
+	setenv("PATH", path, 1);
+	wait_for_link(true);
+	wait_for_link(false);
+	close(fd);
+
+	wait_for_link(true);
+	discover();
+	receive(IPPROTO_UDP, UDP, 67);
+	free(path);
 }
 END_TEST
 
@@ -290,8 +343,7 @@ START_TEST(ports_are_free_again_once_it_is_closed)
 
 	ck_assert_int_lt(fd, 0);
 
-	netdev_detach(netdev);
-	netdev = netdev_close(netdev);
+	detach_and_close();
 
 	fd = bind_port(port, &same);
 	ck_assert_int_ge(fd, 0);
@@ -328,21 +380,61 @@ START_TEST(missing_passt_is_told_with_its_package)
 }
 END_TEST
 
-START_TEST(passt_that_fails_in_silence)
+/* What is taken for passt until the test ends or sets PATH. */
+static void replace_passt(const char *script)
 {
-	char folder[] = "/tmp/vmm-passt-XXXXXX", path[64];
+	static char folder[] = "/tmp/vmm-test-XXXXXX";
+	char path[64];
 	int fd;
 
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/passt", folder);
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
-	ck_assert_int_eq(dprintf(fd, "#!/bin/sh\nexit 3\n"), 17);
+	ck_assert_int_eq(dprintf(fd, "#!/bin/sh\n%s\n", script), (int)strlen(script) + 11);
 	close(fd);
 	setenv("PATH", folder, 1);
+}
+
+static void remove_passt(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/passt", getenv("PATH"));
+	unlink(path);
+	rmdir(getenv("PATH"));
+}
+
+START_TEST(passt_that_fails_in_silence)
+{
+	replace_passt("exit 3");
 
 	refuses(NULL, -EIO, "does not say why");
-	unlink(path);
-	rmdir(folder);
+	remove_passt();
+}
+END_TEST
+
+/* As that of Debian 12 does, whose frames then begin anywhere. */
+START_TEST(passt_that_loses_its_place_in_the_stream_is_started_anew)
+{
+	const struct iovec seg = { packet, sizeof(packet) };
+	char *path = strdup(getenv("PATH"));
+
+	replace_passt("(printf '\\001nonsense'; until /bin/cat > /dev/null; do /bin/sleep 0.1; "
+		      "done) <&3 >&3 &");
+	ck_assert_msg(!open_with(&netdev, forward), "%s", err.text);
+	remove_passt();
+	setenv("PATH", path, 1);
+	ck_assert_int_eq(netdev_attach(netdev, loop, &user), 0);
+
+	while (netdev_recv(netdev, 0, &seg, 1) == -EAGAIN)
+		wait_for_news();
+
+	ck_assert(!netdev_link_up(netdev));
+	ck_assert_str_eq(lost_why, "passt does not speak the protocol, and is started anew");
+	wait_for_link(true);
+	discover();
+	receive(IPPROTO_UDP, UDP, 67);
+	free(path);
 }
 END_TEST
 
@@ -416,7 +508,9 @@ int main(void)
 	tcase_set_timeout(served, 60);
 	tcase_add_test(served, guest_is_offered_an_address_a_router_and_its_mtu);
 	tcase_add_test(served, connection_to_a_forwarded_port_reaches_the_guest);
-	tcase_add_test(served, passt_that_is_killed_takes_the_link_down);
+	tcase_add_test(served, passt_that_is_killed_takes_the_link_down_until_the_next_serves);
+	tcase_add_test(served, passt_that_was_started_anew_is_no_child_once_it_is_closed);
+	tcase_add_test(served, passt_that_cannot_be_started_anew_is_tried_again);
 	tcase_add_test(served, ports_are_free_again_once_it_is_closed);
 	suite_add_tcase(s, served);
 	tcase_add_checked_fixture(refused, setup, teardown);
@@ -424,6 +518,7 @@ int main(void)
 	tcase_add_test(refused, what_passt_refuses_is_told_in_its_words);
 	tcase_add_test(refused, missing_passt_is_told_with_its_package);
 	tcase_add_test(refused, passt_that_fails_in_silence);
+	tcase_add_test(refused, passt_that_loses_its_place_in_the_stream_is_started_anew);
 	suite_add_tcase(s, refused);
 	tcase_add_loop_test(words, odd_forwards_are_refused, 0, 18);
 	tcase_add_test(words, good_forwards_are_taken);
