@@ -58,9 +58,9 @@ int machine_state_save(struct machine *machine, struct state_writer *writer, str
 /*
  * From the first to the last of what has to be of one moment, it is paused, and pausing and
  * resuming say what it is to be afterwards; with paused, it is to be that unless it was so
- * already.  Nothing where it does not save.
+ * already.  Nothing where it does not save, as one does not whose guest has ended: -EPERM.
  */
-void machine_state_begin_save(struct machine *machine);
+int machine_state_begin_save(struct machine *machine, struct err *err);
 void machine_state_end_save(struct machine *machine, bool paused);
 
 /* What is other than after a pause. */

@@ -281,13 +281,17 @@ static int go_on_from(struct machine *m, enum machine_state before, struct err *
 	return before == MACHINE_RUNNING ? machine_resume(m, err) : 0;
 }
 
-void machine_state_begin_save(struct machine *m)
+int machine_state_begin_save(struct machine *m, struct err *err)
 {
 	enum machine_state before = m->state;
+	int r = check_alive(m, err);
 
+	if (r < 0)
+		return r;
 	machine_pause(m);
 	m->before = before;
 	m->state = MACHINE_SAVING;
+	return 0;
 }
 
 void machine_state_end_save(struct machine *m, bool paused)

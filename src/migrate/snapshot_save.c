@@ -409,8 +409,9 @@ static void pause_and_save(struct loop_task *task)
 	if (goes_on(job)) {
 		job->runs = machine_state(m) == MACHINE_RUNNING;
 		job->paused_at = clock_ns();
-		machine_state_begin_save(m);
-		job->r = machine_state_settle(m, &job->err);
+		job->r = machine_state_begin_save(m, &job->err);
+		if (!job->r)
+			job->r = machine_state_settle(m, &job->err);
 		if (!job->r)
 			job->r = write_changed(job, &job->err);
 		if (!job->r)

@@ -99,11 +99,12 @@ int machine_state_load(struct machine *m, struct state_reader *reader,
 	return fake_vm.load_fails ? err_set(err, fake_vm.load_fails, "it cannot be loaded") : 0;
 }
 
-void machine_state_begin_save(struct machine *m)
+int machine_state_begin_save(struct machine *m, struct err *err)
 {
-	(void)m;
+	(void)m, (void)err;
 	fake_vm.saving = true;
 	fake_vm.running = false;
+	return 0;
 }
 
 void machine_state_end_save(struct machine *m, bool paused)

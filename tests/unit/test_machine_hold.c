@@ -147,6 +147,23 @@ START_TEST(machine_whose_guest_is_off_is_not_saved)
 }
 END_TEST
 
+/* It has ended since the machine was held. */
+START_TEST(machine_whose_guest_is_off_is_not_made_one_that_saves)
+{
+	machine.state = off[_i];
+
+	ck_assert_int_eq(machine_state_begin_save(&machine, &err), -EPERM);
+
+	ck_assert_int_eq(machine.state, off[_i]);
+	ck_assert_ptr_nonnull(strstr(err.text, "the guest has ended"));
+}
+END_TEST
+
+static void begin_save(void)
+{
+	ck_assert_int_eq(machine_state_begin_save(&machine, &err), 0);
+}
+
 static void say_nothing(void)
 {
 }
@@ -172,7 +189,7 @@ static const struct {
 START_TEST(machine_is_what_was_said_while_it_was_saved)
 {
 	machine.state = MACHINE_PAUSED;
-	machine_state_begin_save(&machine);
+	begin_save();
 
 	said[_i].say();
 
@@ -188,7 +205,7 @@ static const enum machine_state still[] = {
 START_TEST(machine_that_stood_still_does_so_after_it_was_saved)
 {
 	machine.state = still[_i];
-	machine_state_begin_save(&machine);
+	begin_save();
 
 	machine_state_end_save(&machine, false);
 
@@ -199,7 +216,7 @@ END_TEST
 START_TEST(machine_that_is_to_stand_still_does_so_after_it_was_saved)
 {
 	machine.state = MACHINE_PAUSED;
-	machine_state_begin_save(&machine);
+	begin_save();
 	say_cont();
 
 	machine_state_end_save(&machine, true);
@@ -266,6 +283,8 @@ int main(void)
 	tc = tcase_create("saving");
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_loop_test(tc, machine_whose_guest_is_off_is_not_saved, 0, ARRAY_LEN(off));
+	tcase_add_loop_test(tc, machine_whose_guest_is_off_is_not_made_one_that_saves, 0,
+			    ARRAY_LEN(off));
 	tcase_add_loop_test(tc, machine_is_what_was_said_while_it_was_saved, 0, ARRAY_LEN(said));
 	tcase_add_loop_test(tc, machine_that_stood_still_does_so_after_it_was_saved, 0,
 			    ARRAY_LEN(still));
