@@ -58,10 +58,11 @@ int machine_state_save(struct machine *machine, struct state_writer *writer, str
 /*
  * From the first to the last of what has to be of one moment, it is paused, and pausing and
  * resuming say what it is to be afterwards; with paused, it is to be that unless it was so
- * already.  Nothing where it does not save, as one does not whose guest has ended: -EPERM.
+ * already: true if it would run but for this.  Nothing where it does not save, as one does not
+ * whose guest has ended: -EPERM.
  */
 int machine_state_begin_save(struct machine *machine, struct err *err);
-void machine_state_end_save(struct machine *machine, bool paused);
+bool machine_state_end_save(struct machine *machine, bool paused);
 
 /* What is other than after a pause. */
 struct machine_change {

@@ -294,15 +294,16 @@ int machine_state_begin_save(struct machine *m, struct err *err)
 	return 0;
 }
 
-void machine_state_end_save(struct machine *m, bool paused)
+bool machine_state_end_save(struct machine *m, bool paused)
 {
 	struct err ignored = { 0 };
+	bool kept;
 
 	if (m->ended || m->state != MACHINE_SAVING)
-		return;
-	if (paused && m->before == MACHINE_RUNNING)
-		m->before = MACHINE_PAUSED;
-	(void)go_on_from(m, m->before, &ignored);
+		return false;
+	kept = paused && m->before == MACHINE_RUNNING;
+	(void)go_on_from(m, kept ? MACHINE_PAUSED : m->before, &ignored);
+	return kept;
 }
 
 /* Giving away. */

@@ -67,6 +67,7 @@ struct job {
 	bool consumed;			/* what the log had is here only */
 	bool published;			/* it can not be broken off any more */
 	bool runs;			/* the guest, but for us */
+	bool paused;			/* by us, and it does not go on */
 	uint64_t paused_at;		/* by clock_ns() */
 	sem_t turn;			/* the thread's */
 	struct loop_task pause, go_on, finish;	/* the main thread's turns */
@@ -167,9 +168,9 @@ static void end_job(struct job *job)
 	if (job->memory >= 0)
 		close(job->memory);
 	snapshot_folder_close(&job->folder);
-	machine_state_end_save(s->machine, false);
+	(void)machine_state_end_save(s->machine, false);
 	/* Who wanted it to stand still had the snapshot in mind. */
-	if ((job->r < 0 || job->called_off) && job->runs && job->request.keep_paused)
+	if ((job->r < 0 || job->called_off) && job->paused)
 		resume(s->machine);
 	/* One that failed early leaves the next diff possible. */
 	if (job->r < 0 ? job->consumed || !s->previous.id[0] : !job->request.track)
@@ -427,7 +428,7 @@ static void go_on(struct loop_task *task)
 {
 	struct job *job = container_of(task, struct job, go_on);
 
-	machine_state_end_save(job->owner->machine, job->request.keep_paused);
+	job->paused = machine_state_end_save(job->owner->machine, job->request.keep_paused);
 	job->result.paused_ns = job->runs ? clock_ns() - job->paused_at : 0;
 	sem_post(&job->turn);
 }

@@ -107,11 +107,14 @@ int machine_state_begin_save(struct machine *m, struct err *err)
 	return 0;
 }
 
-void machine_state_end_save(struct machine *m, bool paused)
+bool machine_state_end_save(struct machine *m, bool paused)
 {
+	bool goes_on = fake_vm.saving && !fake_vm.stopped;
+
 	(void)m;
-	fake_vm.running |= fake_vm.saving && !paused;
+	fake_vm.running |= goes_on && !paused;
 	fake_vm.saving = false;
+	return goes_on && paused;
 }
 
 int machine_state_describe(const struct machine *m, struct vm_config *ret_config, struct err *err)

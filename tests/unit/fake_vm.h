@@ -24,7 +24,7 @@ struct fake_vm {
 	int wake_fails, load_fails, flush_fails, name_fails;	/* with this errno */
 	unsigned waits;			/* so often the guest cannot be handed over yet */
 	void (*at_disks)(void);		/* unless NULL: while its disks are flushed */
-	bool saving;
+	bool saving, stopped;		/* stopped: somebody has said so meanwhile */
 };
 
 extern struct fake_vm fake_vm;

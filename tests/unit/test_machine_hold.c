@@ -219,7 +219,19 @@ START_TEST(machine_that_is_to_stand_still_does_so_after_it_was_saved)
 	begin_save();
 	say_cont();
 
-	machine_state_end_save(&machine, true);
+	ck_assert(machine_state_end_save(&machine, true));
+
+	ck_assert_int_eq(machine.state, MACHINE_PAUSED);
+}
+END_TEST
+
+START_TEST(machine_that_was_stopped_while_it_was_saved_would_not_run)
+{
+	machine.state = MACHINE_PAUSED;
+	begin_save();
+	say_cont_and_stop();
+
+	ck_assert(!machine_state_end_save(&machine, true));
 
 	ck_assert_int_eq(machine.state, MACHINE_PAUSED);
 }
@@ -289,6 +301,7 @@ int main(void)
 	tcase_add_loop_test(tc, machine_that_stood_still_does_so_after_it_was_saved, 0,
 			    ARRAY_LEN(still));
 	tcase_add_test(tc, machine_that_is_to_stand_still_does_so_after_it_was_saved);
+	tcase_add_test(tc, machine_that_was_stopped_while_it_was_saved_would_not_run);
 	tcase_add_test(tc, machine_that_runs_is_not_saved);
 	tcase_add_loop_test(tc, what_the_guest_has_just_asked_for_is_not_lost, 0, ARRAY_LEN(acts));
 	suite_add_tcase(s, tc);

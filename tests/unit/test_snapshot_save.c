@@ -20,7 +20,8 @@
 #define MEMORY	(64 * 4096)
 
 /* Disks twice; state, configuration, memory, manifest. */
-#define NR_MOMENTS	6
+#define NR_SYNCS	4
+#define NR_MOMENTS	(2 + NR_SYNCS)
 
 static struct loop *loop;
 static struct snapshotter *snapshotter;
@@ -174,6 +175,25 @@ START_TEST(one_that_is_called_off_leaves_the_guest_as_it_was)
 }
 END_TEST
 
+static void stop_the_second_time(void)
+{
+	fake_vm.stopped = ++at_disks == 2;
+}
+
+START_TEST(one_that_is_called_off_lets_no_guest_run_that_was_stopped)
+{
+	request.keep_paused = true;
+	fake_vm.at_disks = stop_the_second_time;
+	at_sync = reach_a_moment;
+	last_moment = (unsigned)_i;
+
+	take();
+
+	ck_assert_int_eq(result, -ECANCELED);
+	ck_assert(!fake_vm.running && !fake_vm.saving);
+}
+END_TEST
+
 static bool is_published(void)
 {
 	return !access(path, F_OK);
@@ -210,6 +230,8 @@ int main(void)
 	tcase_add_test(tc, guest_stays_paused_when_asked);
 	tcase_add_test(tc, disks_that_cannot_be_flushed_let_the_guest_go_on);
 	tcase_add_loop_test(tc, one_that_is_called_off_leaves_the_guest_as_it_was, 0, NR_MOMENTS);
+	tcase_add_loop_test(tc, one_that_is_called_off_lets_no_guest_run_that_was_stopped,
+			    0, NR_SYNCS);
 	tcase_add_test(tc, one_that_is_called_off_too_late_leaves_the_guest_as_it_was);
 	suite_add_tcase(s, tc);
 
