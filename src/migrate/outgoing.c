@@ -55,14 +55,20 @@ static void tell(struct loop_task *task)
 			o->config.changed(o->config.ctx, untold[i]);
 }
 
-void outgoing_parts_set_status(struct outgoing *o, enum migration_status status)
+/* Under lock. */
+static void set_status(struct outgoing *o, enum migration_status status)
 {
-	pthread_mutex_lock(&o->lock);
 	o->info.status = status;
 	if (o->nr_untold < ARRAY_LEN(o->untold))
 		o->untold[o->nr_untold++] = status;
-	pthread_mutex_unlock(&o->lock);
 	loop_post(o->config.main, &o->tell);
+}
+
+void outgoing_parts_set_status(struct outgoing *o, enum migration_status status)
+{
+	pthread_mutex_lock(&o->lock);
+	set_status(o, status);
+	pthread_mutex_unlock(&o->lock);
 }
 
 static void slow_down(struct loop_task *task)
@@ -459,6 +465,19 @@ static void reset_info(struct outgoing *o, const struct migration_parameters *pa
 	outgoing_limit(o, parameters->bandwidth, parameters->downtime_ms);
 }
 
+/* The thread's own statuses come after the first. */
+static int start_thread(struct outgoing *o)
+{
+	int r;
+
+	pthread_mutex_lock(&o->lock);
+	r = thread_start(&o->thread, "migration", outgoing_parts_run, o);
+	if (!r)
+		set_status(o, MIGRATION_SETUP);
+	pthread_mutex_unlock(&o->lock);
+	return r;
+}
+
 int outgoing_start(struct outgoing *o, const char *uri,
 		   const struct migration_parameters *parameters, struct err *err)
 {
@@ -486,7 +505,7 @@ int outgoing_start(struct outgoing *o, const char *uri,
 	};
 	r = prepare(o, uri, err);
 	if (!r) {
-		r = thread_start(&o->thread, "migration", outgoing_parts_run, o);
+		r = start_thread(o);
 		if (r < 0)
 			err_sys(err, r, "cannot move the VM");
 	}
@@ -497,7 +516,6 @@ int outgoing_start(struct outgoing *o, const char *uri,
 		return r;
 	}
 	o->started = true;
-	outgoing_parts_set_status(o, MIGRATION_SETUP);
 	return 0;
 }
 
