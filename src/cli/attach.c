@@ -341,13 +341,10 @@ static int give_fds(struct client *client, struct passed *passed, const struct v
 	return r;
 }
 
-/* Those that the VM has and has not used; it says of others that it does not have them. */
-static void close_fds(struct client *client, const struct passed *passed)
+static void take_fds_back(struct client *client, const struct passed *passed)
 {
 	for (unsigned i = 0; i < passed->nr; i++)
-		(void)client_execute(client, "closefd",
-				     json_pack("{s:s}", "fdname", passed->fds[i].name), NULL,
-				     NULL);
+		client_take_fd_back(client, &passed->fds[i]);
 }
 
 static json_t *netdev_of(const struct vm_net_config *net, const char *id, const char *fds)
@@ -404,7 +401,7 @@ static int attach_net(struct client *client, const void *config, const char *id,
 	if (!r)
 		r = add_netdev(client, net, id, passed.list, err);
 	if (r < 0) {
-		close_fds(client, &passed);
+		take_fds_back(client, &passed);
 		return r;
 	}
 	r = execute(client, "x-vmm-net-set-limits", limits_of(net, id), err);

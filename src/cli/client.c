@@ -330,6 +330,13 @@ int client_give_fd(struct client *client, struct client_fd *ret_fd, int fd, stru
 	return r;
 }
 
+/* Of others it says that it does not have them. */
+void client_take_fd_back(struct client *client, const struct client_fd *fd)
+{
+	(void)client_execute(client, "closefd", json_pack("{s:s}", "fdname", fd->name), NULL,
+			     NULL);
+}
+
 /* Life. */
 
 /* A VM that has its name but not its socket yet is starting. */

@@ -60,6 +60,9 @@ struct client_fd {
  */
 int client_give_fd(struct client *client, struct client_fd *ret_fd, int fd, struct err *err);
 
+/* It keeps none that it has not used. */
+void client_take_fd_back(struct client *client, const struct client_fd *fd);
+
 /*
  * The next event, also one that came during a command; the caller's.  1, or 0 when
  * none came within timeout_ms (-1: for ever), or as above.

@@ -148,22 +148,25 @@ static int absolute(char *to, size_t len, const char *uri, struct err *err)
 	return (size_t)n < len ? 0 : err_sys(err, -ENAMETOOLONG, "'%s'", uri);
 }
 
-/* A descriptor of ours becomes one of the VM's. */
-static int give_fd(struct client *client, char *uri, size_t len, struct err *err)
+static bool is_fd(const char *uri)
 {
-	struct client_fd given;
+	return !strncmp(uri, "fd:", 3);
+}
+
+/* A descriptor of ours becomes one of the VM's. */
+static int give_fd(struct client *client, struct client_fd *ret_fd, char *uri, size_t len,
+		   struct err *err)
+{
 	char *end;
 	long fd;
 	int r;
 
-	if (strncmp(uri, "fd:", 3))
-		return 0;
 	fd = strtol(uri + 3, &end, 10);
 	if (end == uri + 3 || *end || fd < 0 || fd > INT_MAX)
 		return err_set(err, -EINVAL, "'%s': give fd:N", uri);
-	r = client_give_fd(client, &given, (int)fd, err);
+	r = client_give_fd(client, ret_fd, (int)fd, err);
 	if (!r)
-		snprintf(uri, len, "fd:%s", given.name);
+		snprintf(uri, len, "fd:%s", ret_fd->name);
 	return r;
 }
 
@@ -202,18 +205,30 @@ static int set_up(struct client *client, const struct migrate *how, struct err *
 		capability("x-vmm-with-disks", how->with_disks)), NULL, err);
 }
 
+static int ask_to_move(struct client *client, const char *uri, const struct migrate *how,
+		       struct err *err)
+{
+	int r = how->resume ? 0 : set_up(client, how, err);
+
+	return r < 0 ? r : client_execute(client, "migrate", json_pack("{s:s, s:b}", "uri",
+				uri, "resume", how->resume), NULL, err);
+}
+
 static int begin(struct client *client, const char *uri, const struct migrate *how,
 		 struct err *err)
 {
 	char whole[PATH_MAX + 8];
+	struct client_fd given;
 	int r = absolute(whole, sizeof(whole), uri, err);
 
-	if (!r)
-		r = give_fd(client, whole, sizeof(whole), err);
-	if (!r && !how->resume)
-		r = set_up(client, how, err);
-	return r < 0 ? r : client_execute(client, "migrate", json_pack("{s:s, s:b}", "uri",
-				whole, "resume", how->resume), NULL, err);
+	if (!r && is_fd(whole))
+		r = give_fd(client, &given, whole, sizeof(whole), err);
+	if (r < 0)
+		return r;
+	r = ask_to_move(client, whole, how, err);
+	if (r < 0 && is_fd(whole))
+		client_take_fd_back(client, &given);
+	return r;
 }
 
 /*

@@ -198,6 +198,21 @@ class Migrate(SteadyTest):
         self.moved(here, there, last)
         self.end(there)
 
+    def test_descriptor_of_a_move_that_is_refused_is_not_kept(self):
+        ours, theirs = socket.socketpair()
+        self.addCleanup(theirs.close)
+        self.begin()
+
+        done = subprocess.run([self.vmm, 'migrate', 'web', f'fd:{ours.fileno()}',
+                               '--tls', self.folder], pass_fds=[ours.fileno()],
+                              capture_output=True, text=True, timeout=vm.SECONDS, check=False)
+        ours.close()
+
+        self.assertNotEqual(done.returncode, OK)
+        self.assertIn('would not use the certificates', done.stderr)
+        theirs.settimeout(vm.SECONDS)
+        self.assertEqual(theirs.recv(1), b'')
+
     def test_what_cannot_be_asked_for_is_refused(self):
         self.begin()
         for arguments, why in (
