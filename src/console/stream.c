@@ -15,8 +15,10 @@
 #include "loop/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,7 +36,7 @@ struct stream {
 	uint8_t output[OUTPUT_LEN];
 	struct loop_timer retry;	/* of an output in non-blocking mode */
 	bool failed;
-	bool pipe;			/* that is what the output is */
+	int pipe;			/* the output, not to be waited for; -1: it is none */
 
 	int in_fd;
 	bool input_open;
@@ -51,24 +53,18 @@ static void submit(struct stream *stream)
 		    &stream->writing, 1, -1, 0);
 }
 
-static bool is_ready(int fd, short events)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = events };
-
-	return poll(&poll_fd, 1, 0) > 0;
-}
-
 /*
- * Into a pipe with room so much goes at once.  io_uring would hand it to a thread, which
- * kernels before 6.4 have for that, and the reader would wait for the thread's turn.
+ * Into a pipe with room so much goes at once, whole or not at all.  io_uring would hand it to
+ * a thread, which kernels before 6.4 have for that, and the reader would wait for the thread's
+ * turn.
  */
 static bool wrote(struct stream *stream)
 {
 	const struct iovec *writing = &stream->writing;
-	int fd = stream->config.out_fd;
 
-	return stream->pipe && writing->iov_len < PIPE_BUF && is_ready(fd, POLLOUT) &&
-	       write(fd, writing->iov_base, writing->iov_len) == (ssize_t)writing->iov_len;
+	return stream->pipe >= 0 && writing->iov_len < PIPE_BUF &&
+	       write(stream->pipe, writing->iov_base, writing->iov_len) ==
+	       (ssize_t)writing->iov_len;
 }
 
 static void write_some(struct stream *stream)
@@ -134,6 +130,13 @@ static bool idle(const struct hub_reader *reader)
 
 /* Input. */
 
+static bool is_readable(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
 static void end_input(struct stream *stream)
 {
 	stream->input_open = false;
@@ -147,7 +150,7 @@ static bool read_some(struct stream *stream)
 	uint8_t *at = hub_source_room(&stream->source, &room);
 	ssize_t len;
 
-	if (!stream->input_open || !room || !is_ready(stream->in_fd, POLLIN))
+	if (!stream->input_open || !room || !is_readable(stream->in_fd))
 		return false;
 	len = read(stream->in_fd, at, room);
 	if (len < 0 && (errno == EINTR || errno == EAGAIN))
@@ -208,6 +211,20 @@ int stream_read(struct stream *stream, int fd, struct err *err)
 
 /* Life. */
 
+/*
+ * Opened anew, for whether it is waited for is up to all who have it open; nor would it do to
+ * ask first, since others may write to it, too.
+ */
+static int open_pipe(int fd)
+{
+	char path[32];
+
+	if (!is_a(fd, S_IFIFO))
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
 int stream_new(struct stream **ret_stream, const struct stream_config *config,
 	       struct err *err)
 {
@@ -216,7 +233,7 @@ int stream_new(struct stream **ret_stream, const struct stream_config *config,
 	if (!stream)
 		return err_sys(err, -ENOMEM, "cannot make the console");
 	stream->config = *config;
-	stream->pipe = is_a(config->out_fd, S_IFIFO);
+	stream->pipe = open_pipe(config->out_fd);
 	stream->io.done = written;
 	stream->retry.fired = retry;
 	stream->readable.ready = input_ready;
@@ -239,6 +256,8 @@ struct stream *stream_free(struct stream *stream)
 	loop_cancel(stream->config.loop, &stream->first);
 	hub_remove_source(stream->config.hub, &stream->source);
 	hub_remove_reader(stream->config.hub, &stream->reader);
+	if (stream->pipe >= 0)
+		close(stream->pipe);
 	free(stream);
 	return NULL;
 }
