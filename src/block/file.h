@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct err;
+struct iov;
 
 struct file {
 	_Atomic(int) fd;	/* -1: closed, which may come while others ask about it */
@@ -85,6 +86,12 @@ int file_read_head(const struct file *file, void *buf, size_t len);
  * Where it has, what was discarded reads as zeros.  Owner.
  */
 void file_submit(struct file *file, struct loop *loop, struct file_io *io);
+
+/*
+ * Copy of a guest's memory what it writes, as iov_read() does; -EFAULT where some of that is
+ * lost (base/lost_memory.h), so that to has not what the guest wrote.  Any thread.
+ */
+int file_copy(const struct iov *memory, uint64_t off, void *to, size_t len);
 
 /* Have io->done() called with res at the end of this turn, without I/O.  Owner. */
 void file_refuse(struct loop *loop, struct file_io *io, int res);

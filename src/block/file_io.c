@@ -64,27 +64,30 @@ static void move(struct file_io *io, const struct iovec *segs, unsigned nr)
 			    io->durable ? RWF_DSYNC : 0);
 }
 
-/* False: what is there by now is not what the guest has written. */
-static bool fill_bounce(struct file_io *io)
+int file_copy(const struct iov *memory, uint64_t off, void *to, size_t len)
 {
-	struct iov memory = memory_of(io);
 	unsigned before = lost_memory_count();
+	int r = iov_read(memory, off, to, len);
 
-	iov_read(&memory, io->moved, io->bounce, io->rest.iov_len);
-	return lost_memory_count() == before;
+	return lost_memory_count() == before ? r : -EFAULT;
 }
 
 static void move_by_bounce(struct file_io *io)
 {
+	struct iov memory = memory_of(io);
+	int r = 0;
+
 	io->rest.iov_base = io->bounce;
 	io->rest.iov_len = (size_t)min_u64(io->len - io->moved, BOUNCE_MAX);
-	if (io->op != DISK_WRITE || fill_bounce(io)) {
+	if (io->op == DISK_WRITE)
+		r = file_copy(&memory, io->moved, io->bounce, io->rest.iov_len);
+	if (!r) {
 		move(io, &io->rest, 1);
 		return;
 	}
 	free(io->bounce);
 	io->bounce = NULL;
-	file_refuse(io->loop, io, -EFAULT);
+	file_refuse(io->loop, io, r);
 }
 
 static void move_in_place(struct file_io *io)

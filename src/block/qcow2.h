@@ -244,7 +244,7 @@ void qcow2_op_end(struct qcow2_op *op, int res);
 
 /* Describe [off, off+len) of the request's memory; a transfer of file_submit(). */
 struct iov qcow2_op_cut(struct qcow2_op *op, uint64_t off, uint64_t len);
-void qcow2_op_copy_out(struct qcow2_op *op, uint8_t *to, uint64_t off, size_t len);
+int qcow2_op_copy_out(struct qcow2_op *op, uint8_t *to, uint64_t off, size_t len);
 void qcow2_op_copy_in(struct qcow2_op *op, const uint8_t *from, uint64_t off, size_t len);
 void qcow2_op_fill_zero(struct qcow2_op *op, uint64_t off, uint64_t len);
 

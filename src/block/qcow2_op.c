@@ -199,13 +199,11 @@ struct iov qcow2_op_cut(struct qcow2_op *op, uint64_t off, uint64_t len)
 	return iov_cut(&memory, off, len, op->segs, ARRAY_LEN(op->segs));
 }
 
-void qcow2_op_copy_out(struct qcow2_op *op, uint8_t *to, uint64_t off, size_t len)
+int qcow2_op_copy_out(struct qcow2_op *op, uint8_t *to, uint64_t off, size_t len)
 {
 	struct iov memory = memory_of(op);
-	int r = iov_read(&memory, off, to, len);
 
-	assert(!r);
-	(void)r;
+	return file_copy(&memory, off, to, len);
 }
 
 void qcow2_op_copy_in(struct qcow2_op *op, const uint8_t *from, uint64_t off, size_t len)

@@ -167,13 +167,13 @@ static void filled(struct qcow2_op *op, int res)
 	uint64_t guest = op->request->at + op->done;
 	uint8_t *to = op->buf + (guest - claim->data_at);
 
+	if (res >= 0 && op->request->op == DISK_WRITE)
+		res = qcow2_op_copy_out(op, to, op->done, op->piece);
 	if (res < 0) {
 		abandon(op, res);
 		return;
 	}
-	if (op->request->op == DISK_WRITE)
-		qcow2_op_copy_out(op, to, op->done, op->piece);
-	else
+	if (op->request->op != DISK_WRITE)
 		memset(to, 0, op->piece);
 	op->resume = set_entries;
 	qcow2_op_transfer_bytes(op, DISK_WRITE, claim->host + (claim->data_at - claim->guest),

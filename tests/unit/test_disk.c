@@ -3,11 +3,10 @@
 #include "disk_fixture.h"
 
 #include "base/bits.h"
-#include "base/lost_memory.h"
+#include "lost_memory_fixture.h"
 
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
 static int nr_pending;
@@ -371,30 +370,16 @@ END_TEST
 
 /* Direct I/O. */
 
-/* As whoever has lost it does (migrate/lazy_ram.h). */
-static void touched(int number, siginfo_t *info, void *context)
-{
-	void *page = (void *)align_down((uintptr_t)info->si_addr, 4096);
-
-	(void)number, (void)context;
-	(void)mmap(page, 4096, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS,
-		   -1, 0);
-	lost_memory_touched();
-}
-
 START_TEST(memory_that_is_lost_is_not_written_through_a_buffer)
 {
-	const struct sigaction action = { .sa_sigaction = touched, .sa_flags = SA_SIGINFO };
 	struct disk_config c = config("a.img");
-	int nothing = memfd_create("nothing", MFD_CLOEXEC);
-	uint8_t *lost = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, nothing, 0);
+	uint8_t *lost = lose_memory(8192);
 	uint8_t old[4096], in[4096];
 
 	memset(old, 'o', sizeof(old));
 	write_file("a.img", 0, old, sizeof(old));
 	c.cache = DISK_DIRECT;
 	ck_assert_int_eq(open_disk(c), 0);
-	sigaction(SIGBUS, &action, NULL);
 
 	ck_assert_int_eq(transfer(DISK_WRITE, 0, lost + 1, sizeof(old), false), -EFAULT);
 

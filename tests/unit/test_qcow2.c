@@ -4,6 +4,7 @@
 
 #include "block/qcow2_check.h"
 #include "block/qcow2_create.h"
+#include "lost_memory_fixture.h"
 #include "qcow2_fixture.h"
 
 /* Creating. */
@@ -668,6 +669,28 @@ START_TEST(pieces_of_a_request_that_lie_apart_are_moved_together)
 }
 END_TEST
 
+/* What a part of a cluster is filled up with: data, or zeros where one is used again. */
+START_TEST(memory_that_is_lost_is_not_written_with_the_rest_of_a_cluster)
+{
+	uint8_t bytes[2 * 64 * KiB], *lost = lose_memory(4096);
+
+	make_qcow2("base.qcow2", "");
+	run("qemu-img create -f qcow2 -b base.qcow2 -F qcow2 a.qcow2 && "
+	    "qemu-io -c 'write -P 3 0 64k' base.qcow2");
+	ck_assert_int_eq(open_disk(config("a.qcow2")), 0);
+	memset(bytes, 'x', sizeof(bytes));
+	ck_assert_int_eq(transfer(DISK_WRITE, 128 * KiB, bytes, sizeof(bytes)), 0);
+	ck_assert_int_eq(transfer(DISK_DISCARD, 128 * KiB, NULL, sizeof(bytes)), 0);
+	ck_assert_int_eq(transfer(DISK_FLUSH, 0, NULL, 0), 0);
+
+	ck_assert_int_eq(transfer(DISK_WRITE, 512, lost, 512), -EFAULT);
+	lost = lose_memory(4096);
+	ck_assert_int_eq(transfer(DISK_WRITE, 256 * KiB + 512, lost, 512), -EFAULT);
+
+	ck_assert_uint_eq(byte_at(512), 3);
+}
+END_TEST
+
 START_TEST(bad_compressed_data_are_an_error)
 {
 	uint8_t bytes[512];
@@ -731,6 +754,7 @@ int main(void)
 	tcase_add_test(tc, image_works_with_direct_io);
 	tcase_add_loop_test(tc, what_an_image_that_has_failed_refuses_is_not_tried_again, 0, 2);
 	tcase_add_loop_test(tc, pieces_of_a_request_that_lie_apart_are_moved_together, 0, 2);
+	tcase_add_test(tc, memory_that_is_lost_is_not_written_with_the_rest_of_a_cluster);
 	tcase_add_test(tc, bad_compressed_data_are_an_error);
 	suite_add_tcase(s, tc);
 
