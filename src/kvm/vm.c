@@ -41,9 +41,13 @@ struct kvm_advice kvm_advice(int code)
 	if (code != -EACCES || stat(KVM_PATH, &st))
 		return advice;
 	group = getgrgid(st.st_gid);
-	if (!(st.st_mode & S_IRGRP) || !(st.st_mode & S_IWGRP) || !group || !st.st_gid)
+	if (!(st.st_mode & S_IRGRP) || !(st.st_mode & S_IWGRP) || !st.st_gid)
 		snprintf(advice.text, sizeof(advice.text), "only root may: give it a group with "
 			 "'sudo chgrp kvm " KVM_PATH " && sudo chmod 660 " KVM_PATH "'");
+	else if (!group)		/* as in a container */
+		snprintf(advice.text, sizeof(advice.text), "it belongs to group %u, which has no "
+			 "name here: 'sudo groupadd -g %u kvm%u && sudo usermod -aG kvm%u $USER', "
+			 "then log in again", st.st_gid, st.st_gid, st.st_gid, st.st_gid);
 	else
 		snprintf(advice.text, sizeof(advice.text), "it belongs to group '%s': 'sudo "
 			 "usermod -aG %s $USER', then log in again", group->gr_name,

@@ -16,6 +16,7 @@ SECTOR = 512
 NOBODY = {'user': 65534, 'group': 65534, 'extra_groups': []}
 AS_NOBODY = ('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups')
 KVM_GROUP = 'daemon'        # any that each system has
+NAMELESS = 64999            # any that no system has
 
 
 class Host(VmTest):
@@ -49,6 +50,12 @@ class Host(VmTest):
         self.assert_refused_in(
             f'mknod -m 660 /dev/kvm c 10 232 && chgrp {KVM_GROUP} /dev/kvm',
             f"/dev/kvm.*'{KVM_GROUP}'.*Permission denied", AS_NOBODY)
+
+    def test_kvm_that_belongs_to_a_group_without_a_name(self):
+        self.assert_refused_in(
+            f'mknod -m 660 /dev/kvm c 10 232 && chgrp {NAMELESS} /dev/kvm',
+            f"/dev/kvm.*group {NAMELESS}.*'sudo groupadd -g {NAMELESS} kvm{NAMELESS} && sudo "
+            rf"usermod -aG kvm{NAMELESS} \$USER'.*Permission denied", AS_NOBODY)
 
     def test_kernel_that_may_not_be_read(self):
         os.chmod(self.kernel, 0o600)
