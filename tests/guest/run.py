@@ -133,6 +133,9 @@ X86 = {
                        files={'disk': bytes(1 << 20)}, out=None),
     'bzimage': Case(('--cmdline', 'hello bzImage'), image='bzimage'),
     'high_memory': Case(('--memory', '5G')),
+    'lost': Case(status=DIED, out='',
+                 err=r'vmm: .*vCPU 0: KVM cannot emulate an instruction of the guest; '
+                     r'its registers:\nrip 00000000d0000000 (?s:.*)rbx 1122334455667788 '),
     'memory_holes': Case(('--memory', '256M')),
     'pci': Case(('--disk', '{disk}'),
                 out='3 functions\nPASS\n',
