@@ -700,6 +700,17 @@ class Migrate(SteadyTest):
         self.go_on(here)
         self.end(here)
 
+    def test_guest_that_is_slowed_down_enough_comes_over(self):
+        here = self.begin()
+        there = self.target()
+        last = self.go_on(here)
+        self.vmm_ok('qmp', 'web', 'migrate-set-parameters', '{"cpu-throttle-increment": 40}')
+
+        self.go('web', '--bandwidth', '4M', '--downtime', '100', '--throttle')
+
+        self.moved(here, there, last)
+        self.end(there)
+
     def test_later_word_of_where_to_wait(self):
         here = self.begin()
         there = self.target('there', 'defer')
