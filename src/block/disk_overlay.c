@@ -158,13 +158,14 @@ static int open_temporary(struct disk **ret_disk, const struct disk_config *conf
 }
 
 int disk_overlay_open(struct disk **ret_disk, const struct disk_config *config,
-		      const char *overlay, struct loop *loop, struct err *err)
+		      const char *overlay, struct loop *loop, bool *ret_made, struct err *err)
 {
 	struct base base;
 	struct stat st;
 	bool temporary = !strcmp(overlay, DISK_OVERLAY_TEMPORARY);
 	int r;
 
+	*ret_made = false;
 	if (temporary && config->asleep)
 		return err_set(err, -ENOTSUP, "disk '%s': what is in a temporary overlay cannot "
 			       "be had from another process", config->id);
@@ -174,8 +175,12 @@ int disk_overlay_open(struct disk **ret_disk, const struct disk_config *config,
 	if (temporary)
 		return open_temporary(ret_disk, config, &base, loop, err);
 	/* Who else has the disk has made the overlay, or it is not where we look. */
-	r = !config->asleep && lstat(overlay, &st) ? make_file(overlay, &base, err) :
-	    check_file(overlay, &base, config->asleep, err);
+	if (!config->asleep && lstat(overlay, &st)) {
+		r = make_file(overlay, &base, err);
+		*ret_made = !r;
+	} else {
+		r = check_file(overlay, &base, config->asleep, err);
+	}
 	if (r < 0)
 		return err_at(err, r, "disk '%s'", config->id);
 	return open_overlay(ret_disk, config, overlay, loop, err);

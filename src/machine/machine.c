@@ -569,6 +569,7 @@ int machine_new(struct machine **ret_machine, const struct machine_config *confi
 	if (!r && !config->incoming)
 		r = machine_parts_new_board(m, NULL, err);
 	if (r < 0) {
+		machine_parts_undo(m);
 		machine_free(m);
 		return r;
 	}

@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 static const uint8_t no_mac[6];
 
@@ -63,6 +64,12 @@ struct machine_part *machine_part_in_slot(const struct machine *m, unsigned slot
 	while (part && (!part->device_id || part->device.slot != (int)slot))
 		part = part->next;
 	return part;
+}
+
+static void undo_part(struct machine_part *part)
+{
+	if (part->made_overlay)
+		unlink(part->disk.overlay);
 }
 
 static void free_part(struct machine_part *part)
@@ -182,12 +189,13 @@ static int add_disk(struct machine *m, const char *id, const struct vm_disk_conf
 		err_sys(err, r, "disk '%s'", id);
 	else if (config->overlay)
 		r = disk_overlay_open(&part->device.disk, &disk, config->overlay,
-				      part->device.loop, err);
+				      part->device.loop, &part->made_overlay, err);
 	else
 		r = disk_open(&part->device.disk, &disk, part->device.loop, err);
 	if (!r)
 		r = machine_part_limit(part, config, err);
 	if (r < 0) {
+		undo_part(part);
 		free_part(part);
 		return r;
 	}
@@ -488,6 +496,12 @@ int machine_parts_open(struct machine *m, struct err *err)
 		.slot = PCI_BUS_ANY_SLOT,
 	};
 	return r;
+}
+
+void machine_parts_undo(struct machine *m)
+{
+	for (struct machine_part *part = m->parts; part; part = part->next)
+		undo_part(part);
 }
 
 void machine_parts_close(struct machine *m)

@@ -25,6 +25,7 @@ struct machine_part {
 	uint64_t asked_ns;		/* when the guest was asked to let go; 0: it was not */
 	struct log_limit lost;		/* of a card: of what is said when its link goes */
 	struct vm_disk_config disk;	/* of a disk; what a device of it is like, too */
+	bool made_overlay;		/* of a disk: it was not there before */
 	struct vm_net_config net;	/* of a net */
 
 	/* Of a disk: what has failed and was not told yet. */
@@ -114,6 +115,9 @@ int machine_part_make_mac(struct machine_part *part, const char *id, uint32_t i,
 
 /* Open what the configuration names, with a device of each.  Main, like all here. */
 int machine_parts_open(struct machine *m, struct err *err);
+
+/* There will be no machine of them: files that were made for it are not left behind. */
+void machine_parts_undo(struct machine *m);
 
 /* No board uses them any more. */
 void machine_parts_close(struct machine *m);

@@ -123,6 +123,34 @@ class Amounts(VmTest):
         self.refuse(['--net', 'fd=77:78'], 'descriptor 77')
 
 
+class Overlays(VmTest):
+    def refuse(self, kernel, *arguments):
+        disk = self.file('disk', bytes(8 * SECTOR))
+        before = os.listdir(self.folder)
+        self.assert_refused(['run', '--kernel', kernel, '--disk',
+                             f'{disk},overlay={self.folder}/overlay.qcow2', *arguments],
+                            'nonexistent|77')
+        self.assertEqual(os.listdir(self.folder), before)
+
+    def test_none_is_left_of_a_vm_that_did_not_start(self):
+        self.refuse('/nonexistent')
+        self.refuse(self.payload('pio'), '--disk', '/nonexistent')
+        self.refuse(self.payload('pio'), '--net', 'fd=77')
+        self.refuse(self.payload('pio'), '--initrd', '/nonexistent')
+
+    def test_one_that_was_there_stays(self):
+        overlay = os.path.join(self.folder, 'overlay.qcow2')
+        disk = f'{self.file("disk", bytes(8 * SECTOR))},overlay={overlay}'
+        self.assertEqual(self.start('pio', '--disk', disk).finish(), OK)
+        with open(overlay, 'rb') as file:
+            before = file.read()
+
+        self.assert_refused(['run', '--kernel', '/nonexistent', '--disk', disk], 'nonexistent')
+
+        with open(overlay, 'rb') as file:
+            self.assertEqual(file.read(), before)
+
+
 class SharedDisks(VmTest):
     def setUp(self):
         super().setUp()

@@ -38,7 +38,8 @@ static void setup_overlay(void)
 static int open_over(const char *name, const char *where)
 {
 	struct disk_config c = config(name);
-	int r = disk_overlay_open(&disk, &c, where, loop, &err);
+	bool made;
+	int r = disk_overlay_open(&disk, &c, where, loop, &made, &err);
 
 	ck_assert_msg(r || disk, "no disk");
 	return r;

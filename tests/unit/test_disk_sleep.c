@@ -450,9 +450,10 @@ END_TEST
 static int open_over(const char *overlay, bool asleep)
 {
 	struct disk_config c = writable("a.img");
+	bool made;
 
 	c.asleep = asleep;
-	return disk_overlay_open(&disk, &c, overlay, loop, &err);
+	return disk_overlay_open(&disk, &c, overlay, loop, &made, &err);
 }
 
 START_TEST(overlay_is_handed_over)
