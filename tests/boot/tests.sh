@@ -10,11 +10,11 @@
 
 # All of them, those that take longest first.
 all=(
-	long_pause snapshot migrate lifecycle disk_fio disk_killed pause hotplug hotplug_busy
-	hotplug_reset generation snapshot_clock disk_qcow2 disk_discard disk_queues disk everything
-	net_many net_again net_bridge net_vhost net_user net block_device reboot vsock
-	high_memory acpi cpus next_bzimage next_vmlinux bzimage vmlinux sigterm panic two_cpus rng
-	disk_readonly
+	long_pause snapshot migrate migrate_load lifecycle disk_fio disk_killed pause hotplug
+	hotplug_busy hotplug_reset generation snapshot_clock disk_qcow2 disk_discard disk_queues
+	disk everything net_many net_again net_bridge net_vhost net_user net block_device reboot
+	vsock high_memory acpi cpus next_bzimage next_vmlinux bzimage vmlinux sigterm panic
+	two_cpus rng disk_readonly
 )
 
 # Of a vmm of arm64, in the lab for that: what needs no programs but those of its machine.
@@ -51,6 +51,7 @@ programs_of()
 {
 	case $1 in
 	*.programs)	echo fallocate fio mke2fs e2fsck ;;
+	*.load)		echo fio stress-ng ;;
 	*.vsock)	cc -o "$2/vsock_peer" "$here/guest/vsock_peer.c" &&
 				echo "$2/vsock_peer" ;;
 	*.net)		cc -O2 -o "$2/net_echo" "$here/guest/net_echo.c" && echo "$2/net_echo" ;;
@@ -74,6 +75,7 @@ initrd_of()
 {
 	case $1 in
 	disk_discard | disk_fio | disk_killed)	echo guest.programs ;;
+	migrate_load)				echo guest.load ;;
 	vsock)					echo guest.vsock ;;
 	net_again | net_bridge | net_many | net_user)	echo guest.net ;;
 	*)					kernel_of "$1" ;;
@@ -598,13 +600,13 @@ test_snapshot()
 	return 1
 }
 
-# migrate_vm N ARGUMENT...: the N-th monitor of the guest
+# migrate_vm N ARGUMENT...: the N-th monitor of the guest, whose test is $moves
 migrate_vm()
 {
 	local nr=$1
 
 	shift
-	become_vm "$plain" "vmm.test=migrate vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1" \
+	become_vm "$plain" "vmm.test=$moves vmm.ip=192.168.77.2/24 vmm.peer=192.168.77.1" \
 		--name "move$nr" --cpus 2 --disk "$work/data" \
 		--net "tap=vmmtest$((nr % 2)),id=net,mac=52:54:00:12:34:56" "$@"
 }
@@ -627,7 +629,7 @@ migrate_on()
 		"$vmm" list | grep -q "^move$nr  *running"
 }
 
-# The guest's end of it is in tests/boot/guest/migrate.sh.
+# The guest's end of it is in tests/boot/guest/stream.sh.
 migrate_feed()
 {
 	local line=0
@@ -639,10 +641,10 @@ migrate_feed()
 	echo over
 }
 
-# A guest that works on its memory, disk and network moves to and fro, in every way.
-test_migrate()
+# migrate NAME: the guest's test NAME passes while it moves to and fro, in every way
+migrate()
 {
-	local vm nr=0
+	local vm nr=0 moves=$1
 
 	export XDG_RUNTIME_DIR=$work
 	image data 32
@@ -651,14 +653,17 @@ test_migrate()
 	busybox nc -ll -p 5004 -e date +%s &
 	migrate_vm 0 &
 	vm=$!
-	if await_said $vm "migrate: working" && migrate_on && migrate_on --streams 4 &&
+	if await_said $vm "$moves: working" && migrate_on && migrate_on --streams 4 &&
 		migrate_on --compress zstd && migrate_on --postcopy && migrate_on; then
 		touch "$work/moved"
-		wait $vm && passed migrate && holds_what_was_written "$work/data" && return
+		wait $vm && passed "$moves" && holds_what_was_written "$work/data" && return
 	fi
 	cat "$work/told" >> "$log"
 	return 1
 }
+
+test_migrate() { migrate migrate; }
+test_migrate_load() { migrate migrate_load; }
 
 # Sets $behind: by how many seconds the guest's time of day is behind ours, in what it
 # tells next.

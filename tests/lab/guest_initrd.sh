@@ -9,9 +9,9 @@
 # that busybox has no like of, a name or a path, comes along in /tools, with its
 # libraries.
 #
-# fio is linked with 100 MiB of libraries for kinds of storage that no guest here has.
-# In the place of such a library comes one that defines the functions that fio takes
-# from it, and does nothing in them.
+# fio is linked with 100 MiB of libraries for kinds of storage that no guest here has, and
+# stress-ng with some for graphics.  In the place of such a library comes one that defines the
+# functions that the program takes from it, and does nothing in them.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -49,7 +49,9 @@ add_library()
 
 	case $program:$name in
 	fio:ld-* | fio:libc.* | fio:libm.* | fio:libz.* | fio:libaio.* | fio:libnuma.*) ;;
-	fio:*)	# What it does not name itself, others of these would have needed.
+	stress-ng:ld-* | stress-ng:libc.* | stress-ng:libm.* | stress-ng:libz.* | \
+		stress-ng:libbsd.* | stress-ng:libmd.*) ;;
+	fio:* | stress-ng:*)	# What it does not name itself, others of these would have needed.
 		if readelf -d "$1" | grep -qF "[$name]"; then
 			stub "$1" "$2" "$stubs/$name"
 			tools+=("$stubs/$name:${2#/}")
