@@ -75,6 +75,9 @@ const uint8_t *netdev_mac(const struct netdev *netdev);
 /* What passes is written there as well; it becomes the netdev's.  Main, before attach. */
 void netdev_set_dump(struct netdev *netdev, struct pcap *dump);
 
+/* The dump, if there is one, is made anew.  Main, before attach. */
+int netdev_begin_dump(struct netdev *netdev, struct err *err);
+
 /*
  * The kernel can move its packets, past limits and dump; vhost becomes the netdev's.
  * Only for a tap.  Main, before attach.

@@ -16,8 +16,11 @@ struct err;
 struct loop;
 struct pcap;
 
-/* The file is made anew, for its owner only: it has what the guest says. */
+/* The file is for its owner only: it has what the guest says.  What it had before stays. */
 int pcap_open(struct pcap **ret_pcap, const char *path, struct err *err);
+
+/* Before the first packet: it is made anew. */
+int pcap_begin(struct pcap *pcap, struct err *err);
 struct pcap *pcap_close(struct pcap *pcap);	/* flushed; -> NULL */
 
 /* A frame: len bytes of the segments, after the first skip of them. */

@@ -568,6 +568,8 @@ int machine_new(struct machine **ret_machine, const struct machine_config *confi
 		r = start_loops(m, err);
 	if (!r && !config->incoming)
 		r = machine_parts_new_board(m, NULL, err);
+	if (!r)
+		r = machine_parts_begin(m, err);
 	if (r < 0) {
 		machine_parts_undo(m);
 		machine_free(m);

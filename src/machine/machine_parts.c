@@ -333,6 +333,13 @@ static int add_net(struct machine *m, const char *id, const struct vm_net_config
 	return 0;
 }
 
+static int begin_part(struct machine_part *part, struct err *err)
+{
+	int r = netdev_begin_dump(part->device.netdev, err);
+
+	return r < 0 ? err_at(err, r, "net '%s'", part->id) : 0;
+}
+
 int hotplug_add_disk(struct machine *m, const struct vm_disk_config *config, struct err *err)
 {
 	struct machine_part *part;
@@ -343,8 +350,14 @@ int hotplug_add_disk(struct machine *m, const struct vm_disk_config *config, str
 int hotplug_add_net(struct machine *m, const struct vm_net_config *config, struct err *err)
 {
 	struct machine_part *part;
+	int r = add_net(m, config->id, config, &part, err);
 
-	return add_net(m, config->id, config, &part, err);
+	if (r < 0)
+		return r;
+	r = begin_part(part, err);
+	if (r < 0)
+		machine_part_remove(m, part);
+	return r;
 }
 
 static int remove_back_end(struct machine *m, enum board_device_kind kind, const char *id,
@@ -495,6 +508,16 @@ int machine_parts_open(struct machine *m, struct err *err)
 		.loop = m->loops[0],
 		.slot = PCI_BUS_ANY_SLOT,
 	};
+	return r;
+}
+
+int machine_parts_begin(struct machine *m, struct err *err)
+{
+	int r = 0;
+
+	for (struct machine_part *part = m->parts; part && !r; part = part->next)
+		if (part->device.netdev)
+			r = begin_part(part, err);
 	return r;
 }
 

@@ -116,6 +116,9 @@ int machine_part_make_mac(struct machine_part *part, const char *id, uint32_t i,
 /* Open what the configuration names, with a device of each.  Main, like all here. */
 int machine_parts_open(struct machine *m, struct err *err);
 
+/* There is a machine of them: files that are made anew are.  Before it starts. */
+int machine_parts_begin(struct machine *m, struct err *err);
+
 /* There will be no machine of them: files that were made for it are not left behind. */
 void machine_parts_undo(struct machine *m);
 

@@ -47,6 +47,11 @@ void netdev_set_dump(struct netdev *netdev, struct pcap *dump)
 	netdev->dump = dump;
 }
 
+int netdev_begin_dump(struct netdev *netdev, struct err *err)
+{
+	return netdev->dump ? pcap_begin(netdev->dump, err) : 0;
+}
+
 void netdev_set_vhost(struct netdev *netdev, struct vhost *vhost)
 {
 	netdev->vhost = vhost;

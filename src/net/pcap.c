@@ -136,27 +136,15 @@ void pcap_flush(struct pcap *pcap, struct loop *loop)
 
 static int open_file(const char *path, struct err *err)
 {
-	static const struct file_header header = {
-		.magic = MAGIC, .major = 2, .minor = 4, .frame_max = FRAME_MAX,
-		.link_type = ETHERNET,
-	};
-	int r = 0, fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0600);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
 	struct stat st;
-	ssize_t len;
 
 	if (fd < 0)
 		return err_sys(err, -errno, "cannot write packets to '%s'", path);
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		r = err_set(err, -EINVAL, "cannot write packets to '%s': it is no file", path);
-	} else {
-		len = write(fd, &header, sizeof(header));
-		if (len != sizeof(header))
-			r = err_sys(err, len < 0 ? -errno : -ENOSPC,
-				    "cannot write packets to '%s'", path);
-	}
-	if (r < 0)
-		close(fd);
-	return r < 0 ? r : fd;
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
+		return fd;
+	close(fd);
+	return err_set(err, -EINVAL, "cannot write packets to '%s': it is no file", path);
 }
 
 int pcap_open(struct pcap **ret_pcap, const char *path, struct err *err)
@@ -173,10 +161,23 @@ int pcap_open(struct pcap **ret_pcap, const char *path, struct err *err)
 		return err_sys(err, -ENOMEM, "cannot write packets to '%s'", path);
 	}
 	pcap->fd = fd;
-	pcap->at = sizeof(struct file_header);
 	pcap->io.done = written;
 	pcap->flush.run = flush;
 	*ret_pcap = pcap;
+	return 0;
+}
+
+int pcap_begin(struct pcap *pcap, struct err *err)
+{
+	static const struct file_header header = {
+		.magic = MAGIC, .major = 2, .minor = 4, .frame_max = FRAME_MAX,
+		.link_type = ETHERNET,
+	};
+	ssize_t len = ftruncate(pcap->fd, 0) ? -1 : pwrite(pcap->fd, &header, sizeof(header), 0);
+
+	if (len != sizeof(header))
+		return err_sys(err, len < 0 ? -errno : -ENOSPC, "cannot write packets");
+	pcap->at = sizeof(header);
 	return 0;
 }
 

@@ -177,6 +177,7 @@ START_TEST(packets_are_dumped_both_ways_and_none_is_left_when_the_device_stops)
 	int fd = mkstemp(path);
 
 	ck_assert_int_eq(pcap_open(&dump, path, NULL), 0);
+	ck_assert_int_eq(pcap_begin(dump, NULL), 0);
 	unlink(path);
 	netdev_set_dump(netdev, dump);
 	start(0);

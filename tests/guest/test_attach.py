@@ -15,6 +15,7 @@ from vm import OK, USAGE, Vm, VmTest
 
 REMAINS = 2         # of vmm detach: the guest has the device still
 MIB = 1 << 20
+PCAP_HEADER = 24
 
 
 class Attach(VmTest):
@@ -95,6 +96,12 @@ class Attach(VmTest):
             [one] = [block for block in self.ask('query-block') if block['qdev'] == cache]
             self.assertEqual(one['inserted']['cache'],
                              {'writeback': True, 'direct': direct, 'no-flush': no_flush})
+
+    def test_dump_of_a_card_is_made_anew(self):
+        self.begin()
+        dump = self.file('dump', bytes(1000))
+        self.assertEqual(self.attach('--net', f'none,dump={dump}'), (OK, 'net0\n', ''))
+        self.assertEqual(os.path.getsize(dump), PCAP_HEADER)
 
     def test_overlay_takes_the_writes(self):
         self.begin()

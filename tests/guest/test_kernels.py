@@ -14,6 +14,7 @@ import vm
 from vm import OK, VmTest
 
 SECTOR = 512
+PCAP_HEADER = 24
 KVM_CHECK_EXTENSION = 0xae03
 KVM_CAP_MAX_VCPUS = 66
 CPUS_MAX = 4096
@@ -149,6 +150,21 @@ class Overlays(VmTest):
 
         with open(overlay, 'rb') as file:
             self.assertEqual(file.read(), before)
+
+
+class Dumps(VmTest):
+    def test_one_that_was_there_stays_when_a_vm_cannot_start(self):
+        dump = self.file('dump', b'before')
+        for arguments in (('/nonexistent',), (self.payload('pio'), '--initrd', '/nonexistent')):
+            self.assert_refused(['run', '--net', f'none,dump={dump}', '--kernel', *arguments],
+                                'nonexistent')
+        with open(dump, 'rb') as file:
+            self.assertEqual(file.read(), b'before')
+
+    def test_it_is_made_anew_when_one_starts(self):
+        dump = self.file('dump', bytes(1000))
+        self.assertEqual(self.start('pio', '--net', f'none,dump={dump}').finish(), OK)
+        self.assertEqual(os.path.getsize(dump), PCAP_HEADER)
 
 
 class SharedDisks(VmTest):

@@ -48,6 +48,7 @@ static void setup(void)
 	ck_assert_int_eq(loop_new(&loop, NULL), 0);
 	ck_assert_int_eq(loop_start(loop, "pcap", NULL), 0);
 	ck_assert_int_eq(pcap_open(&pcap, path, NULL), 0);
+	ck_assert_int_eq(pcap_begin(pcap, NULL), 0);
 }
 
 static void teardown(void)
@@ -142,6 +143,22 @@ START_TEST(file_that_cannot_grow_ends_the_record_and_nothing_else)
 }
 END_TEST
 
+START_TEST(file_without_room_for_its_head_is_refused)
+{
+	const struct rlimit limit = { 10, RLIM_INFINITY }, none = { RLIM_INFINITY, RLIM_INFINITY };
+	struct err err = { 0 };
+	int r;
+
+	/* Check has files of its own. */
+	setrlimit(RLIMIT_FSIZE, &limit);
+	r = pcap_begin(pcap, &err);
+	setrlimit(RLIMIT_FSIZE, &none);
+
+	ck_assert_int_eq(r, -ENOSPC);
+	ck_assert_ptr_nonnull(strstr(err.text, "cannot write packets"));
+}
+END_TEST
+
 START_TEST(place_that_is_no_file_is_refused)
 {
 	struct pcap *none = NULL;
@@ -169,6 +186,7 @@ int main(void)
 	tcase_add_test(tc, packets_are_read_by_tcpdump);
 	tcase_add_test(tc, more_than_fits_is_left_out_and_the_rest_is_whole);
 	tcase_add_test(tc, file_that_cannot_grow_ends_the_record_and_nothing_else);
+	tcase_add_test(tc, file_without_room_for_its_head_is_refused);
 	tcase_add_test(tc, place_that_is_no_file_is_refused);
 	suite_add_tcase(s, tc);
 
