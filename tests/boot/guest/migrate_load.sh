@@ -16,7 +16,7 @@ rounds=0
 while [ ! -e /run/over ]; do
 	/tools/fio --name=load --filename="$disk" --offset=${half}m --size=4m --rw=randwrite \
 		--bsrange=4k-64k --ioengine=io_uring --iodepth=16 --direct=1 --fsync=8 \
-		--verify=crc32c --output=/tmp/out 2> /tmp/err ||
+		--verify=crc32c --eta=never --output=/tmp/out 2> /tmp/err ||
 		fail "$(head -n 3 /tmp/err /tmp/out)"
 	grep -q 'err= 0' /tmp/out || fail "$(head -n 20 /tmp/out)"
 	rounds=$((rounds + 1))
