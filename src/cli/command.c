@@ -163,13 +163,17 @@ static const char *name_within(const struct command *command, const char *group)
 
 static int unknown(const char *group, const char *name)
 {
-	const char *names[ARRAY_LEN(commands)], *nearest, *first = group ? group : "";
+	const char *names[ARRAY_LEN(commands) + 2], *nearest, *first = group ? group : "";
 	const char *space = group ? " " : "";
 	size_t nr = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (name_within(&commands[i], group))
 			names[nr++] = name_within(&commands[i], group);
+	if (!group) {
+		names[nr++] = "--help";
+		names[nr++] = "--version";
+	}
 	nearest = nearest_word(names, nr, name);
 	if (nearest)
 		return command_fail("unknown command '%s%s%s': did you mean '%s%s%s'?", first,

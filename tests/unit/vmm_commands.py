@@ -22,6 +22,10 @@ class Commands(unittest.TestCase):
         self.assertEqual(vmm('docter'),
                          (1, '', "vmm: unknown command 'docter': did you mean 'doctor'?\n"))
 
+    def test_misspelt_option_names_the_nearest(self):
+        self.assertEqual(vmm('--verion'),
+                         (1, '', "vmm: unknown command '--verion': did you mean '--version'?\n"))
+
     def test_unlike_word_leads_to_the_list(self):
         self.assertEqual(vmm('frob'),
                          (1, '', "vmm: unknown command 'frob': 'vmm help' lists them\n"))
