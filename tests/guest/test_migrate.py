@@ -303,7 +303,7 @@ class Migrate(SteadyTest):
         Between(self.path('line'), self.path('door'), cut)
         last = self.go_on(here)
         mover = threading.Thread(target=self.run_vmm, args=(
-            'migrate', 'web', f'unix:{self.path("line")}', '--postcopy', '--bandwidth', SLOW))
+            'migrate', 'web', f'unix:{self.path("line")}', '--postcopy', '--bandwidth', '256K'))
         mover.start()
         self.wait_status('web', here, 'active')
 
