@@ -14,7 +14,7 @@ all=(
 	hotplug_busy hotplug_reset generation snapshot_clock disk_qcow2 disk_discard disk_queues
 	disk everything net_many net_again net_bridge net_vhost net_user net block_device reboot
 	vsock high_memory acpi cpus next_bzimage next_vmlinux bzimage vmlinux sigterm panic
-	two_cpus rng disk_readonly
+	two_cpus paravirt rng disk_readonly
 )
 
 # Of a vmm of arm64, in the lab for that: what needs no programs but those of its machine.
@@ -275,6 +275,7 @@ test_image_gz()
 test_next_bzimage() { boot bzImage vmm.test=hello && passed hello; }
 test_cpus() { pass cpus vmm.cpus=4 --cpus 4; }
 test_two_cpus() { pass cpus vmm.cpus=2 --cpus 2; }
+test_paravirt() { pass paravirt "" --cpus 2; }
 test_rng() { pass rng ""; }
 test_high_memory() { pass memory vmm.mib=4800 --memory 5G; }
 

@@ -72,5 +72,5 @@ done
 
 "$here/initramfs.sh" "$1" "${2:-$assets/guest}" \
 	"virtio_pci virtio_blk virtio_net virtio_rng vmw_vsock_virtio_transport \
-	?crc32c_generic ext4 ?evdev ?button ?gpio_keys ?pvpanic_pci ?pvpanic_mmio ?vmgenid" \
+	?crc32c_generic ext4 ?evdev ?button ?gpio_keys ?msr ?pvpanic_pci ?pvpanic_mmio ?vmgenid" \
 	"$here/guest_init.sh" "$here/../boot/guest:tests" "${tools[@]}"
