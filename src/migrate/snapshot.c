@@ -21,8 +21,6 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define CHAIN_MAX	64
-
 /* One folder; the parents follow. */
 struct layer {
 	struct layer *parent;
@@ -102,15 +100,16 @@ static int open_files(struct layer *layer, struct err *err)
 	return layer->manifest.parent ? read_pages(layer, err) : 0;
 }
 
-/* A parent is named as seen from the folder. */
+/* A parent is named as seen from the folder.  One that is there is told without detours. */
 static char *parent_path(const struct layer *layer)
 {
-	char path[2 * PATH_MAX];
+	char path[2 * PATH_MAX], *real;
 
 	if (layer->manifest.parent[0] == '/')
 		return strdup(layer->manifest.parent);
 	snprintf(path, sizeof(path), "%s/%s", layer->path, layer->manifest.parent);
-	return strdup(path);
+	real = realpath(path, NULL);
+	return real ? real : strdup(path);
 }
 
 static int check_parent(const struct layer *layer, struct err *err)
@@ -126,19 +125,28 @@ static int check_parent(const struct layer *layer, struct err *err)
 	return 0;
 }
 
+/* A chain that comes back to one of its own has no end. */
+static int check_no_loop(const struct layer *top, const struct layer *layer, struct err *err)
+{
+	for (; top != layer; top = top->parent)
+		if (!strcmp(top->manifest.id, layer->manifest.id))
+			return err_set(err, -ELOOP, "snapshot '%s' builds upon itself",
+				       layer->path);
+	return 0;
+}
+
 static int open_chain(struct layer **ret_top, const char *path, struct err *err)
 {
 	struct layer **at = ret_top, *child = NULL;
 	char *next = strdup(path);
 	int r = 0;
 
-	for (unsigned nr = 0; next || child; nr++) {
+	while (next) {
 		struct layer *layer = calloc(1, sizeof(*layer));
 
-		if (!layer || !next) {
-			free(layer);
+		if (!layer) {
 			free(next);
-			return err_sys(err, -ENOMEM, "snapshot '%s'", path);
+			break;
 		}
 		*layer = (struct layer){ .path = next, .folder = -1, .memory = -1 };
 		*at = layer;
@@ -146,9 +154,8 @@ static int open_chain(struct layer **ret_top, const char *path, struct err *err)
 		r = open_files(layer, err);
 		if (!r && child)
 			r = check_parent(child, err);
-		if (!r && nr == CHAIN_MAX)
-			r = err_set(err, -ELOOP, "snapshot '%s' builds upon more than %u others: "
-				    "'vmm snapshot merge' makes one of them", path, CHAIN_MAX);
+		if (!r)
+			r = check_no_loop(*ret_top, layer, err);
 		if (r < 0 || !layer->manifest.parent)
 			return r;
 		next = parent_path(layer);
