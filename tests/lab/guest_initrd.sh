@@ -24,20 +24,21 @@ stubs=$(mktemp -d)
 trap 'rm -rf "$stubs"' EXIT
 tools=()
 
-# stub PROGRAM LIBRARY OUT: functions are bound by name and version
+# stub PROGRAM LIBRARY OUT: functions, and data of threads, are bound by name and version
 stub()
 {
-	nm -D --undefined-only "$1" | grep -wFf <(
-		nm -D --defined-only "$2" | sed 's/.* //; s/@.*//') |
-		awk -v code="$3.c" -v map="$3.map" '
-			split($NF, name, "@") {
-				print "void " name[1] "(void) {}" > code
-				names[name[2]] = names[name[2]] name[1] "; "
-			}
-			END {
-				for (version in names)
-					print version " { " names[version] "};" > map
-			}'
+	awk -v code="$3.c" -v map="$3.map" '
+		FNR == NR { defined[$1] = 1; next }
+		$7 == "UND" && split($8, name, "@") && name[1] in defined {
+			form = $4 == "TLS" ? "__thread long %s;\n" : "void %s(void) {}\n"
+			printf form, name[1] > code
+			names[name[2]] = names[name[2]] name[1] "; "
+		}
+		END {
+			for (version in names)
+				print version " { " names[version] "};" > map
+		}' <(nm -D --defined-only "$2" | sed 's/.* //; s/@.*//') \
+		<(readelf -W --dyn-syms "$1")
 	cc -w -shared -nostdlib "-Wl,-soname,${2##*/},--version-script=$3.map" \
 		-o "$3" "$3.c"
 }
@@ -50,7 +51,7 @@ add_library()
 	case $program:$name in
 	fio:ld-* | fio:libc.* | fio:libm.* | fio:libz.* | fio:libaio.* | fio:libnuma.*) ;;
 	stress-ng:ld-* | stress-ng:libc.* | stress-ng:libm.* | stress-ng:libz.* | \
-		stress-ng:libbsd.* | stress-ng:libmd.*) ;;
+		stress-ng:libbsd.* | stress-ng:libmd.* | stress-ng:libgcc_s.*) ;;
 	fio:* | stress-ng:*)	# What it does not name itself, others of these would have needed.
 		if readelf -d "$1" | grep -qF "[$name]"; then
 			stub "$1" "$2" "$stubs/$name"

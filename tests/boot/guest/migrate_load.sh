@@ -21,10 +21,10 @@ while [ ! -e /run/over ]; do
 	grep -q 'err= 0' /tmp/out || fail "$(head -n 20 /tmp/out)"
 	rounds=$((rounds + 1))
 done
-dd if="$disk" of=/run/raw bs=64k skip=$((half * 16)) count=64 2> /dev/null
-say "raw $half 4 $(checksum /run/raw)"
+say "raw $half 4 $(dd if="$disk" bs=64k skip=$((half * 16)) count=64 2> /dev/null | checksum)"
 
 # It ends by itself when it has found something.
-kill "$stress" && wait "$stress" || fail "$(grep -v info: /run/stressed | head -n 1)"
+kill "$stress" && wait "$stress" ||
+	fail "stress-ng ended: $(grep -v info: /run/stressed | head -n 1)"
 say "$rounds rounds"
 stream_was_right
