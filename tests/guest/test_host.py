@@ -27,10 +27,10 @@ class Host(VmTest):
         self.vmm = shutil.copy(self.vmm, self.folder)
         self.kernel = shutil.copy(os.path.join(self.payloads, 'pio.elf'), self.folder)
 
-    def assert_refused_in(self, make_kvm, pattern, as_user=()):
-        """In a namespace whose /dev holds only what make_kvm makes."""
-        script = f'mount -t tmpfs -o mode=755 none /dev && {make_kvm} && exec "$@"'
-        self.assert_refused(['run', '--kernel', self.kernel], pattern,
+    def assert_refused_in(self, make_dev, pattern, as_user=(), *more):
+        """In a namespace whose /dev holds only what make_dev makes."""
+        script = f'mount -t tmpfs -o mode=755 none /dev && {make_dev} && exec "$@"'
+        self.assert_refused(['run', '--kernel', self.kernel, *more], pattern,
                             command=('unshare', '-m', 'sh', '-c', script, 'sh', *as_user))
 
     def test_no_kvm(self):
@@ -84,9 +84,16 @@ class Host(VmTest):
     def test_disk_that_may_not_be_written(self):
         self.refuse_disk(0o444, '(?=.*readonly)disk.*Permission denied')
 
-    def test_tap_that_may_not_be_opened(self):
-        self.assert_refused(['run', '--kernel', self.kernel, '--net', 'tap=nonexistent0'],
-                            'nonexistent0', **NOBODY)
+    def refuse_tap(self, mode, pattern):
+        self.assert_refused_in('mknod -m 666 /dev/kvm c 10 232 && mkdir /dev/net && '
+                               f'mknod -m {mode} /dev/net/tun c 10 200', pattern, AS_NOBODY,
+                               '--net', 'tap=nonexistent0')
+
+    def test_tap_that_may_not_be_made(self):
+        self.refuse_tap(666, "'nonexistent0'.*Operation not permitted")
+
+    def test_taps_that_only_root_may_open(self):
+        self.refuse_tap(600, "/dev/net/tun .*'sudo chmod 666 /dev/net/tun'.*Permission denied")
 
 
 if os.geteuid() != 0:
