@@ -2,11 +2,11 @@
 #include "config/cmdline.h"
 
 #include "base/err.h"
+#include "base/quote.h"
 #include "config/describe.h"
 #include "config/nearest.h"
 #include "config/object.h"
 #include "config/option.h"
-#include "config/quote.h"
 #include "config/value.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
 #include "config/nearest.h"
 
 #include "base/err.h"
+#include "base/quote.h"
 #include "config/option.h"
-#include "config/quote.h"
 
 #include <errno.h>
 #include <stdio.h>

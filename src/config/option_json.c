@@ -2,9 +2,9 @@
 #include "config/option_json.h"
 
 #include "base/err.h"
+#include "base/quote.h"
 #include "config/object.h"
 #include "config/option.h"
-#include "config/quote.h"
 #include "config/value.h"
 
 #include <errno.h>

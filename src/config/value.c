@@ -3,9 +3,9 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/quote.h"
 #include "config/object.h"
 #include "config/option.h"
-#include "config/quote.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "config/quote.h"
+#include "base/quote.h"
 
 #include <check.h>
 #include <stdlib.h>

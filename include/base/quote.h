@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * quote.h - what a user wrote, fit to be shown in a message.
+ * quote.h - what somebody else wrote, fit to be shown in a message.
  */
-#ifndef CONFIG_QUOTE_H
-#define CONFIG_QUOTE_H
+#ifndef BASE_QUOTE_H
+#define BASE_QUOTE_H
 
 #define QUOTE_MAX 64	/* bytes shown */
 
