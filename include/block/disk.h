@@ -130,6 +130,20 @@ struct disk_mark {
 	bool known;
 };
 
+/*
+ * Which file a disk is in, by what another host sees of it as well: the inode, where the file
+ * system gives it one number whoever looks, and which kind of file system that is.  Zeroes:
+ * not known.
+ *
+ * It has neither path nor device number, which are each host's own, and so are all names of a
+ * block device; nor size and time of the last write (struct disk_mark), which tell one file
+ * from another only once nobody writes it any more.
+ */
+struct disk_identity {
+	uint64_t file_system;	/* as statfs(2) has it */
+	uint64_t inode;
+};
+
 /* The device that shows the disk to a guest. */
 struct disk_user {
 	void (*resized)(struct disk_user *user);	/* owner */
@@ -232,6 +246,12 @@ struct disk_mark disk_mark(const struct disk *disk);
 
 /* It wakes only as another process has left it.  What is awake takes no notice.  Owner. */
 void disk_expect(struct disk *disk, const struct disk_mark *mark);
+
+/* Of the file that is open, or would be if it is asleep.  Main, while no name is given to it. */
+struct disk_identity disk_identity(const struct disk *disk);
+
+/* Are these two files for certain?  If not they may be, too. */
+bool disk_identity_differs(const struct disk_identity *one, const struct disk_identity *other);
 
 /*
  * What the next device makes of the disk, instead of what the one before it or

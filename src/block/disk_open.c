@@ -323,6 +323,17 @@ void disk_expect(struct disk *disk, const struct disk_mark *mark)
 	disk->inode = 0;
 }
 
+struct disk_identity disk_identity(const struct disk *disk)
+{
+	return file_identity(&disk->file, disk->how.path);
+}
+
+bool disk_identity_differs(const struct disk_identity *one, const struct disk_identity *other)
+{
+	return one->inode && other->inode && one->file_system == other->file_system &&
+	       one->inode != other->inode;
+}
+
 /* Use. */
 
 int disk_set_use(struct disk *disk, const struct disk_use *use, struct err *err)

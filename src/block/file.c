@@ -11,10 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #define SECTOR		512
@@ -204,6 +206,39 @@ struct disk_mark file_mark(const char *path, uint64_t *ret_inode)
 			 (uint64_t)st.st_mtim.tv_nsec,
 		.known = true,
 	};
+}
+
+/*
+ * On these an inode's number is kept with the file, or by the server, so all that look at the
+ * file see the same one.  FUSE, 9p and overlayfs may make numbers up for each mount.
+ */
+static bool keeps_inodes(uint64_t file_system)
+{
+	switch (file_system) {
+	case BTRFS_SUPER_MAGIC:
+	case CEPH_SUPER_MAGIC:
+	case EXT4_SUPER_MAGIC:
+	case NFS_SUPER_MAGIC:
+	case TMPFS_MAGIC:
+	case XFS_SUPER_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+struct disk_identity file_identity(const struct file *file, const char *path)
+{
+	const struct disk_identity unknown = { 0 };
+	int fd = file->fd;
+	struct statfs fs;
+	struct stat st;
+
+	if (fd >= 0 ? fstat(fd, &st) || fstatfs(fd, &fs) : stat(path, &st) || statfs(path, &fs))
+		return unknown;
+	if (!S_ISREG(st.st_mode) || !keeps_inodes((uint64_t)fs.f_type))
+		return unknown;
+	return (struct disk_identity){ (uint64_t)fs.f_type, st.st_ino };
 }
 
 void file_forget(const struct file *file)

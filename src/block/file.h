@@ -65,6 +65,9 @@ bool file_is_at(const struct file *file, const char *path);
 /* How what is at path was left, and its inode, or 0.  Any thread. */
 struct disk_mark file_mark(const char *path, uint64_t *ret_inode);
 
+/* Which it is; if it is closed, what path leads to.  Any thread. */
+struct disk_identity file_identity(const struct file *file, const char *path);
+
 /*
  * Have what this host keeps of a block device read anew, since another host may have
  * written it; a file system sees to that itself.

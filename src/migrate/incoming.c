@@ -242,6 +242,8 @@ static int use_plan(struct incoming *in, struct state_reader *reader)
 	if (!r)
 		r = machine_state_prepare(m, reader, &in->err);
 	if (!r)
+		r = migration_plan_check(&in->plan, m, &in->err);
+	if (!r)
 		r = machine_state_hold(m, &in->holder, &in->err);
 	if (r < 0)
 		return r;

@@ -154,6 +154,7 @@ static int save_plan(struct outgoing *o, struct state_writer *writer)
 	memcpy(plan.session, o->session, sizeof(plan.session));
 	if (o->disks)
 		plan_disks(o, &plan);
+	migration_plan_show(&plan, o->config.machine, o->disks);
 	migration_plan_save(writer, &plan);
 	return machine_state_save_plan(o->config.machine, writer, &o->err);
 }

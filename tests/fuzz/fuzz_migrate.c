@@ -9,7 +9,10 @@
 #include "base/bits.h"
 #include "base/bytes.h"
 #include "base/log.h"
+#include "block/disk.h"
 #include "loop/loop.h"
+#include "machine/hotplug.h"
+#include "machine/vm_config.h"
 #include "migrate/incoming.h"
 #include "migrate/message.h"
 #include "migrate/migration_plan.h"
@@ -23,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -33,8 +37,10 @@
 #define LOAD_FAILS	8u
 #define WAKE_FAILS	16u
 #define AS_IT_IS	32u
+#define SHOWS		64u	/* its plan tells of the disk that the target has */
 
 #define RAM_LEN		(67 * PAGES_LEN) /* in two words of a bitmap, with some to spare */
+#define DISK_LEN	4096
 #define SAID_MAX	98304		/* what a socket has room for */
 
 #define PAUSES_MAX	4
@@ -42,6 +48,7 @@
 enum kind_of_bytes { NONE, AS_SHOULD_BE, TOO_FEW, FROM_INPUT };
 
 static struct loop *loop;
+static struct machine_disk disk;
 static uint8_t said[SAID_MAX];
 static size_t said_len;
 static size_t pauses[PAUSES_MAX];	/* where in there an answer is awaited */
@@ -65,6 +72,8 @@ static size_t stream_with(uint8_t *bytes, size_t max, bool plan, unsigned flags)
 	const void *stream;
 	size_t len;
 
+	if (flags & SHOWS)
+		migration_plan_show(&p, FAKE_VM_MACHINE, false);
 	if (plan)
 		migration_plan_save(writer, &p);
 	if (state_writer_end(writer, &stream, &len) || len > max)
@@ -222,6 +231,25 @@ static void run_source(const char *uri, unsigned flags)
 	outgoing_free(outgoing);
 }
 
+/* What lasts from one input to the next. */
+static void begin(void)
+{
+	static struct vm_disk_config shown;
+	struct disk_config config = { .id = "d" };
+	struct disk *open;
+	int fd = memfd_create("d", 0);
+	char path[32];
+
+	log_set_level(LOG_ERROR);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	config.path = path;
+	if (loop_new(&loop, NULL) || ftruncate(fd, DISK_LEN) ||
+	    disk_open(&open, &config, loop, NULL))
+		abort();
+	shown.serial = (char *)"S1";
+	disk = (struct machine_disk){ .id = "d", .device = "d", .config = &shown, .disk = open };
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len)
 {
 	struct other_side other = { .watch.ready = drop };
@@ -231,14 +259,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len)
 
 	if (!len)
 		return 0;
-	log_set_level(LOG_ERROR);
-	if (!loop && loop_new(&loop, NULL))
-		abort();
+	if (!loop)
+		begin();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
 		abort();
 	other.fd = fds[0];
 	snprintf(uri, sizeof(uri), "fd:%d", fds[1]);
 	fake_vm_open(RAM_LEN, flags & TO_SOURCE);
+	fake_vm.shown = &disk;
+	fake_vm.nr_shown = 1;
 	fake_vm.load_fails = flags & LOAD_FAILS ? -22 : 0;
 	fake_vm.wake_fails = flags & WAKE_FAILS ? -16 : 0;
 	said_len = nr_pauses = 0;

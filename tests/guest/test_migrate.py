@@ -17,6 +17,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -937,6 +938,57 @@ class Migrate(SteadyTest):
         # The target may have gone before a BYE comes.
         self.assertEqual(set(sent) - {BYE}, {PLAN})
         self.end(here)
+
+    def memory_images(self, *names):
+        """In memory, of whose inodes all is known whatever the folder of the test is on."""
+        folder = tempfile.TemporaryDirectory(dir='/dev/shm')
+        self.addCleanup(folder.cleanup)
+        paths = [os.path.join(folder.name, name) for name in names]
+        for path in paths:
+            with open(path, 'wb') as file:
+                file.write(bytes(DISK_LEN))
+        return paths
+
+    def test_other_disks_are_refused_before_memory(self):
+        sent = []
+        image, other, longer = self.memory_images('here.img', 'other.img', 'longer.img')
+        os.truncate(longer, 2 * DISK_LEN)
+        self.disk = f'{image},serial=one'
+        here = self.begin()
+        for disk, arguments, why in (
+                (f'{longer},serial=one', [], f'{DISK_LEN} bytes, this one with {2 * DISK_LEN}:'),
+                (f'{image},serial=two', [], "serial 'one', this one with 'two': .* serial="),
+                (image, [], "serial 'one', this one with '':"),
+                (f'{other},serial=one', [], 'another file .*--with-disks'),
+                (f'{other},serial=two', ['--with-disks'], "serial 'one', this one with 'two'")):
+            with self.subTest(disk=disk, arguments=arguments):
+                self.disk = disk
+                there = self.target()
+                Between(self.path('line'), self.path('door'),
+                        lambda from_source, kind: sent.append(kind) if from_source else None)
+                self.stays(here, *arguments, why=f"the other side: disk 'disk0': .*{why}",
+                           uri=f'unix:{self.path("line")}')
+                self.assertEqual(self.query('web')['ram']['transferred'], 0)
+                self.assertEqual(there.finish(), USAGE)
+                self.assertRegex(there.said(), f"has not come: disk 'disk0': .*{why}")
+                os.unlink(self.path('line'))
+        # The target may have gone before a BYE comes.
+        self.assertEqual(set(sent) - {BYE}, {PLAN})
+        self.end(here)
+
+    def test_same_disk_may_have_another_name(self):
+        image, = self.memory_images('here.img')
+        self.disk = image
+        here = self.begin()
+        os.symlink(image, self.path('there.img'))
+        self.disk = self.path('there.img')
+        there = self.target()
+        last = self.go_on(here)
+
+        self.go()
+
+        self.moved(here, there, last)
+        self.end(there)
 
     def test_nobody_there(self):
         here = self.begin()

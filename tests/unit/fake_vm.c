@@ -223,6 +223,15 @@ struct disk *machine_state_disk(const struct machine *m, uint32_t i, const char 
 	return NULL;
 }
 
+bool hotplug_disk(const struct machine *m, uint32_t i, struct machine_disk *ret_disk)
+{
+	(void)m;
+	if (i >= fake_vm.nr_shown)
+		return false;
+	*ret_disk = fake_vm.shown[i];
+	return true;
+}
+
 int machine_state_flush(struct machine *m, struct err *err)
 {
 	(void)m;

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fake_vm.h - machine/machine_state.h without a machine: memory, no disks, and what is
- * done to it.
+ * fake_vm.h - machine/machine_state.h without a machine: memory, disks that are only
+ * shown, and what is done to it.
  *
  * There is one.  Whatever is linked with this has no other machine.
  */
 #ifndef TESTS_UNIT_FAKE_VM_H
 #define TESTS_UNIT_FAKE_VM_H
 
+#include "machine/hotplug.h"
+#include "machine/machine_state.h"
 #include "memory/ram.h"
 
 #include <stdbool.h>
-
-struct machine;
-struct machine_holder;
 
 #define FAKE_VM_MACHINE	((struct machine *)&fake_vm)
 
@@ -24,6 +23,8 @@ struct fake_vm {
 	int wake_fails, load_fails, flush_fails, name_fails;	/* with this errno */
 	unsigned waits;			/* so often the guest cannot be handed over yet */
 	void (*at_disks)(void);		/* unless NULL: while its disks are flushed */
+	const struct machine_disk *shown;	/* nr_shown of them */
+	uint32_t nr_shown;
 	bool saving, stopped;		/* stopped: somebody has said so meanwhile */
 };
 

@@ -33,6 +33,7 @@ static char pages[2 * PAGES_LEN];	/* as many as are sent at once */
 static int told;			/* what ended() was called with; 1: it was not */
 static struct err why;
 static const uint8_t session[MESSAGE_SESSION_LEN] = "of this VM";
+static uint32_t nr_shown;		/* disks that the source tells of */
 
 static void changed(void *ctx, enum migration_status status)
 {
@@ -59,6 +60,7 @@ static void setup(void)
 	fake_vm_open(NR_PAGES * PAGES_LEN, false);
 	memset(pages, 'n', sizeof(pages));
 	told = 1;
+	nr_shown = 0;
 	incoming = incoming_new(&whole);
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	snprintf(uri, sizeof(uri), "unix:%s/socket", folder);
@@ -103,7 +105,9 @@ static void say(enum message_type type, uint64_t at, uint32_t nr)
 
 static void say_stream(enum message_type type, bool postcopy)
 {
-	struct migration_plan plan = { .streams = 1, .postcopy = postcopy };
+	struct migration_plan plan = {
+		.streams = 1, .postcopy = postcopy, .nr_shown = nr_shown, .shown[0].id = "d",
+	};
 	struct state_writer *writer = state_writer_new(MIGRATION_PLAN_ARCH);
 	const void *bytes;
 	size_t len;
@@ -192,6 +196,33 @@ START_TEST(guest_runs_after_go)
 
 	ck_assert(fake_vm.running);
 	ck_assert_int_eq(told, 0);
+}
+END_TEST
+
+static void plan_that_is_refused(void)
+{
+	meet();
+	say_stream(MESSAGE_PLAN, false);
+	hears(MESSAGE_FAILED);
+	hears(MESSAGE_NONE);
+}
+
+static bool has_ended(void *ctx)
+{
+	(void)ctx;
+	return told != 1;
+}
+
+START_TEST(disk_that_the_target_has_not_is_told_instead_of_ready)
+{
+	nr_shown = 1;
+
+	play(plan_that_is_refused);
+	loop_wait(loop, has_ended, NULL);
+
+	ck_assert_int_eq(told, -EINVAL);
+	ck_assert_str_eq(why.text, "disk 'd': this VM has none of that id");
+	ck_assert_uint_eq(incoming_info(incoming).sent, 0);
 }
 END_TEST
 
@@ -292,12 +323,6 @@ static void cannot_wake(void)
 	hears(MESSAGE_FAILED);
 	say(MESSAGE_BYE, 0, 0);
 	hears(MESSAGE_NONE);
-}
-
-static bool has_ended(void *ctx)
-{
-	(void)ctx;
-	return told != 1;
 }
 
 START_TEST(target_whose_disks_are_in_use_says_so_again)
@@ -471,6 +496,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tc, guest_runs_after_go);
+	tcase_add_test(tc, disk_that_the_target_has_not_is_told_instead_of_ready);
 	tcase_add_test(tc, source_that_returns_takes_the_place_of_who_is_there);
 	tcase_add_test(tc, memory_of_a_guest_that_runs_is_its_own);
 	tcase_add_test(tc, nothing_runs_before_it_is_loaded);
