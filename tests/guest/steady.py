@@ -44,6 +44,8 @@ def unpack(archive, folder):
 
 
 class SteadyTest(VmTest):
+    guest = 'steady'        # or another one that tells its rounds
+
     def setUp(self):
         super().setUp()
         self.disk = self.file('disk.img', bytes(DISK_LEN))
@@ -73,7 +75,7 @@ class SteadyTest(VmTest):
             return None
 
     def begin(self, name='web', *arguments, **more):
-        one = self.start('steady', '--name', name, '--disk', self.disk, '--memory', '64M',
+        one = self.start(self.guest, '--name', name, '--disk', self.disk, '--memory', '64M',
                          *arguments, **more)
         one.wait_for(b'READY')
         return one

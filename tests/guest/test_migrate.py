@@ -11,6 +11,7 @@ import io
 import itertools
 import json
 import os
+import platform
 import random
 import re
 import signal
@@ -20,6 +21,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import unittest
 
 import vm
 from steady import DISK_LEN, LACKS_FEATURES, SteadyTest, golden, unpack
@@ -108,7 +110,7 @@ class Migrate(SteadyTest):
         self.uri = f'unix:{self.path("door")}'
 
     def target(self, name='there', uri=None, *arguments):
-        one = self.start('steady', '--name', name, '--disk', self.disk, '--memory', '64M',
+        one = self.start(self.guest, '--name', name, '--disk', self.disk, '--memory', '64M',
                          '--incoming', uri or self.uri, *arguments)
         one.wait(lambda: self.state_of(name) == 'inmigrate', 'it waits')
         return one
@@ -152,6 +154,19 @@ class Migrate(SteadyTest):
         self.assertEqual(info['ram']['total'], 64 << 20)
         self.assertGreater(info['ram']['normal'], 512)
         self.assertGreater(info['ram']['duplicate'], 512)
+
+    @unittest.skipIf(platform.machine() == 'aarch64', 'the registers are those of x86')
+    def test_registers_are_as_they_were(self):
+        self.guest = 'registers'
+        cpus = ['--cpus', '2', '--cmdline', 'cpus=2']
+        here = self.begin('web', *cpus)
+        there = self.target('there', None, *cpus)
+        last = self.go_on(here)
+
+        self.go()
+
+        self.moved(here, there, last)
+        self.end(there)
 
     def test_several_streams(self):
         self.move('--streams', '4', cpus='2')

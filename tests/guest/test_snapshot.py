@@ -64,6 +64,19 @@ class Snapshot(SteadyTest):
         self.go_on(one)
         self.end(one)
 
+    @unittest.skipIf(platform.machine() == 'aarch64', 'the registers are those of x86')
+    def test_registers_are_as_they_were(self):
+        self.guest = 'registers'
+        one = self.begin('web', '--cpus', '2', '--cmdline', 'cpus=2')
+        last = self.go_on(one)
+        self.freeze(one, 'snap')
+
+        one = self.restore('snap')
+
+        self.assertGreaterEqual(self.round_of(one), last)
+        self.go_on(one)
+        self.end(one)
+
     def test_vm_goes_on_after_its_snapshot(self):
         one = self.begin()
         self.vmm_ok('snapshot', 'web', self.path('snap'))
