@@ -24,6 +24,7 @@ import time
 import unittest
 
 import vm
+from sequence import Receiver
 from steady import DISK_LEN, LACKS_FEATURES, SteadyTest, golden, unpack
 from vm import FORCED, OK, USAGE, Vm
 
@@ -167,6 +168,25 @@ class Migrate(SteadyTest):
 
         self.moved(here, there, last)
         self.end(there)
+
+    @unittest.skipIf(platform.machine() == 'aarch64', 'the guest is one of x86')
+    def test_packets_are_sent_each_once_and_in_order(self):
+        self.guest = 'sequence'
+        receiver = Receiver(self.path('wire'))
+        wire = ['--net', f'socket={self.path("wire")}']
+        here = self.begin('web0', *wire)
+        for i, how in enumerate(([], ['--postcopy'])):
+            there = self.target(f'web{i + 1}', None, *wire)
+            last = self.go_on(here)
+            self.go(f'web{i}', *how)
+            self.moved(here, there, last)
+            here = there
+        self.end(here)
+
+        heard, nr = receiver.all_of(here)
+
+        self.assertEqual(len(heard), 3)
+        self.assertEqual(list(itertools.chain(*heard)), list(range(nr)))
 
     def test_several_streams(self):
         self.move('--streams', '4', cpus='2')

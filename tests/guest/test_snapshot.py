@@ -23,6 +23,7 @@ import unittest
 import zlib
 
 import vm
+from sequence import Receiver
 from steady import DISK_LEN, LACKS_FEATURES, SteadyTest, golden, unpack
 from vm import FORCED, OK, USAGE, Vm
 
@@ -76,6 +77,44 @@ class Snapshot(SteadyTest):
         self.assertGreaterEqual(self.round_of(one), last)
         self.go_on(one)
         self.end(one)
+
+    def begin_sequence(self):
+        self.guest = 'sequence'
+        receiver = Receiver(self.path('wire'))
+        return self.begin('web', '--net', f'socket={self.path("wire")}'), receiver
+
+    @unittest.skipIf(platform.machine() == 'aarch64', 'the guest is one of x86')
+    def test_packets_are_sent_each_once_and_in_order(self):
+        one, receiver = self.begin_sequence()
+        self.go_on(one)
+        self.freeze(one, 'snap')
+
+        one = self.restore('snap')
+
+        self.go_on(one)
+        self.end(one)
+        (before, after), nr = receiver.all_of(one)
+        self.assertEqual(before + after, list(range(nr)))
+
+    @unittest.skipIf(platform.machine() == 'aarch64', 'the guest is one of x86')
+    def test_packets_go_on_from_the_snapshot(self):
+        one, receiver = self.begin_sequence()
+        first = self.go_on(one)
+        self.vmm_ok('snapshot', 'web', self.path('snap'))
+        # It tells of a packet later than the card has taken it, by as many as are under way.
+        last = self.go_on(one, 17)
+        one.process.kill()
+        one.finish()
+
+        one = self.restore('snap')
+
+        self.go_on(one)
+        self.end(one)
+        (before, after), nr = receiver.all_of(one)
+        self.assertEqual(before, list(range(len(before))))
+        self.assertEqual(after, list(range(after[0], nr)))
+        self.assertIn(after[0], range(first, last))
+        self.assertGreaterEqual(len(before), last)
 
     def test_vm_goes_on_after_its_snapshot(self):
         one = self.begin()
