@@ -23,6 +23,8 @@ KVMS = re.compile('vcpu|features|gic|its|irqchip|pit')
 
 HEADER_LEN, SECTION_HEADER_LEN = 64, 40
 
+DRIVERS = 8             # entries of the queue that the guest uses
+
 
 def sections(state):
     """[(name, where it starts, where it ends)]"""
@@ -34,10 +36,10 @@ def sections(state):
         at = end
 
 
-def changed(state, start, end, at):
-    """The same with the byte at this place of the section another one."""
+def changed(state, start, end, at, value=None):
+    """The same with this value, or another byte, at this place of the section."""
     lie = bytearray(state)
-    lie[at] ^= 0xff
+    lie[at:at + len(value or b' ')] = value or bytes([state[at] ^ 0xff])
     crc = zlib.crc32(lie[start:start + 36])
     struct.pack_into('<I', lie, start + 36, zlib.crc32(lie[start + 40:end], crc))
     return bytes(lie)
@@ -68,12 +70,34 @@ class Lies(SteadyTest):
         self.assertRegex(done.stderr, r'\Avmm: [^\n]+\n\Z', what)
         return done.stderr.strip()
 
-    def test_state_that_lies_is_loaded_or_refused_with_a_reason(self):
+    def frozen(self):
         one = self.begin()
         self.go_on(one)
         self.vmm_ok('snapshot', 'web', self.path('snap'), '--stop')
         self.assertEqual(one.finish(), FORCED)
-        manifest, state = self.get('manifest'), self.get('state')
+        return self.get('manifest'), self.get('state')
+
+    def test_queues_of_a_vmm_that_makes_larger_ones(self):
+        """Those in use are refused, all others are as large as can be here."""
+        manifest, state = self.frozen()
+        size = b'size' + struct.pack('<I', 1)
+        outcomes = {}
+        for name, start, end in sections(state):
+            if name != 'virtio':
+                continue
+            at = state.index(size, start, end) + len(size)
+            in_use, = struct.unpack_from('<H', state, at)
+
+            self.put_state(manifest, changed(state, start, end, at, struct.pack('<H', 2048)))
+
+            outcomes[in_use] = self.outcome(f'virtio, queue of {in_use}')
+
+        self.assertRegex(outcomes.pop(DRIVERS), 'virtio-blk: the guest uses queue 0 with 2048 '
+                         r'entries, and this vmm makes \d+ at most')
+        self.assertEqual(set(outcomes.values()), {'goes on'})
+
+    def test_state_that_lies_is_loaded_or_refused_with_a_reason(self):
+        manifest, state = self.frozen()
         for name, start, end in sections(state):
             length = end - start - SECTION_HEADER_LEN
             if not KVMS.match(name):
