@@ -1244,17 +1244,17 @@ class Migrate(SteadyTest):
         self.go_on(there)
         self.end(there)
 
-    def test_killed_at_any_moment(self):
+    def kill_at_any_moment(self, rounds, seconds, begin, move):
         """Whoever is left has the guest, or says that it may be elsewhere."""
         seed = random.randrange(1 << 32)
         chance = random.Random(seed)
-        for i in range(KILLS):
+        for i in range(rounds):
             with self.subTest(seed=seed, i=i):
-                here = self.begin()
+                here = begin()
                 there = self.target()
                 last = self.round_of(here)
-                self.vmm_ok('qmp', 'web', 'migrate', json.dumps({'uri': self.uri}))
-                time.sleep(chance.random() * 0.06)
+                move(here)
+                time.sleep(chance.random() * seconds)
                 victim, other = (here, there) if i % 2 else (there, here)
                 victim.process.kill()
                 victim.finish()
@@ -1267,6 +1267,36 @@ class Migrate(SteadyTest):
                 finally:
                     for one in (here, there):
                         one.__exit__()
+
+    def start_move(self, _):
+        self.vmm_ok('qmp', 'web', 'migrate', json.dumps({'uri': self.uri}))
+
+    def start_slow_move(self, here, capability):
+        self.vmm_ok('qmp', 'web', 'migrate-set-capabilities', json.dumps(
+            {'capabilities': [{'capability': capability, 'state': True}]}))
+        self.vmm_ok('qmp', 'web', 'migrate-set-parameters', '{"max-bandwidth": 5000000}')
+        self.start_move(here)
+
+    def test_killed_at_any_moment(self):
+        self.kill_at_any_moment(KILLS, 0.06, self.begin, self.start_move)
+
+    def test_killed_while_memory_follows(self):
+        def move(here):
+            self.start_slow_move(here, 'postcopy-ram')
+            self.wait_status('web', here, 'active')
+            self.vmm_ok('qmp', 'web', 'migrate-start-postcopy')
+
+        self.kill_at_any_moment(KILLS // 2, 0.6, self.begin, move)
+
+    def test_killed_while_disks_come_along(self):
+        def begin():
+            self.own_disk()
+            return self.begin_with_disk()
+
+        def move(here):
+            self.start_slow_move(here, 'x-vmm-with-disks')
+
+        self.kill_at_any_moment(KILLS // 2, 1.5, begin, move)
 
     def settle(self, other):
         """The kernel closes what io_uring had a little later than the process ends."""
@@ -1285,14 +1315,26 @@ class Migrate(SteadyTest):
         while self.state_of('there') == 'inmigrate' and time.monotonic() < end:
             time.sleep(0.05)
         if self.state_of('there') == 'running':
-            self.assertGreaterEqual(self.round_of(there), last)
-            self.go_on(there)
-            self.end(there)
+            if self.has_all_memory(there):
+                self.assertGreaterEqual(self.round_of(there), last)
+                self.go_on(there)
+                self.end(there)
+            else:
+                # What it misses is lost, and the guest with it.
+                self.vmm_ok('kill', 'there')
+                self.assertEqual(there.finish(), FORCED, there.said())
         elif self.state_of('there') == 'inmigrate':
             there.process.kill()
             there.finish()
         else:
             self.assertEqual(there.finish(), USAGE)
+
+    def has_all_memory(self, there):
+        """What had come when the source ended is taken yet."""
+        end = time.monotonic() + 2
+        while self.query('there')['status'] != 'completed' and time.monotonic() < end:
+            time.sleep(0.05)
+        return self.query('there')['status'] == 'completed'
 
     def stays_or_is_taken_back(self, here, last):
         here.wait(lambda: self.query('web')['status'] in ('failed', 'postcopy-paused',
