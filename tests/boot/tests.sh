@@ -642,10 +642,28 @@ migrate_feed()
 	echo over
 }
 
-# migrate NAME: the guest's test NAME passes while it moves to and fro, in every way
+# snapshot_on: to a new monitor from the last of three snapshots, of which each but the first
+# has what has changed since the one before
+snapshot_on()
+{
+	"$vmm" snapshot "move$nr" "$work/full" --track >> "$work/told" 2>&1 && sleep 3 &&
+		"$vmm" snapshot "move$nr" "$work/more" --diff >> "$work/told" 2>&1 && sleep 3 &&
+		"$vmm" snapshot "move$nr" "$work/last" --diff --stop >> "$work/told" 2>&1 &&
+		! wait "$vm" || return
+	"$vmm" restore "$work/last" --clock host < /dev/null >> "$log" 2>&1 &
+	vm=$!
+	until "$vmm" list | grep -q "^move$nr  *running"; do
+		kill -0 $vm || return
+		nap
+	done
+	sleep 3
+}
+
+# migrate NAME [COMMAND]: the guest's test NAME passes while it moves to and fro, in every way,
+# and when the command has been carried out
 migrate()
 {
-	local vm nr=0 moves=$1
+	local vm nr=0 moves=$1 last=${2-true}
 
 	export XDG_RUNTIME_DIR=$work
 	image data 32
@@ -655,7 +673,7 @@ migrate()
 	migrate_vm 0 &
 	vm=$!
 	if await_said $vm "$moves: working" && migrate_on && migrate_on --streams 4 &&
-		migrate_on --compress zstd && migrate_on --postcopy && migrate_on; then
+		migrate_on --compress zstd && migrate_on --postcopy && migrate_on && $last; then
 		touch "$work/moved"
 		wait $vm && passed "$moves" && holds_what_was_written "$work/data" && return
 	fi
@@ -664,7 +682,7 @@ migrate()
 }
 
 test_migrate() { migrate migrate; }
-test_migrate_load() { migrate migrate_load; }
+test_migrate_load() { migrate migrate_load snapshot_on; }
 
 # Sets $behind: by how many seconds the guest's time of day is behind ours, in what it
 # tells next.
