@@ -798,17 +798,36 @@ test_hotplug_reset()
 	hotplug reset hotplug_reset
 }
 
+# Its connections end with the monitor: when it is restored, and when it moves.
 test_vsock()
 {
-	local host
+	local host vm there
 
-	"$here/vsock_host.py" "$work/vsock" 100 4 > "$work/host" 2>&1 &
+	export XDG_RUNTIME_DIR=$work
+	"$here/vsock_host.py" "$work/vsock" 100 4 2 > "$work/host" 2>&1 &
 	host=$!
-	until [ -S "$work/vsock_5000" ]; do
+	until [ -S "$work/vsock_5001" ]; do
 		nap
 	done
-	pass vsock "vmm.connections=101" --vsock "$work/vsock" && wait $host &&
-		grep -qx 'done' "$work/host" && [ ! -e "$work/vsock" ] && return
+	ln -s vsock_5000 "$work/there_5000"
+	ln -s vsock_5001 "$work/there_5001"
+	become_vm "$plain" "vmm.test=vsock vmm.connections=101 vmm.lost=2" --name vsock \
+		--vsock "$work/vsock" &
+	vm=$!
+	await_said $vm "vsock: connected 1" && "$vmm" snapshot vsock "$work/snap" --stop &&
+		! wait $vm || return
+	"$vmm" restore "$work/snap" < /dev/null >> "$log" 2>&1 &
+	vm=$!
+	await_said $vm "vsock: connected 2" || return
+	become_vm "$plain" "" --name there --vsock "$work/there" --incoming "unix:$work/door" &
+	there=$!
+	until [ -S "$work/door" ]; do
+		kill -0 $there || return
+		nap
+	done
+	"$vmm" migrate vsock "unix:$work/door" --downtime 2000 && wait $vm && wait $there &&
+		passed vsock && wait $host && grep -qx 'done' "$work/host" &&
+		[ ! -e "$work/vsock" ] && [ ! -e "$work/there" ] && return
 	cat "$work/host"
 	return 1
 }

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Usage: vsock_host.py SOCKET CONNECTIONS MIB
+"""Usage: vsock_host.py SOCKET CONNECTIONS MIB LOST
 
 The host's half of the guest's test vsock, tests/boot/guest/vsock.sh: gives back what
 the guest sends to port 5000; then has the guest give back what all the connections to
-its port 1234 send, which are open at the same time, and as many MiB on one more.
+its port 1234 send, which are open at the same time, and as many MiB on one more.  Then so
+many connections to port 5001 are lost, each followed by another one to port 5000.
 """
 
 import hashlib
@@ -14,17 +15,22 @@ import threading
 import time
 
 socket.setdefaulttimeout(120)
-PATH, CONNECTIONS, MIB = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+PATH, (CONNECTIONS, MIB, LOST) = sys.argv[1], map(int, sys.argv[2:])
 
 
 def read_all(sock):
     return b''.join(iter(lambda: sock.recv(1 << 16), b''))
 
 
-def echo():
+def listen(port):
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(PATH + '_5000')
+    listener.bind(f'{PATH}_{port}')
     listener.listen()
+    return listener
+
+
+def echo(listener):
+    """Until the other side ends it, or is gone."""
     sock, _ = listener.accept()
     with sock:
         for part in iter(lambda: sock.recv(1 << 16), b''):
@@ -64,9 +70,13 @@ def bring_back(sock, data):
         sys.exit(f'sent {len(data)} bytes and got {len(back)} or others back')
 
 
-echo()
+whole, lost = listen(5000), listen(5001)
+echo(whole)
 socks = [connect() for _ in range(CONNECTIONS)]
 for i, each in enumerate(socks):
     bring_back(each, b'%d ' % i * 1000)
 bring_back(connect(), bytes(range(251)) * (MIB * 1048576 // 251))
+for _ in range(LOST):
+    echo(lost)
+    echo(whole)
 print('done')

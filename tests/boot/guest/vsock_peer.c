@@ -5,8 +5,12 @@
  *	vsock_peer connect PORT		to the host: standard input goes there, and
  *					what comes from there to standard output
  *	vsock_peer echo PORT N		N connections get back what they send
+ *	vsock_peer lose PORT		to the host, which sends back a byte: it says
+ *					"connected" then, and awaits that it is reset
  */
 #include <err.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -43,17 +47,23 @@ static int new_socket(void)
 	return fd;
 }
 
-static void connect_to_host(unsigned port)
+static int connect_to_host(unsigned port)
 {
 	struct sockaddr_vm address = {
 		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port,
 	};
 	int fd = new_socket();
-	pid_t sender;
 
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)))
 		err(1, "connect");
-	sender = fork();
+	return fd;
+}
+
+static void exchange(unsigned port)
+{
+	int fd = connect_to_host(port);
+	pid_t sender = fork();
+
 	if (sender < 0)
 		err(1, "fork");
 	if (!sender) {
@@ -63,6 +73,21 @@ static void connect_to_host(unsigned port)
 		exit(0);
 	}
 	copy(fd, STDOUT_FILENO);
+}
+
+static void lose(unsigned port)
+{
+	int fd = connect_to_host(port);
+	char byte = 'x';
+
+	if (write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 1)
+		err(1, "a byte");
+	puts("connected");
+	fflush(stdout);
+	if (read(fd, &byte, 1) >= 0)
+		errx(1, "it has ended as if by the host");
+	if (errno != ECONNRESET)
+		err(1, "read");
 }
 
 static void echo(unsigned port, int nr)
@@ -95,11 +120,13 @@ int main(int argc, char **argv)
 	/* Who waits in vain says so before the test's time is over. */
 	alarm(PATIENCE_S);
 	if (argc == 3 && !strcmp(argv[1], "connect"))
-		connect_to_host((unsigned)atoi(argv[2]));
+		exchange((unsigned)atoi(argv[2]));
+	else if (argc == 3 && !strcmp(argv[1], "lose"))
+		lose((unsigned)atoi(argv[2]));
 	else if (argc == 4 && !strcmp(argv[1], "echo"))
 		echo((unsigned)atoi(argv[2]), atoi(argv[3]));
 	else
-		errx(2, "usage: vsock_peer connect PORT | echo PORT N");
+		errx(2, "usage: vsock_peer connect PORT | echo PORT N | lose PORT");
 	while (wait(&status) > 0)
 		if (status)
 			return 1;
