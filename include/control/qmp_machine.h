@@ -282,6 +282,7 @@ struct qmp_machine_ops {
 					struct err *err);
 	struct migration_info (*migration)(void *ctx);
 	const char *(*migration_address)(void *ctx);	/* that it waits at; or NULL */
+	int (*check_movable)(void *ctx, struct err *err);	/* or why it cannot be moved now */
 
 	/* All of them, or a negative errno and none. */
 	int (*set_actions)(void *ctx, const struct qmp_machine_actions *actions,

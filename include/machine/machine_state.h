@@ -83,10 +83,16 @@ int machine_state_load(struct machine *machine, struct state_reader *reader,
 		       const struct machine_change *change, struct err *err);
 
 /*
+ * Could it be kept, or moved, as it is now?  -EBUSY while there is no board yet, -EPERM where
+ * the machine is another's or may be, or its guest has ended, -ESHUTDOWN when it has ended
+ * itself.
+ */
+int machine_state_check(const struct machine *machine, struct err *err);
+
+/*
  * Whoever looks at the RAM from another thread, or has a log kept, holds the board.  When
  * a reset or the end is about to take it away, let_go() is called and returns when it has
- * let go.  -EBUSY while another holds it or there is none yet, -EPERM where the machine is
- * another's or may be, or its guest has ended, -ESHUTDOWN when it has ended itself.
+ * let go.  -EBUSY while another holds it, or what machine_state_check() says.
  *
  * A holder that has step_aside() is asked first whether it goes on after a reset.  When that
  * returns true it is not in the RAM, keeps no log, and waits for come_back(): there is other

@@ -23,6 +23,7 @@ enum migration_status {
 	MIGRATION_DEVICE,	/* the guest stands still to be handed over */
 	MIGRATION_POSTCOPY,	/* it runs on the target; the rest of its memory follows */
 	MIGRATION_LOST,		/* ... or may do so; the connection is lost */
+	MIGRATION_RECOVERS,	/* somebody is there again, and was asked what has become of it */
 	MIGRATION_CANCELLING,
 	MIGRATION_CANCELLED,	/* the guest goes on on the source, as after a failure */
 	MIGRATION_COMPLETED,

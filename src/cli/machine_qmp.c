@@ -399,6 +399,7 @@ const struct qmp_machine_ops machine_qmp_ops = {
 	.set_migration_parameters = migrate_qmp_set_parameters,
 	.migration	= migrate_qmp_info,
 	.migration_address = migrate_qmp_address,
+	.check_movable	= migrate_qmp_check,
 	.resize_disk	= resize_disk,
 	.throttle_disk	= throttle_disk,
 	.add_disk	= hotplug_qmp_add_disk,

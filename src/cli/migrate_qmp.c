@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "control/qmp_event.h"
 #include "control/qmp_server.h"
+#include "machine/machine_state.h"
 #include "machine_qmp.h"
 #include "migrate/incoming.h"
 #include "migrate/outgoing.h"
@@ -226,4 +227,11 @@ const char *migrate_qmp_address(void *ctx)
 	const struct machine_qmp *mq = ctx;
 
 	return mq->incoming ? incoming_address(mq->incoming) : NULL;
+}
+
+int migrate_qmp_check(void *ctx, struct err *err)
+{
+	const struct machine_qmp *mq = ctx;
+
+	return machine_state_check(mq->machine, err);
 }

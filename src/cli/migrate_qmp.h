@@ -35,5 +35,6 @@ int migrate_qmp_set_parameters(void *ctx, const struct migration_parameters *par
 			       struct err *err);
 struct migration_info migrate_qmp_info(void *ctx);
 const char *migrate_qmp_address(void *ctx);
+int migrate_qmp_check(void *ctx, struct err *err);
 
 #endif

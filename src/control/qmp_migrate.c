@@ -335,6 +335,30 @@ static const struct qmp_member disk_members[] = {
 };
 static const struct qmp_type disk_type = { .kind = QMP_OBJECT, QMP_MEMBERS(disk_members) };
 
+/* Of QEMU's SocketAddress, what our addresses can be. */
+static const char *const socket_kinds[] = { "inet", "unix", NULL };
+static const struct qmp_type socket_kind = { .kind = QMP_ENUM, .values = socket_kinds };
+static const struct qmp_member socket_members[] = {
+	{ .name = "type", .type = &socket_kind },
+};
+static const struct qmp_member inet_members[] = {
+	{ .name = "host", .type = &qmp_type_str },
+	{ .name = "port", .type = &qmp_type_str },
+};
+static const struct qmp_type inet_type = { .kind = QMP_OBJECT, QMP_MEMBERS(inet_members) };
+static const struct qmp_member unix_members[] = {
+	{ .name = "path", .type = &qmp_type_str },
+};
+static const struct qmp_type unix_type = { .kind = QMP_OBJECT, QMP_MEMBERS(unix_members) };
+static const struct qmp_variant socket_variants[] = {
+	{ .value = "inet", .type = &inet_type },
+	{ .value = "unix", .type = &unix_type },
+};
+static const struct qmp_type socket_type = {
+	.kind = QMP_OBJECT, QMP_MEMBERS(socket_members), .tag = "type",
+	QMP_VARIANTS(socket_variants),
+};
+
 static const struct qmp_member info_members[] = {
 	{ .name = "status", .type = &status_type, .optional = true },
 	{ .name = "ram", .type = &ram_type, .optional = true },
@@ -342,6 +366,8 @@ static const struct qmp_member info_members[] = {
 	MAYBE("total-time"), MAYBE("setup-time"), MAYBE("expected-downtime"), MAYBE("downtime"),
 	MAYBE("cpu-throttle-percentage"),
 	{ .name = "error-desc", .type = &qmp_type_str, .optional = true },
+	{ .name = "blocked-reasons", .type = QMP_ARRAY_OF(&qmp_type_str), .optional = true },
+	{ .name = "socket-address", .type = QMP_ARRAY_OF(&socket_type), .optional = true },
 	{ .name = "x-vmm-address", .type = &qmp_type_str, .optional = true },
 };
 static const struct qmp_type info_type = { .kind = QMP_OBJECT, QMP_MEMBERS(info_members) };
@@ -385,15 +411,47 @@ static void add_ms(json_t **object, const char *name, uint64_t ns)
 	qmp_build_member(object, name, json_integer((json_int_t)(ns / CLOCK_NS_PER_MS)));
 }
 
+/* "tcp:HOST:PORT", "tls:[HOST]:PORT", "unix:PATH"; of a descriptor there is none: NULL. */
+static json_t *describe_socket(const char *address)
+{
+	const char *rest = strchr(address, ':') + 1, *port = strrchr(rest, ':');
+	bool v6 = *rest == '[';
+	json_t *socket;
+
+	if (!strncmp(address, "fd:", 3))
+		return NULL;
+	if (!strncmp(address, "unix:", 5)) {
+		socket = json_pack("{s:s}", "type", "unix");
+		qmp_build_text(&socket, "path", rest);
+		return socket;
+	}
+	return json_pack("{s:s, s:s%, s:s}", "type", "inet", "host", rest + v6,
+			 (size_t)(port - rest) - 2 * v6, "port", port + 1);
+}
+
+/* Where it waits to come, and why it cannot go. */
+static void add_place(json_t **reply, const struct qmp_machine *machine)
+{
+	const char *address = machine->ops->migration_address(machine->ctx);
+	json_t *socket = address ? describe_socket(address) : NULL;
+	struct err err = { 0 };
+
+	if (socket)
+		qmp_build_member(reply, "socket-address", json_pack("[o]", socket));
+	qmp_build_text(reply, "x-vmm-address", address);
+	if (machine->ops->check_movable(machine->ctx, &err) < 0)
+		qmp_build_member(reply, "blocked-reasons",
+				 json_pack("[o]", qmp_build_string(err.text)));
+}
+
 static void run_query(struct qmp_call *call)
 {
 	const struct qmp_machine *machine = call->machine;
 	const struct migration_parameters *p = machine->ops->migration_parameters(machine->ctx);
 	struct migration_info info = machine->ops->migration(machine->ctx);
-	const char *address = machine->ops->migration_address(machine->ctx);
 	json_t *reply = json_object();
 
-	qmp_build_text(&reply, "x-vmm-address", address);
+	add_place(&reply, machine);
 	if (info.status != MIGRATION_NONE) {
 		qmp_build_text(&reply, "status", migration_status_words[info.status]);
 		qmp_build_member(&reply, "ram", describe_ram(&info, p->multifd));

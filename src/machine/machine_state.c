@@ -354,16 +354,20 @@ void machine_state_moved(struct machine *m)
 		m->state = MACHINE_MOVED;
 }
 
-int machine_state_hold(struct machine *m, struct machine_holder *holder, struct err *err)
+int machine_state_check(const struct machine *m, struct err *err)
 {
 	int r = check_alive(m, err);
 
-	if (r < 0)
-		return r;
-	if (!m->board)
-		return err_set(err, -EBUSY, "the VM has not come yet: there is nothing to keep or "
-			       "to move");
-	r = machine_check_ours(m, err);
+	if (!r && !m->board)
+		r = err_set(err, -EBUSY, "the VM has not come yet: there is nothing to keep or "
+			    "to move");
+	return r < 0 ? r : machine_check_ours(m, err);
+}
+
+int machine_state_hold(struct machine *m, struct machine_holder *holder, struct err *err)
+{
+	int r = machine_state_check(m, err);
+
 	if (r < 0)
 		return r;
 	if (m->holder && m->holder->give_way)

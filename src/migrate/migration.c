@@ -10,6 +10,7 @@ const char *const migration_status_words[] = {
 	[MIGRATION_DEVICE] = "device",
 	[MIGRATION_POSTCOPY] = "postcopy-active",
 	[MIGRATION_LOST] = "postcopy-paused",
+	[MIGRATION_RECOVERS] = "postcopy-recover",
 	[MIGRATION_CANCELLING] = "cancelling",
 	[MIGRATION_CANCELLED] = "cancelled",
 	[MIGRATION_COMPLETED] = "completed",

@@ -567,12 +567,18 @@ int outgoing_postcopy(struct outgoing *o, struct err *err)
 	return r;
 }
 
+/* Also while a target that was found again has not answered.  Under lock. */
+static bool is_lost(const struct outgoing *o)
+{
+	return o->info.status == MIGRATION_LOST || o->info.status == MIGRATION_RECOVERS;
+}
+
 int outgoing_resume(struct outgoing *o, const char *uri, struct err *err)
 {
 	int r;
 
 	pthread_mutex_lock(&o->lock);
-	if (o->info.status != MIGRATION_LOST)
+	if (!is_lost(o))
 		r = err_set(err, -EPERM, "there is no migration that has lost its connection");
 	else
 		r = channel_check(uri, &o->options, err);
@@ -596,7 +602,7 @@ static int may_take_back(struct outgoing *o, struct err *err)
 	/* Its disks did not wake when it was to go on here. */
 	if (!o->started && machine_state(o->config.machine) == MACHINE_HANDED_OVER)
 		return 0;
-	if (o->at != OUTGOING_SENT_GO || o->info.status != MIGRATION_LOST)
+	if (o->at != OUTGOING_SENT_GO || !is_lost(o))
 		return err_set(err, -EPERM, "there is no migration that has lost its connection");
 	return 0;
 }

@@ -647,8 +647,10 @@ static int find_again(struct outgoing *o)
 			r = open_streams(o, 1);
 			use_memory(o);
 		}
-		if (!r)
+		if (!r) {
+			outgoing_parts_set_status(o, MIGRATION_RECOVERS);
 			return 0;
+		}
 		close_streams(o);
 		outgoing_line_drop(o);
 		say_lost(o);

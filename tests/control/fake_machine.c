@@ -466,8 +466,16 @@ static struct migration_info migration(void *ctx)
 
 static const char *migration_address(void *ctx)
 {
-	(void)ctx;
-	return NULL;
+	const struct fake_machine *fake = ctx;
+
+	return fake->address;
+}
+
+static int check_movable(void *ctx, struct err *err)
+{
+	const struct fake_machine *fake = ctx;
+
+	return fake->blocked ? err_set(err, -EPERM, "%s", fake->blocked) : 0;
 }
 
 /* Taken for ever. */
@@ -516,6 +524,7 @@ static const struct qmp_machine_ops ops = {
 	.set_migration_parameters = set_migration_parameters,
 	.migration = migration,
 	.migration_address = migration_address,
+	.check_movable = check_movable,
 	.snapshot = take_snapshot,
 	.call_off_snapshot = call_off_snapshot,
 	.set_actions = set_actions,

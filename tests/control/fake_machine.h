@@ -40,6 +40,8 @@ struct fake_machine {
 	bool has_quit;
 	struct migration_parameters parameters;
 	struct migration_info migration;
+	const char *address;		/* that it waits at, or NULL */
+	const char *blocked;		/* why it cannot be moved, or NULL */
 	int reboot;			/* what set-action said last, or -1 */
 
 	/* Takes data. */

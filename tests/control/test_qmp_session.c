@@ -246,6 +246,41 @@ START_TEST(statistics_that_cannot_be_read_are_an_error)
 }
 END_TEST
 
+static const struct {
+	const char *address, *told;
+} places[] = {
+	{ "tcp:127.0.0.1:4444", ("\"socket-address\": [{\"type\": \"inet\", "
+				 "\"host\": \"127.0.0.1\", \"port\": \"4444\"}], ") },
+	{ "tls:[::1]:4444", ("\"socket-address\": [{\"type\": \"inet\", "
+			     "\"host\": \"::1\", \"port\": \"4444\"}], ") },
+	{ "unix:/a:b", "\"socket-address\": [{\"type\": \"unix\", \"path\": \"/a:b\"}], " },
+	{ "fd:5", "" },
+};
+
+START_TEST(place_where_it_waits_is_told_as_a_socket)
+{
+	char expected[256];
+
+	negotiate();
+	fake.address = places[_i].address;
+	input("{\"execute\": \"query-migrate\"}");
+
+	snprintf(expected, sizeof(expected), "{\"return\": {%s\"x-vmm-address\": \"%s\"}}\r\n",
+		 places[_i].told, places[_i].address);
+	ck_assert_str_eq(sent, expected);
+}
+END_TEST
+
+START_TEST(why_it_cannot_be_moved_is_told_before_it_is_tried)
+{
+	negotiate();
+	fake.blocked = "it has moved";
+	input("{\"execute\": \"query-migrate\"}");
+
+	ck_assert_str_eq(sent, "{\"return\": {\"blocked-reasons\": [\"it has moved\"]}}\r\n");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("qmp_session");
@@ -267,6 +302,8 @@ int main(void)
 	tcase_add_test(tc, kernel_without_statistics_has_none_to_tell);
 	tcase_add_loop_test(tc, statistics_that_cannot_be_read_are_an_error, 0,
 			    ARRAY_LEN(counting));
+	tcase_add_loop_test(tc, place_where_it_waits_is_told_as_a_socket, 0, ARRAY_LEN(places));
+	tcase_add_test(tc, why_it_cannot_be_moved_is_told_before_it_is_tried);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);

@@ -30,7 +30,8 @@ static struct outgoing *outgoing;
 static struct outgoing_config whole;
 static struct migration_parameters parameters;
 static struct err err;
-static enum migration_status status, wanted;
+static enum migration_status status, wanted, told[16];
+static unsigned nr_told;
 static pthread_t target;
 static char folder[] = "/tmp/outgoing-XXXXXX", uri[64];
 static struct channel_listener *listener;
@@ -41,6 +42,8 @@ static inline void changed(void *ctx, enum migration_status now)
 {
 	(void)ctx;
 	status = now;
+	if (nr_told < ARRAY_LEN(told))
+		told[nr_told++] = now;
 	if (now == wanted || now >= MIGRATION_CANCELLED)
 		loop_quit(loop);
 }
