@@ -56,17 +56,19 @@ struct migration_info {
 	uint64_t sent;		/* bytes, or of the target: received */
 	uint64_t downtime_bytes;	/* of them: while the guest stood still */
 	uint64_t postcopy_bytes;	/* and later */
-	uint64_t remaining;	/* bytes that the target does not have, as far as is known */
+	uint64_t remaining;	/* bytes that the target does not have, as far as we know */
+	uint64_t multifd_bytes;	/* of those sent: over several channels, or one of those */
 	uint64_t pages, zeroes;	/* sent; of zeroes */
 	uint64_t disks;		/* bytes of disks that are copied */
 	uint64_t disks_sent, disks_remaining;	/* as sent and remaining */
 	uint64_t dirty_rate;	/* pages that the guest writes to in a second */
 	uint64_t rounds;	/* begun */
 	uint64_t asked;		/* pages that the target has asked for */
-	uint64_t rate;		/* bytes sent in a second, lately */
+	uint64_t rate, page_rate;	/* bytes and pages sent in a second, lately */
 	uint64_t total_ns;	/* since the beginning, or that it took */
-	uint64_t setup_ns;
-	uint64_t downtime_ns;	/* that the guest stood still; while it does not: would */
+	uint64_t setup_ns;	/* the same */
+	uint64_t expected_ns;	/* that the guest would stand still now */
+	uint64_t downtime_ns;	/* that it has stood still by now; at last: in all */
 	uint32_t throttle;	/* percent of the time that the guest does not get */
 };
 

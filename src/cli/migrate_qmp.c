@@ -6,6 +6,7 @@
 #include "control/qmp_event.h"
 #include "control/qmp_server.h"
 #include "machine/machine_state.h"
+#include "machine/vm_config.h"
 #include "machine_qmp.h"
 #include "migrate/incoming.h"
 #include "migrate/outgoing.h"
@@ -16,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PAGE	UINT64_C(4096)	/* of a snapshot */
 
 static void changed(void *ctx, enum migration_status status)
 {
@@ -101,6 +104,8 @@ static void kept(void *ctx, const struct snapshot_result *result, int r, const s
 	else
 		info->status = r < 0 ? MIGRATION_FAILED : MIGRATION_COMPLETED;
 	info->pages = result->pages;
+	info->sent = result->pages * PAGE;
+	info->remaining = r < 0 ? info->remaining : 0;
 	info->total_ns = clock_ns() - info->total_ns;
 	info->downtime_ns = result->paused_ns;
 	if (info->status == MIGRATION_FAILED)
@@ -121,7 +126,8 @@ static int keep(struct machine_qmp *mq, const char *path, struct err *err)
 	if (mq->to_file.status == MIGRATION_ACTIVE)
 		return err_set(err, -EBUSY, "the VM is being written to a file already");
 	mq->to_file = (struct migration_info){
-		.status = MIGRATION_SETUP, .total_ns = clock_ns(),
+		.status = MIGRATION_SETUP, .total_ns = clock_ns(), .memory = mq->vm->memory,
+		.remaining = mq->vm->memory,
 	};
 	snapshotter_take(mq->snapshotter, &request, kept, mq);
 	if (mq->to_file.status == MIGRATION_FAILED) {
@@ -215,8 +221,12 @@ struct migration_info migrate_qmp_info(void *ctx)
 	const struct machine_qmp *mq = ctx;
 	struct migration_info info = outgoing_info(mq->outgoing);
 
-	if (mq->to_file.status != MIGRATION_NONE)
-		return mq->to_file;
+	if (mq->to_file.status != MIGRATION_NONE) {
+		info = mq->to_file;
+		if (info.status == MIGRATION_ACTIVE || info.status == MIGRATION_CANCELLING)
+			info.total_ns = clock_ns() - info.total_ns;
+		return info;
+	}
 	if (info.status == MIGRATION_NONE && mq->incoming)
 		return incoming_info(mq->incoming);
 	return info;

@@ -372,7 +372,7 @@ static const struct qmp_member info_members[] = {
 };
 static const struct qmp_type info_type = { .kind = QMP_OBJECT, QMP_MEMBERS(info_members) };
 
-static json_t *describe_ram(const struct migration_info *info, bool multifd)
+static json_t *describe_ram(const struct migration_info *info)
 {
 	const uint64_t page = 4096;
 	uint64_t precopy = info->sent - info->downtime_bytes - info->postcopy_bytes;
@@ -391,8 +391,8 @@ static json_t *describe_ram(const struct migration_info *info, bool multifd)
 		"dirty-sync-count", (json_int_t)info->rounds,
 		"postcopy-requests", (json_int_t)info->asked,
 		"page-size", (json_int_t)page,
-		"multifd-bytes", (json_int_t)(multifd ? info->sent : 0),
-		"pages-per-second", (json_int_t)(info->rate / page),
+		"multifd-bytes", (json_int_t)info->multifd_bytes,
+		"pages-per-second", (json_int_t)info->page_rate,
 		"precopy-bytes", (json_int_t)precopy,
 		"downtime-bytes", (json_int_t)info->downtime_bytes,
 		"postcopy-bytes", (json_int_t)info->postcopy_bytes,
@@ -447,20 +447,21 @@ static void add_place(json_t **reply, const struct qmp_machine *machine)
 static void run_query(struct qmp_call *call)
 {
 	const struct qmp_machine *machine = call->machine;
-	const struct migration_parameters *p = machine->ops->migration_parameters(machine->ctx);
 	struct migration_info info = machine->ops->migration(machine->ctx);
 	json_t *reply = json_object();
 
 	add_place(&reply, machine);
 	if (info.status != MIGRATION_NONE) {
 		qmp_build_text(&reply, "status", migration_status_words[info.status]);
-		qmp_build_member(&reply, "ram", describe_ram(&info, p->multifd));
+		qmp_build_member(&reply, "ram", describe_ram(&info));
 		if (info.disks)
 			qmp_build_member(&reply, "disk", describe_disks(&info));
 		add_ms(&reply, "total-time", info.total_ns);
 		add_ms(&reply, "setup-time", info.setup_ns);
-		add_ms(&reply, info.status == MIGRATION_ACTIVE ? "expected-downtime" : "downtime",
-		       info.downtime_ns);
+		if (info.status == MIGRATION_ACTIVE)
+			add_ms(&reply, "expected-downtime", info.expected_ns);
+		else
+			add_ms(&reply, "downtime", info.downtime_ns);
 	}
 	if (info.throttle)
 		qmp_build_member(&reply, "cpu-throttle-percentage",

@@ -11,6 +11,7 @@
 #include "incoming_parts.h"
 #include "machine/machine.h"
 #include "memory/ram.h"
+#include "pages.h"
 #include "state/state.h"
 
 #include <errno.h>
@@ -89,6 +90,12 @@ void incoming_parts_set_status(struct incoming *in, enum migration_status status
 {
 	pthread_mutex_lock(&in->lock);
 	in->info.status = status;
+	if (status == MIGRATION_SETUP)
+		in->began = clock_ns();
+	if (status == MIGRATION_ACTIVE)
+		in->info.setup_ns = clock_ns() - in->began;
+	if (status >= MIGRATION_CANCELLED && in->began)
+		in->info.total_ns = clock_ns() - in->began;
 	if (in->nr_untold < ARRAY_LEN(in->untold))
 		in->untold[in->nr_untold++] = status;
 	pthread_mutex_unlock(&in->lock);
@@ -308,12 +315,14 @@ static void start(struct loop_task *task)
 	};
 	struct incoming *in = container_of(task, struct incoming, start);
 	struct machine *m = in->config.machine;
+	uint64_t away = 0;
 	int r = in->forgotten ? err_set(&in->err, -ESHUTDOWN, "the VM has ended") :
 				machine_state_wake_disks(m, &in->err);
 
 	if (!r) {
 		machine_state_set_paused(m, in->go.nr & MESSAGE_GO_PAUSED);
-		machine_state_set_away(m, in->go.at + (clock_ns() - in->go_at));
+		away = in->go.at + (clock_ns() - in->go_at);
+		machine_state_set_away(m, away);
 		r = machine_start(m, &in->err);
 	}
 	if (r < 0) {
@@ -324,6 +333,10 @@ static void start(struct loop_task *task)
 		return;
 	}
 	machine_state_keep_disks(m);
+	pthread_mutex_lock(&in->lock);
+	in->info.downtime_ns = away;
+	in->received_before = atomic_load(&in->received);
+	pthread_mutex_unlock(&in->lock);
 	incoming_parts_set(in, INCOMING_RUNS);
 	if (in->lazy && lazy_ram_nr_missing(in->lazy))
 		incoming_parts_set_status(in, MIGRATION_POSTCOPY);
@@ -442,8 +455,15 @@ struct migration_info incoming_info(const struct incoming *const_in)
 
 	pthread_mutex_lock(&in->lock);
 	info = in->info;
-	pthread_mutex_unlock(&in->lock);
 	info.sent = atomic_load(&in->received);
+	if (in->at == INCOMING_RUNS || in->at == INCOMING_DONE)
+		info.postcopy_bytes = info.sent - in->received_before;
+	if (in->began && info.status < MIGRATION_CANCELLED)
+		info.total_ns = clock_ns() - in->began;
+	pthread_mutex_unlock(&in->lock);
+	info.multifd_bytes = in->plan.streams > 1 ? info.sent : 0;
+	if (in->lazy)
+		info.remaining = lazy_ram_nr_missing(in->lazy) * PAGES_LEN;
 	return info;
 }
 

@@ -53,7 +53,6 @@ struct incoming {
 	int stop;			/* eventfd: the thread is to end */
 	pthread_t thread;
 	bool started;
-	uint64_t began;
 
 	struct migration_plan plan;
 	struct lazy_ram *lazy;		/* NULL: no page will be missing */
@@ -84,6 +83,8 @@ struct incoming {
 	struct channel *newcomer;	/* who may be the source that returns */
 	bool broken_off;
 	struct migration_info info;
+	uint64_t began;			/* by clock_ns(); 0: nobody has come */
+	uint64_t received_before;	/* bytes, until the guest ran */
 
 	struct loop_task tell;
 	enum migration_status untold[8];

@@ -153,7 +153,6 @@ static int build(struct incoming *in)
 	if (r < 0)
 		return r;
 	know_source(in);
-	in->began = clock_ns();
 	incoming_parts_set_status(in, MIGRATION_SETUP);
 	r = receive_bytes(in, &message);
 	if (r < 0)

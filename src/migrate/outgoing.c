@@ -198,11 +198,16 @@ static int stop_guest(struct outgoing *o)
 	o->stopped = clock_ns();
 	o->sent_running = atomic_load(&o->sent.bytes);
 	r = machine_state_hand_over(m, &o->err);
-	if (r == -EAGAIN)
+	if (r == -EAGAIN) {
+		o->stopped = 0;
 		return OUTGOING_GOES_ON;
+	}
 	if (!r)
 		r = machine_state_settle(m, &o->err);
-	return r < 0 ? r : machine_state_log_take(m, o->bitmap, &o->err);
+	if (!r)
+		r = machine_state_log_take(m, o->bitmap, &o->err);
+	outgoing_parts_note_left(o);
+	return r;
 }
 
 static void hand_over(struct loop_task *task)
@@ -257,6 +262,12 @@ static void forget(struct outgoing *o)
 	o->tls = NULL;
 }
 
+/* For what is known of the other side.  Under lock. */
+static bool stands_still(const struct outgoing *o)
+{
+	return o->stopped && o->at != OUTGOING_TAIL && o->at != OUTGOING_GONE;
+}
+
 /* The guest goes on here, if it can: its disks may be in use by somebody else. */
 static enum migration_status go_on(struct outgoing *o)
 {
@@ -287,6 +298,8 @@ static void end(struct outgoing *o)
 	forget(o);
 	pthread_mutex_lock(&o->lock);
 	o->info.total_ns = clock_ns() - o->began;
+	if (stands_still(o))
+		o->info.downtime_ns = clock_ns() - o->stopped;
 	o->info.throttle = 0;
 	if (status == MIGRATION_FAILED)
 		memcpy(o->info.error, o->err.text, sizeof(o->info.error));
@@ -459,7 +472,7 @@ static void reset_info(struct outgoing *o, const struct migration_parameters *pa
 	atomic_store(&o->stop, false);
 	o->at = OUTGOING_COPIES;
 	o->told_rounds = 0;
-	o->sent.bytes = o->sent.pages = o->sent.zeroes = 0;
+	o->sent.bytes = o->sent.pages = o->sent.zeroes = o->done_before = 0;
 	o->disks_sent.bytes = o->disks_sent.left = 0;
 	o->began = clock_ns();
 	o->stopped = o->sent_running = 0;
@@ -640,27 +653,55 @@ int outgoing_take_back(struct outgoing *o, struct err *err)
 	return 0;
 }
 
+/* Until the first round is over, which may take long. */
+static void tell_rates(const struct outgoing *o, struct migration_info *info)
+{
+	double s = (double)(clock_ns() - o->began - info->setup_ns + 1) / CLOCK_NS_PER_S;
+
+	info->rate = (uint64_t)((double)(info->sent + info->disks_sent) / s);
+	info->page_rate = (uint64_t)((double)(info->pages + info->zeroes) / s);
+}
+
+/* What was sent since the guest was stopped is of one kind, and then of the other. */
+static void tell_shares(const struct outgoing *o, struct migration_info *info)
+{
+	uint64_t later = o->stopped ? info->sent - o->sent_running : 0;
+
+	if (!stands_still(o)) {
+		info->postcopy_bytes = later - info->downtime_bytes;
+		return;
+	}
+	info->downtime_bytes = later;
+	if (o->started)
+		info->downtime_ns = clock_ns() - o->stopped;
+}
+
 struct migration_info outgoing_info(const struct outgoing *const_o)
 {
 	struct outgoing *o = (struct outgoing *)const_o;
 	struct migration_info info;
-	enum outgoing_state at;
+	uint64_t done;
 
 	pthread_mutex_lock(&o->lock);
 	info = o->info;
-	at = o->at;
-	pthread_mutex_unlock(&o->lock);
+	info.rounds = o->told_rounds;
 	info.sent = atomic_load(&o->sent.bytes);
 	info.pages = atomic_load(&o->sent.pages);
 	info.zeroes = atomic_load(&o->sent.zeroes);
 	info.disks_sent = atomic_load(&o->disks_sent.bytes);
 	info.disks_remaining = atomic_load(&o->disks_sent.left);
-	if (at == OUTGOING_TAIL || at == OUTGOING_GONE) {
-		info.postcopy_bytes = info.sent - o->sent_running - info.downtime_bytes;
-		info.remaining -= min_u64(info.remaining, info.postcopy_bytes);
-	}
+	tell_shares(o, &info);
+	done = (info.pages + info.zeroes - o->done_before) * PAGES_LEN;
+	info.remaining -= o->at == OUTGOING_GONE ? info.remaining :
+						   min_u64(info.remaining, done);
+	pthread_mutex_unlock(&o->lock);
+	info.multifd_bytes = o->parameters.multifd ? info.sent : 0;
 	if (o->started)
 		info.total_ns = clock_ns() - o->began;
+	if (info.status == MIGRATION_SETUP)
+		info.setup_ns = info.total_ns;
+	if (info.status == MIGRATION_ACTIVE && !info.rate)
+		tell_rates(o, &info);
 	return info;
 }
 

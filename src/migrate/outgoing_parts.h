@@ -65,7 +65,7 @@ struct outgoing {
 	uint64_t *bitmap;		/* pages that are to be sent */
 	uint64_t words;			/* of it */
 	uint64_t began, stopped;	/* by clock_ns(); stopped: the guest */
-	uint64_t sent_running;		/* bytes, until then */
+	uint64_t sent_running;		/* bytes, until then; of no meaning while stopped is 0 */
 
 	/* Of whoever's turn it is. */
 	int r;
@@ -105,6 +105,7 @@ struct outgoing {
 	bool replaced;				/* the memory is about to be: keep out */
 	bool anew;				/* it was: no round has begun since */
 	struct migration_info info;
+	uint64_t done_before;			/* pages, when info.remaining was so */
 
 	struct loop_task slow_down;		/* to what info says */
 	struct loop_task tell;			/* statuses and rounds that were not told yet */
@@ -119,6 +120,9 @@ void *outgoing_parts_run(void *arg);
 /* For disk_sender_config; ctx is a struct outgoing. */
 int outgoing_parts_send_disk(void *ctx, const struct message *message, const void *bytes,
 			     struct err *err);
+
+/* From here on what is left is what the bitmap names; whoever's turn it is. */
+void outgoing_parts_note_left(struct outgoing *o);
 
 /* The status is another one from here on; any turn. */
 void outgoing_parts_set_status(struct outgoing *o, enum migration_status status);

@@ -234,6 +234,22 @@ static uint64_t sent_bytes(const struct outgoing *o)
 	return atomic_load(&o->sent.bytes) + atomic_load(&o->disks_sent.bytes);
 }
 
+static uint64_t sent_pages(const struct outgoing *o)
+{
+	return atomic_load(&o->sent.pages) + atomic_load(&o->sent.zeroes);
+}
+
+/* Of the last piece there may be bits for more pages than there are. */
+void outgoing_parts_note_left(struct outgoing *o)
+{
+	uint64_t left = pages_count(o->bitmap, o->words) * PAGES_LEN;
+
+	pthread_mutex_lock(&o->lock);
+	o->info.remaining = min_u64(left, o->info.memory);
+	o->done_before = sent_pages(o);
+	pthread_mutex_unlock(&o->lock);
+}
+
 static bool wanted(struct outgoing *o)
 {
 	bool wanted;
@@ -255,7 +271,7 @@ static bool fits(const struct outgoing *o, uint64_t bytes)
 /* What is left after a round that has left much less than it sent soon is less again. */
 static bool pays(const struct outgoing *o, uint64_t sent)
 {
-	return o->info.remaining < sent / 2 && o->info.downtime_ns > SHORT_NS;
+	return o->info.remaining < sent / 2 && o->info.expected_ns > SHORT_NS;
 }
 
 /* A guest that writes more than half as fast as we send is slowed down more and more. */
@@ -275,20 +291,30 @@ static void throttle(struct outgoing *o, uint64_t sent, uint64_t dirty)
 	loop_post(o->config.main, &o->slow_down);
 }
 
-/* What this round has cost, and what it has left behind. */
-static void judge_round(struct outgoing *o, uint64_t sent, uint64_t ns)
+static uint64_t per_second(uint64_t nr, uint64_t ns)
 {
-	uint64_t dirty = pages_count(o->bitmap, o->words), left = dirty * PAGES_LEN;
+	return (uint64_t)((double)nr / (double)(ns + 1) * CLOCK_NS_PER_S);
+}
 
+/* What this round has cost, and what it has left behind. */
+static void judge_round(struct outgoing *o, uint64_t sent, uint64_t pages, uint64_t ns)
+{
+	uint64_t left;
+
+	outgoing_parts_note_left(o);
+	left = o->info.remaining;
 	if (o->disks)
 		left += disk_sender_take(o->disks);
 	pthread_mutex_lock(&o->lock);
 	/* What is over in a moment tells nothing of the speed. */
-	if (ns > CLOCK_NS_PER_MS || !o->info.rate)
-		o->info.rate = (uint64_t)((double)sent / (double)(ns + 1) * CLOCK_NS_PER_S);
-	o->info.dirty_rate = (uint64_t)((double)dirty / (double)(ns + 1) * CLOCK_NS_PER_S);
-	o->info.remaining = dirty * PAGES_LEN;
-	o->info.downtime_ns = o->info.rate ?
+	if (ns > CLOCK_NS_PER_MS || !o->info.rate) {
+		o->info.rate = per_second(sent, ns);
+		o->info.page_rate = per_second(pages, ns);
+	}
+	/* What a round that was ended early has not sent need not have been written to. */
+	if (!atomic_load(&o->stop))
+		o->info.dirty_rate = per_second(o->info.remaining / PAGES_LEN, ns);
+	o->info.expected_ns = o->info.rate ?
 		(uint64_t)((double)left / (double)o->info.rate * CLOCK_NS_PER_S) : 0;
 	pthread_mutex_unlock(&o->lock);
 	throttle(o, sent, left);
@@ -312,6 +338,7 @@ static int send_memory(struct outgoing *o)
 	/* Disks may have taken long; what was written meanwhile is about to be sent. */
 	if (o->disks)
 		r = machine_state_log_take(o->config.machine, o->bitmap, &o->err);
+	outgoing_parts_note_left(o);
 	if (!r)
 		r = send_bitmap(o, ram_sender_send);
 	if (!r)
@@ -327,7 +354,7 @@ static int copy_memory(struct outgoing *o)
 	int r;
 
 	do {
-		uint64_t began = clock_ns(), before = sent_bytes(o);
+		uint64_t began = clock_ns(), before = sent_bytes(o), pages = sent_pages(o);
 
 		begin_round(o);
 		r = send_disks(o);
@@ -337,7 +364,7 @@ static int copy_memory(struct outgoing *o)
 			return r;
 		r = send_memory(o);
 		sent = sent_bytes(o) - before;
-		judge_round(o, sent, clock_ns() - began);
+		judge_round(o, sent, sent_pages(o) - pages, clock_ns() - began);
 		leave_memory(o);
 		if (r < 0)
 			return r;
@@ -429,6 +456,13 @@ static int send_all(struct outgoing *o)
 	return r;
 }
 
+/* The guest runs elsewhere from here on.  Under lock. */
+static void note_downtime(struct outgoing *o)
+{
+	o->info.downtime_ns = clock_ns() - o->stopped;
+	o->info.downtime_bytes = atomic_load(&o->sent.bytes) - o->sent_running;
+}
+
 /* False: somebody is breaking it off, or taking the guest back, or that cannot come now. */
 static bool go_to(struct outgoing *o, enum outgoing_state from, enum outgoing_state to)
 {
@@ -436,6 +470,8 @@ static bool go_to(struct outgoing *o, enum outgoing_state from, enum outgoing_st
 
 	pthread_mutex_lock(&o->lock);
 	goes = !o->broken_off && !o->taken_back && o->at >= from && o->at <= to;
+	if (goes && o->at < to && to == OUTGOING_TAIL)
+		note_downtime(o);
 	if (goes)
 		o->at = to;
 	pthread_mutex_unlock(&o->lock);
@@ -481,17 +517,7 @@ static int push(struct ram_sender *sender, uint64_t *bitmap)
 
 static int runs_there(struct outgoing *o, const char *word)
 {
-	bool news = o->at == OUTGOING_SENT_GO;
-
-	if (!go_to(o, OUTGOING_SENT_GO, OUTGOING_TAIL))
-		return not_now(o, word);
-	pthread_mutex_lock(&o->lock);
-	if (news) {
-		o->info.downtime_ns = clock_ns() - o->stopped;
-		o->info.downtime_bytes = atomic_load(&o->sent.bytes) - o->sent_running;
-	}
-	pthread_mutex_unlock(&o->lock);
-	return 0;
+	return go_to(o, OUTGOING_SENT_GO, OUTGOING_TAIL) ? 0 : not_now(o, word);
 }
 
 /* A target that misses nothing asks for nothing; then there may be nobody to send it. */
@@ -531,6 +557,7 @@ static void push_rest(struct outgoing *o)
 	if (!o->postcopy || o->pushes)
 		return;
 	o->pushes = true;
+	outgoing_parts_note_left(o);
 	begin_sending(o, push);
 	outgoing_parts_set_status(o, MIGRATION_POSTCOPY);
 }

@@ -120,7 +120,21 @@ class Migrate(SteadyTest):
         one.wait(lambda: self.query(name).get('status') in wanted, wanted)
 
     def go(self, name='web', *arguments, uri=None):
-        return json.loads(self.vmm_ok('migrate', name, uri or self.uri, '--json', *arguments))
+        info = json.loads(self.vmm_ok('migrate', name, uri or self.uri, '--json', *arguments))
+        self.check_counts(info)
+        return info
+
+    def check_counts(self, info):
+        """Of a move that is complete."""
+        ram = info['ram']
+        self.assertEqual(ram['remaining'], 0)
+        self.assertEqual(ram['normal'] * ram['page-size'], ram['normal-bytes'])
+        self.assertGreaterEqual((ram['normal'] + ram['duplicate']) * ram['page-size'],
+                                ram['total'])
+        self.assertEqual(sum(ram[f'{part}-bytes'] for part in ('precopy', 'downtime', 'postcopy')),
+                         ram['transferred'])
+        self.assertIn(ram['multifd-bytes'], (0, ram['transferred']))
+        self.assertLessEqual(info['setup-time'] + info['downtime'], info['total-time'])
 
     def moved(self, here, there, last):
         """It runs there from where it was, and here nothing is left."""
@@ -676,6 +690,7 @@ class Migrate(SteadyTest):
         self.wait_status('web', here, 'completed')
         self.assertEqual(self.state_of('web'), 'postmigrate')
         self.assertRegex(self.run_vmm('resume', 'web').stderr, 'has moved, and runs elsewhere')
+        rounds = self.query('web')['ram']['dirty-sync-count']
         self.vmm_ok('qmp', 'web', 'quit')
 
         self.assertEqual(here.finish(), OK)
@@ -683,8 +698,8 @@ class Migrate(SteadyTest):
                 if line]
         self.assertEqual([each['data']['status'] for each in told if each['event'] == 'MIGRATION'],
                          ['setup', 'active', 'device', 'completed'])
-        self.assertIn(1, [each['data']['pass'] for each in told
-                          if each['event'] == 'MIGRATION_PASS'])
+        self.assertEqual([each['data']['pass'] for each in told
+                          if each['event'] == 'MIGRATION_PASS'], list(range(1, rounds + 1)))
         self.go_on(there)
         self.end(there)
 
@@ -778,6 +793,9 @@ class Migrate(SteadyTest):
 
         self.wait_status('web', here, 'completed')
         self.assertEqual(self.state_of('web'), 'paused')
+        ram = self.query('web')['ram']
+        self.assertEqual((ram['total'], ram['remaining'], ram['transferred']),
+                         (64 << 20, 0, ram['normal-bytes']))
         self.vmm_ok('kill', 'web')
         here.finish()
         there = Vm([self.vmm, 'restore', snap])
