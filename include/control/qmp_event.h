@@ -49,4 +49,7 @@ extern const struct qmp_event qmp_event_block_io_error;
 /* status: of query-migrate; only with capability "events".  pass: number of the round. */
 extern const struct qmp_event qmp_event_migration, qmp_event_migration_pass;
 
+/* id, status: of query-jobs, or null when it is no longer listed. */
+extern const struct qmp_event qmp_event_job_status_change;
+
 #endif

@@ -22,6 +22,7 @@
 
 struct err;
 struct netdev_limits;
+struct qmp_jobs;
 struct throttle_limits;
 
 #define QMP_MACHINE_BARS_MAX	7	/* six, and the ROM's */
@@ -241,6 +242,7 @@ struct qmp_machine_snapshot {
 struct qmp_machine_snapshot_result {
 	uint64_t pages;			/* written, of 4 KiB */
 	uint64_t paused_ns;
+	uint64_t done, total;		/* as snapshot_progress() has them */
 };
 
 typedef void qmp_machine_snapshot_done(void *arg,
@@ -267,6 +269,9 @@ struct qmp_machine_ops {
 	void (*snapshot)(void *ctx, const struct qmp_machine_snapshot *snapshot,
 			 qmp_machine_snapshot_done *done, void *arg);
 	void (*call_off_snapshot)(void *ctx);	/* that is being taken; done() comes soon */
+
+	/* How much of one that is being taken is done, of how much; 0 and 0: there is none. */
+	void (*snapshot_progress)(void *ctx, uint64_t *ret_done, uint64_t *ret_total);
 
 	/*
 	 * Moving the VM (migrate/outgoing.h, migrate/incoming.h): to, or with resume where
@@ -339,6 +344,7 @@ struct qmp_machine_ops {
 struct qmp_machine {
 	const struct qmp_machine_ops *ops;
 	void *ctx;
+	struct qmp_jobs *jobs;
 };
 
 #endif

@@ -39,6 +39,7 @@ struct snapshot_request {
 struct snapshot_result {
 	uint64_t pages;			/* of 4 KiB that were written */
 	uint64_t paused_ns;		/* how long the guest was stopped; 0: it was so already */
+	uint64_t done, total;		/* as snapshotter_progress() has them, at the end */
 };
 
 /* main runs the machine.  Both outlive it.  NULL when memory runs out. */
@@ -61,5 +62,9 @@ void snapshotter_take(struct snapshotter *snapshotter, const struct snapshot_req
  * on as it was, also if it was to stay paused and all has been written already.
  */
 void snapshotter_call_off(struct snapshotter *snapshotter);
+
+/* Bytes of what is under way, of as many: memory is written, then read.  0 and 0: nothing is. */
+void snapshotter_progress(const struct snapshotter *snapshotter, uint64_t *ret_done,
+			  uint64_t *ret_total);
 
 #endif

@@ -390,6 +390,7 @@ const struct qmp_machine_ops machine_qmp_ops = {
 	.set_actions	= set_actions,
 	.snapshot	= snapshot_qmp_take,
 	.call_off_snapshot = snapshot_qmp_call_off,
+	.snapshot_progress = snapshot_qmp_progress,
 	.migrate	= migrate_qmp_start,
 	.migrate_cancel	= migrate_qmp_cancel,
 	.migrate_postcopy = migrate_qmp_postcopy,
@@ -504,4 +505,11 @@ void machine_qmp_disk_failed(struct machine_qmp *mq, uint32_t i,
 				   actions[failure->verdict], "nospace",
 				   failure->error == -ENOSPC, "reason",
 				   strerror(-failure->error)));
+}
+
+void machine_qmp_job_event(void *ctx, const struct qmp_event *event, json_t *data)
+{
+	const struct machine_qmp *mq = ctx;
+
+	qmp_server_event(mq->server, event, data);
 }

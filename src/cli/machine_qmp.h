@@ -11,9 +11,12 @@
 #include "control/qmp_machine.h"
 #include "machine/machine.h"
 
+#include <jansson.h>
+
 struct incoming;
 struct kvm_stats;
 struct outgoing;
+struct qmp_event;
 struct qmp_server;
 struct snapshotter;
 struct vm_config;
@@ -41,5 +44,8 @@ void machine_qmp_event(struct machine_qmp *mq, enum machine_event event,
 		       enum machine_cause cause);
 void machine_qmp_disk_failed(struct machine_qmp *mq, uint32_t disk,
 			     const struct disk_failure *failure);
+
+/* For struct qmp_jobs (control/qmp_job.h); ctx is a struct machine_qmp. */
+void machine_qmp_job_event(void *ctx, const struct qmp_event *event, json_t *data);
 
 #endif

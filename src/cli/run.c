@@ -9,6 +9,7 @@
 #include "config/cmdline.h"
 #include "config/yaml.h"
 #include "control/qmp_command.h"
+#include "control/qmp_job.h"
 #include "control/qmp_server.h"
 #include "detach.h"
 #include "hotplug_qmp.h"
@@ -51,6 +52,7 @@ struct run {
 	struct machine *machine;
 	struct machine_qmp qmp;
 	struct qmp_machine qmp_machine;
+	struct qmp_jobs jobs;
 	struct detach background;	/* with --detach */
 	int log_fd;			/* what standard error is not now; -1: none */
 	int signal_fd;
@@ -281,7 +283,8 @@ static int listen_qmp(struct run *run, struct err *err)
 		.machine = run->machine,
 		.serial = serial_name(run->serial),
 	};
-	run->qmp_machine = (struct qmp_machine){ &machine_qmp_ops, &run->qmp };
+	run->jobs = (struct qmp_jobs){ .event = machine_qmp_job_event, .ctx = &run->qmp };
+	run->qmp_machine = (struct qmp_machine){ &machine_qmp_ops, &run->qmp, &run->jobs };
 	run->qmp.snapshotter = snapshotter_new(run->machine, run->loop);
 	if (!run->qmp.snapshotter)
 		return err_sys(err, -ENOMEM, "cannot listen for commands");
@@ -457,6 +460,7 @@ static void stop(struct run *run)
 	run->qmp.snapshotter = snapshotter_free(run->qmp.snapshotter);
 	migrate_qmp_fini(&run->qmp);
 	run->qmp.server = qmp_server_free(run->qmp.server);
+	qmp_jobs_fini(&run->jobs);
 	/* The console asks for its port to the last. */
 	run->machine = machine_free(run->machine);
 	run->opening = kvm_opening_free(run->opening);

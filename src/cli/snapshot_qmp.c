@@ -16,7 +16,9 @@ struct take {
 static void taken(void *ctx, const struct snapshot_result *result, int r,
 		  const struct err *err)
 {
-	const struct qmp_machine_snapshot_result told = { result->pages, result->paused_ns };
+	const struct qmp_machine_snapshot_result told = {
+		result->pages, result->paused_ns, result->done, result->total,
+	};
 	struct take *take = ctx;
 
 	take->done(take->arg, &told, r, err);
@@ -50,4 +52,11 @@ void snapshot_qmp_call_off(void *ctx)
 	struct machine_qmp *mq = ctx;
 
 	snapshotter_call_off(mq->snapshotter);
+}
+
+void snapshot_qmp_progress(void *ctx, uint64_t *ret_done, uint64_t *ret_total)
+{
+	const struct machine_qmp *mq = ctx;
+
+	snapshotter_progress(mq->snapshotter, ret_done, ret_total);
 }

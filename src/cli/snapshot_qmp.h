@@ -12,5 +12,6 @@
 void snapshot_qmp_take(void *ctx, const struct qmp_machine_snapshot *snapshot,
 		       qmp_machine_snapshot_done *done, void *arg);
 void snapshot_qmp_call_off(void *ctx);
+void snapshot_qmp_progress(void *ctx, uint64_t *ret_done, uint64_t *ret_total);
 
 #endif

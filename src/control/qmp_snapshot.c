@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "config/option.h"
 #include "control/qmp_command.h"
+#include "control/qmp_job.h"
 #include "control/qmp_machine.h"
 #include "qmp_tables.h"
 
@@ -12,12 +13,13 @@
 
 struct snapshot_arguments {
 	struct option_given given;
-	char *path;
+	char *path, *job_id;
 	bool replace, diff, track, paused;
 };
 
 static const struct option rows[] = {
 	{ .key = "path", OPTION_PATH(struct snapshot_arguments, path), .required = true },
+	{ .key = "job-id", OPTION(struct snapshot_arguments, job_id) },
 	{ .key = "replace", OPTION(struct snapshot_arguments, replace) },
 	{ .key = "diff", OPTION(struct snapshot_arguments, diff) },
 	{ .key = "track", OPTION(struct snapshot_arguments, track) },
@@ -29,8 +31,8 @@ static const struct option_object options = {
 };
 
 static const struct qmp_member result_members[] = {
-	{ .name = "pages", .type = &qmp_type_int },
-	{ .name = "paused-us", .type = &qmp_type_int },
+	{ .name = "pages", .type = &qmp_type_int, .optional = true },
+	{ .name = "paused-us", .type = &qmp_type_int, .optional = true },
 };
 static const struct qmp_type result_type = {
 	.kind = QMP_OBJECT, QMP_MEMBERS(result_members),
@@ -55,6 +57,28 @@ static void left(struct qmp_call *call)
 	call->machine->ops->call_off_snapshot(call->machine->ctx);
 }
 
+static void job_over(void *arg, const struct qmp_machine_snapshot_result *result, int res,
+		     const struct err *err)
+{
+	qmp_job_end(arg, result, res, err);
+}
+
+/* Whoever has asked for it need not stay. */
+static void begin_job(struct qmp_call *call, const struct qmp_machine_snapshot *snapshot,
+		      const char *id)
+{
+	const struct qmp_machine *machine = call->machine;
+	struct err err = { 0 };
+	struct qmp_job *job;
+
+	if (qmp_job_begin(&job, machine, id, &err) < 0) {
+		qmp_call_fail(call, QMP_GENERIC_ERROR, "%s", err.text);
+		return;
+	}
+	machine->ops->snapshot(machine->ctx, snapshot, job_over, job);
+	qmp_call_return(call, json_object());
+}
+
 static void run_snapshot(struct qmp_call *call)
 {
 	const struct snapshot_arguments *arguments = call->arguments;
@@ -69,6 +93,10 @@ static void run_snapshot(struct qmp_call *call)
 	if (arguments->path[0] != '/') {
 		qmp_call_fail(call, QMP_GENERIC_ERROR, "path '%s' has to be absolute: the VM "
 			      "does not know your folder", arguments->path);
+		return;
+	}
+	if (arguments->job_id) {
+		begin_job(call, &snapshot, arguments->job_id);
 		return;
 	}
 	call->left = left;

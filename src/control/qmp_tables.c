@@ -19,6 +19,7 @@ const struct qmp_table *const qmp_table_all[] = {
 	&qmp_tables_device,
 	&qmp_tables_pci,
 	&qmp_tables_snapshot,
+	&qmp_tables_jobs,
 	&qmp_tables_migrate,
 	&qmp_tables_stats,
 	&qmp_tables_use,

@@ -18,6 +18,7 @@ extern const struct qmp_table
 	qmp_tables_device,
 	qmp_tables_events,
 	qmp_tables_fds,
+	qmp_tables_jobs,
 	qmp_tables_migrate,
 	qmp_tables_netdev,
 	qmp_tables_parts,

@@ -71,6 +71,8 @@ struct job {
 	uint64_t paused_at;		/* by clock_ns() */
 	sem_t turn;			/* the thread's */
 	struct loop_task pause, go_on, finish;	/* the main thread's turns */
+	atomic_uint_least64_t passed_now;	/* bytes of memory, of both passes */
+	uint64_t passed;		/* of them, by the pass before */
 	atomic_bool broken_off;
 	atomic_bool called_off;		/* ... by whoever has wanted it */
 	int r;				/* of whoever's turn it is */
@@ -179,6 +181,8 @@ static void end_job(struct job *job)
 		snprintf(s->previous.path, sizeof(s->previous.path), "%s", job->path);
 		snprintf(s->previous.id, sizeof(s->previous.id), "%s", job->manifest.id);
 	}
+	job->result.total = 2 * job->manifest.memory;
+	job->result.done = job->r < 0 ? atomic_load(&job->passed_now) : job->result.total;
 	job->done(job->ctx, &job->result, job->r, &job->err);
 	option_fini(&manifest_options, &job->manifest);
 	sem_destroy(&job->turn);
@@ -196,12 +200,11 @@ static bool goes_on(const struct job *job)
 	return !job->r && !job->broken_off;
 }
 
-/* How far does not matter here. */
-static bool not_broken_off(void *ctx, uint64_t bytes)
+static bool note_progress(void *ctx, uint64_t bytes)
 {
-	const struct job *job = ctx;
+	struct job *job = ctx;
 
-	(void)bytes;
+	atomic_store(&job->passed_now, job->passed + bytes);
 	return !job->broken_off;
 }
 
@@ -209,15 +212,16 @@ static void write_memory(struct job *job)
 {
 	const struct ram *ram = machine_state_ram(job->owner->machine);
 
-	job->r = memory_file_write(job->memory, ram, job->pages, not_broken_off, job,
+	job->r = memory_file_write(job->memory, ram, job->pages, note_progress, job,
 				   &job->err);
+	job->passed = job->manifest.memory;
 }
 
 static void sum_up(struct job *job)
 {
 	job->r = memory_file_sum(job->memory, job->manifest.memory, job->pages,
 				 &job->manifest.memory_crc, &job->manifest.pages,
-				 not_broken_off, job, &job->err);
+				 note_progress, job, &job->err);
 	if (!job->r && fsync(job->memory))
 		job->r = err_sys(&job->err, -errno, "cannot write '%s'", SNAPSHOT_MEMORY);
 	job->result.pages = job->manifest.pages;
@@ -641,6 +645,12 @@ void snapshotter_call_off(struct snapshotter *s)
 		return;
 	s->job->called_off = true;
 	s->job->broken_off = true;
+}
+
+void snapshotter_progress(const struct snapshotter *s, uint64_t *ret_done, uint64_t *ret_total)
+{
+	*ret_done = s->job ? atomic_load(&s->job->passed_now) : 0;
+	*ret_total = s->job ? 2 * s->job->manifest.memory : 0;
 }
 
 static void let_go(struct machine_holder *holder)

@@ -478,13 +478,19 @@ static int check_movable(void *ctx, struct err *err)
 	return fake->blocked ? err_set(err, -EPERM, "%s", fake->blocked) : 0;
 }
 
-/* Taken for ever. */
+/* Taken for ever, or at once. */
 static void take_snapshot(void *ctx, const struct qmp_machine_snapshot *snapshot,
 			  qmp_machine_snapshot_done *done, void *arg)
 {
 	struct fake_machine *fake = ctx;
 	struct err err = { 0 };
 
+	const struct qmp_machine_snapshot_result result = { .done = 4, .total = 4 };
+
+	if (!strcmp(snapshot->path, "/at-once")) {
+		done(arg, &result, 0, NULL);
+		return;
+	}
 	if (!fake->loop || fake->snapshot_done) {
 		done(arg, NULL, err_set(&err, -EBUSY, "'%s' has to wait", snapshot->path), &err);
 		return;
@@ -503,6 +509,13 @@ static void call_off_snapshot(void *ctx)
 	fake->snapshot_done = NULL;
 	if (done)
 		done(fake->snapshot_arg, NULL, r, &err);
+}
+
+static void snapshot_progress(void *ctx, uint64_t *ret_done, uint64_t *ret_total)
+{
+	(void)ctx;
+	*ret_done = 1;
+	*ret_total = 4;
 }
 
 static const struct qmp_machine_ops ops = {
@@ -527,6 +540,7 @@ static const struct qmp_machine_ops ops = {
 	.check_movable = check_movable,
 	.snapshot = take_snapshot,
 	.call_off_snapshot = call_off_snapshot,
+	.snapshot_progress = snapshot_progress,
 	.set_actions = set_actions,
 	.resize_disk = resize_disk,
 	.throttle_disk = throttle_disk,
@@ -552,10 +566,16 @@ static const struct qmp_machine_ops ops = {
 	.stat = get_stat,
 };
 
+static void tell_of_job(void *ctx, const struct qmp_event *event, json_t *data)
+{
+	tell(ctx, event, data);
+}
+
 void fake_machine_init(struct fake_machine *fake)
 {
 	*fake = (struct fake_machine){
-		.machine = { .ops = &ops, .ctx = fake },
+		.machine = { .ops = &ops, .ctx = fake, .jobs = &fake->jobs },
+		.jobs = { .event = tell_of_job, .ctx = fake },
 		.reboot = -1,
 		.parameters = migration_defaults,
 		.disk_sizes = { 1 * GiB, 1 * GiB },
@@ -588,6 +608,8 @@ static void run_events(struct qmp_call *call)
 		       true, "reason", "No space left on device"));
 	tell(fake, &qmp_event_migration, json_pack("{s:s}", "status", "setup"));
 	tell(fake, &qmp_event_migration_pass, json_pack("{s:i}", "pass", 1));
+	tell(fake, &qmp_event_job_status_change,
+	     json_pack("{s:s, s:s}", "id", "it", "status", "running"));
 	qmp_call_done(call);
 }
 
@@ -638,6 +660,7 @@ void fake_machine_fini(struct fake_machine *fake)
 	while (fake->held)
 		let_go(fake->held);
 	call_off_snapshot(fake);
+	qmp_jobs_fini(&fake->jobs);
 	if (fake->done) {
 		loop_timer_clear(fake->loop, &fake->timer);
 		drained(&fake->timer);
@@ -682,6 +705,7 @@ const struct qmp_table *const fake_machine_tables[] = {
 	&qmp_tables_basic, &qmp_tables_fds, &qmp_tables_status, &qmp_tables_power,
 	&qmp_tables_cpus, &qmp_tables_parts, &qmp_tables_block, &qmp_tables_block_change,
 	&qmp_tables_blockdev, &qmp_tables_netdev, &qmp_tables_device, &qmp_tables_migrate,
-	&qmp_tables_pci, &qmp_tables_snapshot, &qmp_tables_stats, &qmp_tables_use,
+	&qmp_tables_pci, &qmp_tables_snapshot, &qmp_tables_jobs, &qmp_tables_stats,
+	&qmp_tables_use,
 	&qmp_tables_events, &table, NULL,
 };

@@ -10,6 +10,7 @@
 #define TESTS_CONTROL_FAKE_MACHINE_H
 
 #include "block/throttle.h"
+#include "control/qmp_job.h"
 #include "control/qmp_machine.h"
 #include "loop/loop.h"
 
@@ -30,6 +31,7 @@ struct fake_part {
 
 struct fake_machine {
 	struct qmp_machine machine;	/* for the server; its ctx is this struct */
+	struct qmp_jobs jobs;
 	struct loop *loop;		/* pausing takes a millisecond; NULL: no time */
 	bool paused;
 	bool nmi_fails;

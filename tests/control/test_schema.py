@@ -14,6 +14,8 @@ import qmp
 
 SERVER = sys.argv.pop(1)
 
+JOB_VERBS = ('cancel', 'complete', 'dismiss', 'finalize', 'pause', 'resume')
+
 # Commands with arguments that they cannot do without, or that end things.
 ARGUMENTS = {
     'announce-self': {'initial': 50, 'max': 550, 'rounds': 5, 'step': 100},
@@ -30,6 +32,7 @@ ARGUMENTS = {
     'device_add': {'driver': 'virtio-blk-pci', 'drive': 'absent'},
     'device_del': {'id': 'absent'},
     'getfd': {'fdname': 'absent'},
+    **{f'job-{verb}': {'id': 'absent'} for verb in JOB_VERBS},
     'netdev_add': {'type': 'tap', 'id': 'n', 'ifname': 'tap0'},
     'netdev_del': {'id': 'absent'},
     'query-stats': {'target': 'vcpu'},
@@ -44,6 +47,7 @@ FAIL = {
     'migrate-start-postcopy': 'no migration', 'x-vmm-migrate-take-back': 'no migration',
     'closefd': 'not found', 'getfd': 'SCM_RIGHTS', 'qmp_capabilities': 'already complete',
     'x-vmm-snapshot': 'has to be absolute',
+    **{f'job-{verb}': 'not found' for verb in JOB_VERBS},
 }
 JSON_TYPES = {'str': str, 'int': int, 'bool': bool, 'number': (int, float), 'any': object}
 WRONG = {'str': 7, 'int': 'x', 'bool': 'x', 'number': 'x'}

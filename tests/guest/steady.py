@@ -62,9 +62,12 @@ class SteadyTest(VmTest):
         self.assertEqual((done.returncode, done.stderr), (OK, ''), arguments)
         return done.stdout
 
+    def client(self, name):
+        return qmp.Client(os.path.join(vm.RUNTIME.name, 'vmm', name, 'qmp'))
+
     def query(self, name, command='query-migrate'):
         """Asked of its socket, since a process may take long to start."""
-        with qmp.Client(os.path.join(vm.RUNTIME.name, 'vmm', name, 'qmp')) as client:
+        with self.client(name) as client:
             return client.command(command)
 
     def state_of(self, name):

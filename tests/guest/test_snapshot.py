@@ -24,7 +24,7 @@ import zlib
 
 import vm
 from sequence import Receiver
-from steady import DISK_LEN, LACKS_FEATURES, SteadyTest, golden, unpack
+from steady import DISK_LEN, LACKS_FEATURES, SteadyTest, golden, qmp, unpack
 from vm import FORCED, OK, USAGE, Vm
 
 # By hand there may be more of them.
@@ -144,6 +144,63 @@ class Snapshot(SteadyTest):
 
         self.assertEqual(os.listdir(self.folder), ['disk.img'])
         self.vmm_ok('kill', 'web')
+
+    # As a job.
+
+    def take_as_job(self, client, path, name, *more):
+        """All is there before the first of it is looked at; what is answered."""
+        take = ('x-vmm-snapshot', {'path': self.path(path), 'job-id': name, 'paused': True})
+        requests = [take, *more]
+        client.send(b''.join(qmp.request(*each) for each in requests))
+        return [client.reply() for _ in requests]
+
+    def concluded(self, one, client, name):
+        def job():
+            return next(each for each in client.command('query-jobs') if each['id'] == name)
+
+        one.wait(lambda: job()['status'] == 'concluded', 'its end')
+        return job()
+
+    def test_job_goes_on_by_itself(self):
+        one = self.begin()
+        last = self.go_on(one)
+        with self.client('web') as client:
+            taken, running, again, dismissed = self.take_as_job(
+                client, 'snap', 'it', ('query-jobs',),
+                ('x-vmm-snapshot', {'path': self.path('other'), 'job-id': 'it'}),
+                ('job-dismiss', {'id': 'it'}))
+
+            self.assertEqual(taken, {'return': {}})
+            self.assertEqual(running['return'][0]['status'], 'running')
+            self.assertIn('already in use', again['error']['desc'])
+            self.assertIn("in state 'running'", dismissed['error']['desc'])
+            job = self.concluded(one, client, 'it')
+            self.assertNotIn('error', job)
+            self.assertEqual((job['current-progress'], job['total-progress']), (128 << 20,) * 2)
+            self.assertEqual([each['data']['status'] for each in client.events
+                              if each['event'] == 'JOB_STATUS_CHANGE'],
+                             ['created', 'running', 'waiting', 'pending', 'concluded'])
+
+            self.take_as_job(client, 'snap', 'second')
+            self.assertIn('exists', self.concluded(one, client, 'second')['error'])
+        self.assertEqual(self.state_of('web'), 'paused')
+        self.vmm_ok('kill', 'web')
+        one.finish()
+        one = self.restore('snap')
+        self.assertGreaterEqual(self.round_of(one), last)
+        self.end(one)
+
+    def test_job_that_is_called_off_leaves_nothing(self):
+        one = self.begin()
+        with self.client('web') as client:
+            _, cancelled = self.take_as_job(client, 'snap', 'it', ('job-cancel', {'id': 'it'}))
+
+            self.assertEqual(cancelled, {'return': {}})
+            self.assertIn('called off', self.concluded(one, client, 'it')['error'])
+            self.assertEqual(client.command('query-status')['status'], 'running')
+        self.assertEqual(os.listdir(self.folder), ['disk.img'])
+        self.go_on(one)
+        self.end(one)
 
     def test_many_cycles_lose_nothing(self):
         one = self.begin('web', '--cpus', '2')
