@@ -8,6 +8,7 @@
 #ifndef MACHINE_VM_CONFIG_H
 #define MACHINE_VM_CONFIG_H
 
+#include "base/bits.h"
 #include "block/throttle.h"
 #include "config/option.h"
 #include "net/netdev.h"
@@ -20,6 +21,7 @@ struct err;
 #define VM_CONFIG_CPUS_MAX	4096
 #define VM_CONFIG_NAME_MAX	64	/* bytes */
 #define VM_CONFIG_QMP_MAX	4
+#define VM_CONFIG_MEMORY_MAX	(8 * TiB)	/* what a memory slot of KVM has room for */
 
 struct vm_disk_config {
 	struct option_given given;

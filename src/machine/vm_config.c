@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define MEMORY_MAX		(8 * TiB)	/* what a memory slot of KVM has room for */
 #define L2_CACHE_MAX		(1 * GiB)
 #define DEVICES_MAX		28	/* slots of the bus, less bridge, rng, vsock and one */
 
@@ -232,7 +231,7 @@ static const struct option rows[] = {
 	{ .key = "cpus", .letter = 'c', OPTION(struct vm_config, cpus), .preset = "1",
 	  .min = 1, .max = VM_CONFIG_CPUS_MAX, .help = "number of virtual CPUs" },
 	{ .key = "memory", .letter = 'm', OPTION_SIZE(struct vm_config, memory),
-	  .preset = "256M", .min = 2 * MiB, .max = MEMORY_MAX,
+	  .preset = "256M", .min = 2 * MiB, .max = VM_CONFIG_MEMORY_MAX,
 	  .help = "RAM of the guest" },
 	{ .key = "io-threads", OPTION(struct vm_config, io_threads), .preset = "1",
 	  .min = 1, .max = IO_THREADS_MAX,

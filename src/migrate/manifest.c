@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "config/yaml.h"
+#include "machine/vm_config.h"
 #include "snapshot_file.h"
 
 #include <errno.h>
@@ -40,7 +41,8 @@ static const struct option rows[] = {
 	{ .key = "arch", OPTION(struct manifest, arch), .required = true },
 	{ .key = "parent", OPTION_PATH(struct manifest, parent) },
 	{ .key = "parent-id", OPTION(struct manifest, parent_id), .max = MANIFEST_ID_LEN },
-	{ .key = "memory", OPTION(struct manifest, memory), .required = true },
+	{ .key = "memory", OPTION(struct manifest, memory), .required = true,
+	  .max = VM_CONFIG_MEMORY_MAX },
 	/* What is 0 is not written: a guest that sleeps changes no page. */
 	{ .key = "pages", OPTION(struct manifest, pages) },
 	{ .key = "memory-crc", OPTION(struct manifest, memory_crc) },
