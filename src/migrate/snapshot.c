@@ -93,7 +93,7 @@ static int open_files(struct layer *layer, struct err *err)
 		r = check_manifest(layer, err);
 	if (r < 0)
 		return r;
-	layer->memory = openat(layer->folder, SNAPSHOT_MEMORY, O_RDONLY | O_CLOEXEC);
+	layer->memory = openat(layer->folder, SNAPSHOT_MEMORY, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (layer->memory < 0)
 		return err_sys(err, -errno, "snapshot '%s': '%s'", layer->path,
 			       SNAPSHOT_MEMORY);

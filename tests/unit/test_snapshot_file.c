@@ -126,6 +126,20 @@ START_TEST(old_one_stays_when_it_cannot_be_replaced)
 }
 END_TEST
 
+START_TEST(fifo_is_no_file_of_a_snapshot)
+{
+	char *bytes;
+	size_t len;
+
+	ck_assert_int_eq(mkfifo(SNAPSHOT_STATE, 0600), 0);
+
+	ck_assert_int_eq(snapshot_file_read(AT_FDCWD, SNAPSHOT_STATE, 64, &bytes, &len, &err),
+			 -EFBIG);
+
+	ck_assert_int_eq(unlink(SNAPSHOT_STATE), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("snapshot_file");
@@ -134,6 +148,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, fifo_is_no_file_of_a_snapshot);
 	tcase_add_test(tc, new_one_comes_to_its_place);
 	tcase_add_test(tc, one_that_came_meanwhile_is_not_replaced);
 	tcase_add_test(tc, old_one_is_replaced);
