@@ -434,13 +434,15 @@ int incoming_listen(struct incoming *in, const char *uri,
 	if (in->listener || in->at != INCOMING_WAITS)
 		return err_set(err, -EBUSY, "the VM is waited for already");
 	r = channel_listen(&in->listener, uri, &options, err);
-	if (!r) {
-		r = thread_start(&in->thread, "migration", incoming_parts_run, in);
-		in->started = !r;
-		if (r < 0)
-			err_sys(err, r, "cannot wait for a VM");
+	if (r < 0)
+		return r;
+	r = thread_start(&in->thread, "migration", incoming_parts_run, in);
+	if (r < 0) {
+		in->listener = channel_listener_close(in->listener);
+		return err_sys(err, r, "cannot wait for a VM");
 	}
-	return r;
+	in->started = true;
+	return 0;
 }
 
 const char *incoming_address(const struct incoming *in)

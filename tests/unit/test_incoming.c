@@ -14,6 +14,7 @@
 #include "state/state.h"
 
 #include <check.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -34,6 +35,18 @@ static int told;			/* what ended() was called with; 1: it was not */
 static struct err why;
 static const uint8_t session[MESSAGE_SESSION_LEN] = "of this VM";
 static uint32_t nr_shown;		/* disks that the source tells of */
+
+static bool no_threads;
+
+/* In the place of the C library's. */
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *arg),
+		   void *arg)
+{
+	int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+	return no_threads ? EAGAIN : real(thread, attr, run, arg);
+}
 
 static void changed(void *ctx, enum migration_status status)
 {
@@ -488,6 +501,27 @@ static TCase *make_case(Suite *s, const char *name)
 	return tc;
 }
 
+START_TEST(one_that_cannot_wait_may_be_told_to_again)
+{
+	struct incoming *other = incoming_new(&(struct incoming_config){
+		.machine = FAKE_VM_MACHINE, .main = loop, .changed = changed, .ended = ended,
+	});
+	char place[80];
+	int again;
+
+	snprintf(place, sizeof(place), "%s-other", uri);
+	no_threads = true;
+	ck_assert_int_eq(incoming_listen(other, place, &migration_defaults, &why), -EAGAIN);
+	no_threads = false;
+	ck_assert_ptr_null(incoming_address(other));
+
+	again = incoming_listen(other, place, &migration_defaults, &why);
+
+	incoming_free(other);
+	ck_assert_msg(!again, "%s", why.text);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("incoming");
@@ -495,6 +529,7 @@ int main(void)
 	SRunner *sr;
 	int failed;
 
+	tcase_add_test(tc, one_that_cannot_wait_may_be_told_to_again);
 	tcase_add_test(tc, guest_runs_after_go);
 	tcase_add_test(tc, disk_that_the_target_has_not_is_told_instead_of_ready);
 	tcase_add_test(tc, source_that_returns_takes_the_place_of_who_is_there);
