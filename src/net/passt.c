@@ -7,17 +7,20 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "loop/loop.h"
 #include "wire.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -259,9 +262,21 @@ struct passt {
 	struct wire_source source;
 	struct command command;
 	pid_t pid;			/* goes to the background, or fails; 0: none */
+	int process;			/* a descriptor of it (pidfd_open(2)); -1: none */
+	struct loop *loop;
+	struct loop_watch ended;
 };
 
-/* By then its socket was closed, so it has ended or is about to. */
+static void unwatch(struct passt *passt)
+{
+	if (passt->process < 0)
+		return;
+	loop_watch_remove(passt->loop, &passt->ended);
+	close(passt->process);
+	passt->process = -1;
+}
+
+/* Its socket is closed, so it has ended or is about to. */
 static void reap(struct passt *passt)
 {
 	if (passt->pid)
@@ -269,22 +284,49 @@ static void reap(struct passt *passt)
 	passt->pid = 0;
 }
 
+static void ended(struct loop_watch *watch, unsigned events)
+{
+	struct passt *passt = container_of(watch, struct passt, ended);
+
+	(void)events;
+	unwatch(passt);
+	reap(passt);
+}
+
+/* One that cannot be watched is reaped before the next is started. */
+static void watch(struct passt *passt, struct loop *loop)
+{
+	passt->process = pidfd_open(passt->pid, 0);
+	passt->loop = loop;
+	passt->ended.ready = ended;
+	if (passt->process >= 0 && loop_watch_add(loop, &passt->ended, passt->process, POLLIN))
+		unwatch(passt);
+}
+
 /* Nobody waits until it has its ports: if it gets none of them, it is gone once more. */
-static int start_peer(struct wire_source *source)
+static int start_peer(struct wire_source *source, struct loop *loop)
 {
 	struct passt *passt = container_of(source, struct passt, source);
 	int socks[2], r;
 
+	unwatch(passt);
 	reap(passt);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, socks))
 		return -errno;
 	r = spawn(&passt->pid, &passt->command, socks[1], -1);
 	close(socks[1]);
-	if (!r)
+	if (!r) {
+		watch(passt, loop);
 		return socks[0];
+	}
 	passt->pid = 0;
 	close(socks[0]);
 	return r;
+}
+
+static void passt_detach(struct wire_source *source)
+{
+	unwatch(container_of(source, struct passt, source));
 }
 
 static void passt_free(struct wire_source *source)
@@ -327,7 +369,8 @@ int passt_open(struct netdev **ret_netdev, const struct passt_config *config, st
 
 	if (!passt)
 		return err_sys(err, -ENOMEM, "net '%s'", config->id);
-	passt->source = (struct wire_source){ start_peer, passt_free };
+	passt->source = (struct wire_source){ start_peer, passt_detach, passt_free };
+	passt->process = -1;
 	r = make_command(&passt->command, config, err);
 	if (!r)
 		r = open_first(ret_netdev, config, passt, err);

@@ -137,7 +137,8 @@ static void take_peer(struct wire *w, int fd)
 static void connect_again(struct loop_timer *timer)
 {
 	struct wire *w = container_of(timer, struct wire, again);
-	int fd = w->source ? w->source->start_peer(w->source) : unix_socket_connect(w->path);
+	int fd = w->source ? w->source->start_peer(w->source, w->netdev.loop) :
+			     unix_socket_connect(w->path);
 	char why[96];
 
 	if (fd >= 0) {
@@ -443,6 +444,8 @@ static void wire_detach(struct netdev *netdev)
 	loop_watch_remove(netdev->loop, &w->door_watch);
 	loop_timer_clear(netdev->loop, &w->again);
 	loop_cancel(netdev->loop, &w->stir);
+	if (w->source)
+		w->source->detach(w->source);
 }
 
 static int wire_attach(struct netdev *netdev)

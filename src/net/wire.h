@@ -19,12 +19,14 @@
 #include <stdbool.h>
 
 struct err;
+struct loop;
 struct netdev;
 struct netdev_lost;
 
 struct wire_source {
 	/* A descriptor, connected, non-blocking, or a negative errno.  Owner; may not wait. */
-	int (*start_peer)(struct wire_source *source);
+	int (*start_peer)(struct wire_source *source, struct loop *loop);
+	void (*detach)(struct wire_source *source);		/* from that loop; owner */
 	void (*free)(struct wire_source *source);		/* main */
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/bits.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "loop/loop.h"
 #include "net/netdev.h"
@@ -314,6 +315,40 @@ START_TEST(passt_that_was_started_anew_is_no_child_once_it_is_closed)
 }
 END_TEST
 
+static void look_again(struct loop_timer *timer)
+{
+	(void)timer;
+	loop_quit(loop);
+}
+
+static bool has_children(void)
+{
+	siginfo_t info;
+
+	return !waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
+}
+
+/* It goes to the background, and who was started for that ends. */
+START_TEST(passt_that_was_started_anew_leaves_no_zombie_while_it_serves)
+{
+	struct loop_timer timer = { .fired = look_again };
+
+	kill_passt();
+	wait_for_link(false);
+	wait_for_link(true);
+	discover();
+	receive(IPPROTO_UDP, UDP, 67);
+
+	while (has_children()) {
+		loop_timer_set(loop, &timer, loop_now(loop) + CLOCK_NS_PER_S / 100);
+		wait_for_news();
+	}
+
+	loop_timer_clear(loop, &timer);
+	ck_assert(netdev_link_up(netdev));
+}
+END_TEST
+
 START_TEST(passt_that_cannot_be_started_anew_is_tried_again)
 {
 	char *path = strdup(getenv("PATH"));
@@ -509,6 +544,7 @@ int main(void)
 	tcase_add_test(served, guest_is_offered_an_address_a_router_and_its_mtu);
 	tcase_add_test(served, connection_to_a_forwarded_port_reaches_the_guest);
 	tcase_add_test(served, passt_that_is_killed_takes_the_link_down_until_the_next_serves);
+	tcase_add_test(served, passt_that_was_started_anew_leaves_no_zombie_while_it_serves);
 	tcase_add_test(served, passt_that_was_started_anew_is_no_child_once_it_is_closed);
 	tcase_add_test(served, passt_that_cannot_be_started_anew_is_tried_again);
 	tcase_add_test(served, ports_are_free_again_once_it_is_closed);
