@@ -135,6 +135,9 @@ int machine_new(struct machine **ret_machine, const struct machine_config *confi
 		struct err *err);
 struct machine *machine_free(struct machine *machine);		/* -> NULL */
 
+/* It will not be started: files that were made for it are not left behind. */
+void machine_undo(struct machine *machine);
+
 /* Write the guest's device tree to a file, before start; -ENOTSUP where it has none. */
 int machine_dump_tree(struct machine *machine, const char *path, struct err *err);
 

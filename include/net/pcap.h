@@ -9,6 +9,7 @@
 #ifndef NET_PCAP_H
 #define NET_PCAP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -16,8 +17,11 @@ struct err;
 struct loop;
 struct pcap;
 
-/* The file is for its owner only: it has what the guest says.  What it had before stays. */
-int pcap_open(struct pcap **ret_pcap, const char *path, struct err *err);
+/*
+ * The file is for its owner only: it has what the guest says.  What it had before stays.
+ * *ret_made, also after a failure: there was no such file.
+ */
+int pcap_open(struct pcap **ret_pcap, const char *path, bool *ret_made, struct err *err);
 
 /* Before the first packet: it is made anew. */
 int pcap_begin(struct pcap *pcap, struct err *err);

@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/made_file.h"
 #include "cli/command.h"
 #include "config/cmdline.h"
 #include "config/yaml.h"
@@ -55,6 +56,7 @@ struct run {
 	struct qmp_jobs jobs;
 	struct detach background;	/* with --detach */
 	int log_fd;			/* what standard error is not now; -1: none */
+	bool made_log;
 	int signal_fd;
 	struct loop_watch signals;
 	int status;
@@ -342,10 +344,10 @@ static int open_log(struct run *run, struct err *err)
 	if (r < 0)
 		return r;
 	/* Non-blocking, or a FIFO would wait for its reader here; later it may. */
-	run->log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK |
-			   O_CLOEXEC, 0600);
+	run->log_fd = made_file_open(log, O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK, 0600,
+				     &run->made_log);
 	if (run->log_fd < 0)
-		return err_sys(err, -errno, "cannot open log '%s'", log);
+		return err_sys(err, run->log_fd, "cannot open log '%s'", log);
 	r = fcntl(run->log_fd, F_SETFL, O_APPEND) ? -errno : swap_log(run);
 	if (!r)
 		return 0;
@@ -396,6 +398,17 @@ static int make_machine(struct run *run, struct machine_config *config, struct e
 		r = machine_state_load(run->machine, saved->state, &saved->change, err);
 	saved->over(saved->ctx);
 	return r;
+}
+
+/* No guest has run: what was made for it is not left behind. */
+static void undo(struct run *run)
+{
+	if (run->machine)
+		machine_undo(run->machine);
+	if (run->serial)
+		serial_undo(run->serial);
+	if (run->made_log && run->vm.log_file)
+		unlink(run->vm.log_file);
 }
 
 static int start(struct run *run, struct err *err)
@@ -452,6 +465,7 @@ static int start(struct run *run, struct err *err)
 		return tell_started(run, err);
 	if (run->log_fd >= 0)
 		swap_log(run);
+	undo(run);
 	return r;
 }
 

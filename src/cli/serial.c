@@ -2,6 +2,7 @@
 #include "serial.h"
 
 #include "base/err.h"
+#include "base/made_file.h"
 #include "console/hub.h"
 #include "console/pty.h"
 #include "console/stream.h"
@@ -21,6 +22,7 @@ struct serial {
 	struct hub *hub;
 	struct stream *stream;		/* stdio or file, else NULL */
 	int file;
+	bool made_file;			/* it was not there before */
 	struct pty *pty;
 	struct viewers *viewers;	/* of unix:PATH */
 	struct viewers *runtime;	/* of 'vmm console' */
@@ -71,10 +73,10 @@ static int open_file(struct serial *serial, struct err *err)
 {
 	const char *path = serial->config.to.path;
 
-	serial->file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK |
-			    O_CLOEXEC, 0666);
+	serial->file = made_file_open(path, O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK, 0666,
+				      &serial->made_file);
 	if (serial->file < 0)
-		return err_sys(err, -errno, "cannot open serial file '%s'", path);
+		return err_sys(err, serial->file, "cannot open serial file '%s'", path);
 	return open_stream(serial, serial->file, path, err);
 }
 
@@ -152,11 +154,18 @@ int serial_new(struct serial **ret_serial, const struct serial_config *config,
 	if (!r)
 		r = open_kind(serial, err);
 	if (r < 0) {
+		serial_undo(serial);
 		serial_free(serial);
 		return r;
 	}
 	*ret_serial = serial;
 	return 0;
+}
+
+void serial_undo(const struct serial *serial)
+{
+	if (serial->made_file)
+		unlink(serial->config.to.path);
 }
 
 struct serial *serial_free(struct serial *serial)

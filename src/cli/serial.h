@@ -29,6 +29,9 @@ struct serial_config {
 int serial_new(struct serial **ret_serial, const struct serial_config *config,
 	       struct err *err);
 
+/* No VM comes of it: a file that was made for it is not left behind. */
+void serial_undo(const struct serial *serial);
+
 /* The loop does not turn again: a write may be under way for ever.  -> NULL */
 struct serial *serial_free(struct serial *serial);
 

@@ -579,6 +579,11 @@ int machine_new(struct machine **ret_machine, const struct machine_config *confi
 	return 0;
 }
 
+void machine_undo(struct machine *m)
+{
+	machine_parts_undo(m);
+}
+
 struct machine *machine_free(struct machine *m)
 {
 	if (!m)

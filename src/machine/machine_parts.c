@@ -70,6 +70,8 @@ static void undo_part(struct machine_part *part)
 {
 	if (part->made_overlay)
 		unlink(part->disk.overlay);
+	if (part->made_dump)
+		unlink(part->net.dump);
 }
 
 static void free_part(struct machine_part *part)
@@ -288,7 +290,7 @@ static int open_net(struct machine_part *part, const struct vm_net_config *confi
 {
 	struct netdev **ret_netdev = &part->device.netdev;
 	struct pcap *dump = NULL;
-	int r = config->dump ? pcap_open(&dump, config->dump, err) : 0;
+	int r = config->dump ? pcap_open(&dump, config->dump, &part->made_dump, err) : 0;
 
 	if (r < 0)
 		return err_at(err, r, "net '%s'", part->id);
@@ -323,6 +325,7 @@ static int add_net(struct machine *m, const char *id, const struct vm_net_config
 	if (!r && memcmp(config->mac, no_mac, 6))
 		r = machine_part_set_mac(part, config->mac, err);
 	if (r < 0) {
+		undo_part(part);
 		free_part(part);
 		return r;
 	}

@@ -26,6 +26,7 @@ struct machine_part {
 	struct log_limit lost;		/* of a card: of what is said when its link goes */
 	struct vm_disk_config disk;	/* of a disk; what a device of it is like, too */
 	bool made_overlay;		/* of a disk: it was not there before */
+	bool made_dump;			/* of a card: likewise */
 	struct vm_net_config net;	/* of a net */
 
 	/* Of a disk: what has failed and was not told yet. */

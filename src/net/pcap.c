@@ -6,6 +6,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/made_file.h"
 #include "loop/loop.h"
 
 #include <errno.h>
@@ -134,22 +135,22 @@ void pcap_flush(struct pcap *pcap, struct loop *loop)
 	loop_cancel(loop, &pcap->flush);
 }
 
-static int open_file(const char *path, struct err *err)
+static int open_file(const char *path, bool *ret_made, struct err *err)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
+	int fd = made_file_open(path, O_WRONLY | O_NONBLOCK, 0600, ret_made);
 	struct stat st;
 
 	if (fd < 0)
-		return err_sys(err, -errno, "cannot write packets to '%s'", path);
+		return err_sys(err, fd, "cannot write packets to '%s'", path);
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
 		return fd;
 	close(fd);
 	return err_set(err, -EINVAL, "cannot write packets to '%s': it is no file", path);
 }
 
-int pcap_open(struct pcap **ret_pcap, const char *path, struct err *err)
+int pcap_open(struct pcap **ret_pcap, const char *path, bool *ret_made, struct err *err)
 {
-	int fd = open_file(path, err);
+	int fd = open_file(path, ret_made, err);
 	struct pcap *pcap;
 
 	if (fd < 0)

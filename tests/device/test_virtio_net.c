@@ -174,9 +174,10 @@ START_TEST(packets_are_dumped_both_ways_and_none_is_left_when_the_device_stops)
 	char path[] = "/tmp/vmm-test-XXXXXX";
 	struct pcap *dump;
 	struct stat st;
+	bool made;
 	int fd = mkstemp(path);
 
-	ck_assert_int_eq(pcap_open(&dump, path, NULL), 0);
+	ck_assert_int_eq(pcap_open(&dump, path, &made, NULL), 0);
 	ck_assert_int_eq(pcap_begin(dump, NULL), 0);
 	unlink(path);
 	netdev_set_dump(netdev, dump);

@@ -23,6 +23,7 @@ static char folder[] = "/tmp/vmm-pcap-XXXXXX";
 static char path[64];
 static struct loop *loop;
 static struct pcap *pcap;
+static bool made;
 
 static uint8_t packet[HEADER_LEN + FRAME_LEN];
 
@@ -47,7 +48,7 @@ static void setup(void)
 	fill_packet();
 	ck_assert_int_eq(loop_new(&loop, NULL), 0);
 	ck_assert_int_eq(loop_start(loop, "pcap", NULL), 0);
-	ck_assert_int_eq(pcap_open(&pcap, path, NULL), 0);
+	ck_assert_int_eq(pcap_open(&pcap, path, &made, NULL), 0);
 	ck_assert_int_eq(pcap_begin(pcap, NULL), 0);
 }
 
@@ -164,9 +165,9 @@ START_TEST(place_that_is_no_file_is_refused)
 	struct pcap *none = NULL;
 	struct err err = { 0 };
 
-	ck_assert_int_eq(pcap_open(&none, "/dev/null", &err), -EINVAL);
+	ck_assert_int_eq(pcap_open(&none, "/dev/null", &made, &err), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err.text, "'/dev/null': it is no file"));
-	ck_assert_int_eq(pcap_open(&none, "/nowhere/a.pcap", &err), -ENOENT);
+	ck_assert_int_eq(pcap_open(&none, "/nowhere/a.pcap", &made, &err), -ENOENT);
 	ck_assert_ptr_null(none);
 }
 END_TEST

@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Usage: vmm_commands.py VMM
 
-How subcommands are found, and what is said when they are not.
+How subcommands are found, what is said when they are not, and what a start that fails leaves.
 """
 
+import os
+import platform
 import subprocess
 import sys
+import tarfile
+import tempfile
 import unittest
 
 VMM = sys.argv[1]
@@ -15,6 +19,51 @@ VMM = sys.argv[1]
 def vmm(*arguments):
     run = subprocess.run([VMM, *arguments], capture_output=True, text=True, check=False)
     return run.returncode, run.stdout, run.stderr
+
+
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../guest/golden',
+                      f'{platform.machine()}-0.1.0.tar.gz')
+
+
+class FailingStart(unittest.TestCase):
+    """Where there is a KVM it fails by the kernel or the socket, elsewhere for lack of one."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def path(self, name):
+        return f'{self.folder}/{name}'
+
+    def options(self):
+        return ['--serial', f'file:{self.path("serial")}', '--log-file', self.path('log'),
+                '--qmp', self.path('none/qmp')]
+
+    def assert_leaves(self, wanted, *arguments):
+        status, text, errors = vmm(*arguments)
+        self.assertEqual((status, text), (1, ''), errors)
+        self.assertEqual(sorted(os.listdir(self.folder)), wanted, errors)
+
+    def test_new_vm_leaves_nothing(self):
+        with open(self.path('disk'), 'wb') as disk:
+            disk.truncate(65536)
+        self.assert_leaves(['disk'], 'run', '--kernel', self.path('none'), *self.options(),
+                           '--disk', f'{self.path("disk")},overlay={self.path("overlay")}',
+                           '--net', f'none,dump={self.path("dump")}')
+
+    def test_file_that_was_there_stays(self):
+        with open(self.path('serial'), 'w', encoding='ascii') as serial:
+            serial.write('old')
+        self.assert_leaves(['serial'], 'run', '--kernel', self.path('none'), *self.options())
+
+    def test_restored_vm_leaves_nothing(self):
+        with tarfile.open(GOLDEN) as tar:
+            tar.extractall(self.folder)
+        disk = f'id=disk0,path={self.path("disk")},overlay={self.path("overlay")}'
+        self.assert_leaves(['disk', 'snapshot'], 'restore', self.path('snapshot'), '--force',
+                           *self.options(), '--disk', disk, '--vsock', self.path('vsock'),
+                           '--net', f'id=net0,none,dump={self.path("dump")}')
 
 
 class Commands(unittest.TestCase):
