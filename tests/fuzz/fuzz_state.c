@@ -20,16 +20,20 @@
 #include "devices/virtio/virtio_net.h"
 #include "devices/virtio/virtio_pci.h"
 #include "devices/virtio/virtio_rng.h"
+#include "devices/virtio/virtio_vsock.h"
 #include "guest_actions.h"
+#include "net/vsock_front.h"
 #include "state/state.h"
 #include "state/stream.h"
 #include "unit/stream_repair.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define DISK_LEN	(64 * 512)
+#define NR_PAIRS	3
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len);
 
@@ -157,6 +161,47 @@ static void load_net(struct state_reader *reader)
 	close(wire);
 }
 
+/* Of several pairs of queues; the driver is told that its guest has moved. */
+static void load_pairs(struct state_reader *reader)
+{
+	static const struct virtio_net_card config = { .mac = { 2 }, .renewed = true };
+	struct rig *rig = guest_actions_rig();
+	int wires[NR_PAIRS];
+	struct netdev *netdev = fake_netdev_new(FAKE_NETDEV_OFFLOADS, NR_PAIRS, wires);
+	struct virtio_dev *dev;
+
+	if (virtio_net_new(&dev, netdev, &config, rig->mem, rig->loop, NULL))
+		abort();
+	rig_plug(rig, dev);
+	if (!virtio_pci_load(rig->vp, rig->pci, reader, NULL)) {
+		virtio_pci_resume(rig->vp);
+		virtio_net_announce(dev);
+		rig_settle(rig);
+	}
+	rig_unplug(rig);
+	netdev_close(netdev);
+	for (unsigned i = 0; i < NR_PAIRS; i++)
+		close(wires[i]);
+}
+
+static void load_vsock(struct state_reader *reader)
+{
+	struct rig *rig = guest_actions_rig();
+	char folder[] = "/tmp/vmm-fuzz-XXXXXX", path[64];
+	struct vsock_front *front;
+	struct virtio_dev *dev;
+
+	if (!mkdtemp(folder))
+		abort();
+	snprintf(path, sizeof(path), "%s/sock", folder);
+	if (vsock_front_open(&front, path, rig->loop, NULL) ||
+	    virtio_vsock_new(&dev, front, VIRTIO_VSOCK_CID_MIN, rig->mem, rig->loop, NULL))
+		abort();
+	load_plugged(rig, dev, reader);
+	vsock_front_close(front);
+	rmdir(folder);
+}
+
 static void load_by(void (*load)(struct state_reader *reader), const uint8_t *stream, size_t len)
 {
 	struct state_reader *reader;
@@ -182,6 +227,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len)
 	load_by(load_rng, stream, len);
 	load_by(load_blk, stream, len);
 	load_by(load_net, stream, len);
+	load_by(load_pairs, stream, len);
+	load_by(load_vsock, stream, len);
 	free(stream);
 	return 0;
 }
