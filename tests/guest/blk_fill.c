@@ -3,7 +3,7 @@
  * blk_fill.c - fills a disk and reads it back: each block is the one that was
  * written there, whatever has happened in between.
  */
-#include "io.h"
+#include "machine.h"
 #include "payload.h"
 #include "virtio.h"
 

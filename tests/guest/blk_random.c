@@ -8,7 +8,7 @@
  * Before it begins it prints "begin", at the end "end" with its numbers; after both it
  * stays for a moment, so that the monitor can be looked at.
  */
-#include "io.h"
+#include "machine.h"
 #include "payload.h"
 #include "polled.h"
 #include "virtio.h"
@@ -77,13 +77,13 @@ static void offer(uint16_t i)
 /* All that is done begins anew, or is put to rest when the time is up. */
 static void read_blocks(void)
 {
-	uint64_t begin = polled_now(), end = begin + nr_ticks;
+	uint64_t begin = machine_ticks(), end = begin + nr_ticks;
 	unsigned under_way = depth;
 
 	for (uint16_t i = 0; i < depth; i++)
 		offer(i);
 	while (under_way) {
-		bool over = polled_now() >= end;
+		bool over = machine_ticks() >= end;
 		uint32_t len;
 		uint16_t i;
 
@@ -98,7 +98,7 @@ static void read_blocks(void)
 		}
 		relax();
 	}
-	ticks_taken = polled_now() - begin;
+	ticks_taken = machine_ticks() - begin;
 }
 
 static void linger(void)

@@ -3,11 +3,12 @@
  * deaf.c - heeds nothing, the power button least.  Not a test by itself: tests
  * of how a guest is ended use it.
  */
+#include "machine.h"
 #include "payload.h"
 
 void payload(void)
 {
 	print("READY\n");
 	for (;;)
-		__asm__ volatile("cli; hlt");
+		machine_sleep();
 }

@@ -7,33 +7,24 @@
  * a device at the start.  It never ends by itself.
  */
 #include "interrupt.h"
-#include "io.h"
+#include "machine.h"
 #include "payload.h"
 #include "pci.h"
+#include "slots.h"
 
-#define PIN		9
-#define VECTOR		0x29
-#define COME		0x610
-#define GO		0x614
-#define EJECT		0x618
-#define STATUS		0x61c
-
-#define EJECT_REQUEST	3
-#define DEVICE_BUSY	0x82
-
-#define BAR		0xc8000000
+#define BAR_ROOM	UINT64_C(0x10000)
 #define NUM_QUEUES	0x12		/* in the BAR's common configuration */
 
 static bool refuses;
 
 static uint64_t bar_of(unsigned slot)
 {
-	return BAR + slot * UINT64_C(0x10000);
+	return MACHINE_BARS_AT + slot * BAR_ROOM;
 }
 
 static bool there(unsigned slot)
 {
-	return read32(pci_at(slot, 0)) != PCI_ABSENT;
+	return read32(pci_at(slots_place(slot), 0)) != PCI_ABSENT;
 }
 
 static void say(const char *what, unsigned slot)
@@ -45,9 +36,11 @@ static void say(const char *what, unsigned slot)
 
 static void come(unsigned slot)
 {
+	unsigned place = slots_place(slot);
+
 	expect(there(slot), "a device that has come is there");
-	write32(pci_at(slot, PCI_BAR0), (uint32_t)bar_of(slot));
-	write16(pci_at(slot, PCI_COMMAND), PCI_COMMAND_MEMORY);
+	write32(pci_at(place, PCI_BAR0), (uint32_t)bar_of(slot));
+	write16(pci_at(place, PCI_COMMAND), PCI_COMMAND_MEMORY);
 	expect(read16(bar_of(slot) + NUM_QUEUES) - 1U < 8, "its registers answer");
 	say("COME ", slot);
 }
@@ -57,11 +50,11 @@ static void go(unsigned slot)
 	expect(there(slot), "a device that should go is there until it is let go");
 	if (refuses) {
 		refuses = false;
-		out32(STATUS, slot | EJECT_REQUEST << 8 | DEVICE_BUSY << 16);
+		slots_refuse(slot);
 		say("REFUSED ", slot);
 		return;
 	}
-	out32(EJECT, slot);
+	slots_let_go(slot);
 	while (there(slot))
 		;
 	expect_eq(read16(bar_of(slot) + NUM_QUEUES), 0xffff, "its registers are gone");
@@ -78,12 +71,12 @@ static void each(uint32_t slots, void (*handle)(unsigned slot))
 void payload(void)
 {
 	refuses = cmdline_number("refuse");
-	interrupt_route_pin(PIN, VECTOR);
+	slots_open();
 	print("READY\n");
 	each((uint32_t)cmdline_number("slots"), come);
-	for (uint32_t times = 0;;) {
-		each(in32(COME), come);
-		each(in32(GO), go);
-		interrupt_wait(VECTOR, ++times);
+	for (;;) {
+		each(slots_come(), come);
+		each(slots_wanted(), go);
+		interrupt_wait(SLOTS_VECTOR, interrupt_count(SLOTS_VECTOR) + 1);
 	}
 }

@@ -14,7 +14,7 @@
  * port; says "begin", and at last "end" with frames, ticks and kicks.  After both it stays
  * for a moment, so that the monitor can be looked at.
  */
-#include "io.h"
+#include "machine.h"
 #include "payload.h"
 #include "polled.h"
 #include "virtio.h"
@@ -134,7 +134,7 @@ static void make_buffers(void)
 
 static void send_packets(void)
 {
-	uint64_t begin = polled_now(), end = begin + nr_ticks;
+	uint64_t begin = machine_ticks(), end = begin + nr_ticks;
 	unsigned under_way = 0;
 	uint32_t len;
 	uint16_t i;
@@ -142,7 +142,7 @@ static void send_packets(void)
 	for (i = 0; i < nr; i++, under_way++)
 		polled_offer(&tx, i);
 	while (under_way) {
-		bool over = polled_now() >= end;
+		bool over = machine_ticks() >= end;
 
 		polled_kick(&tx);
 		while (polled_take(&tx, &i, &len)) {
@@ -154,17 +154,17 @@ static void send_packets(void)
 		}
 		relax();
 	}
-	ticks_taken = polled_now() - begin;
+	ticks_taken = machine_ticks() - begin;
 }
 
 /* As a system does that has not heard of the next packet when it offers one. */
 static void send_singly(void)
 {
-	uint64_t begin = polled_now(), end = begin + nr_ticks;
+	uint64_t begin = machine_ticks(), end = begin + nr_ticks;
 	uint32_t len;
 	uint16_t i;
 
-	while (polled_now() < end) {
+	while (machine_ticks() < end) {
 		for (i = 0; i < nr; i++) {
 			polled_offer(&tx, i);
 			polled_kick(&tx);
@@ -174,7 +174,7 @@ static void send_singly(void)
 			relax();
 		nr_done += nr;
 	}
-	ticks_taken = polled_now() - begin;
+	ticks_taken = machine_ticks() - begin;
 }
 
 static void offer_buffers(void)
@@ -208,25 +208,25 @@ static unsigned take_packets(void)
 
 static void receive_packets(void)
 {
-	uint64_t begin = polled_now();
+	uint64_t begin = machine_ticks();
 
 	offer_buffers();
 	while (nr_done < nr && !failed) {
 		nr_done += take_packets();
 		relax();
 	}
-	ticks_taken = polled_now() - begin;
+	ticks_taken = machine_ticks() - begin;
 }
 
 static void await_packets(void)
 {
-	uint64_t begin = polled_now(), end = begin + nr_ticks;
+	uint64_t begin = machine_ticks(), end = begin + nr_ticks;
 	uint16_t sent = 0;
 	uint32_t len;
 	uint16_t i;
 
 	offer_buffers();
-	for (unsigned credit = (unsigned)nr; polled_now() < end && !failed;) {
+	for (unsigned credit = (unsigned)nr; machine_ticks() < end && !failed;) {
 		for (; credit; credit--)
 			polled_offer(&tx, sent++ % POLLED_SIZE);
 		polled_kick(&tx);
@@ -236,7 +236,7 @@ static void await_packets(void)
 		nr_done += credit;
 		relax();
 	}
-	ticks_taken = polled_now() - begin;
+	ticks_taken = machine_ticks() - begin;
 }
 
 static void linger(void)

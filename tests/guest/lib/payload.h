@@ -72,7 +72,7 @@ bool same_text(const char *a, const char *b);
 uint64_t cmdline_number(const char *key);
 
 /*
- * On x86: call a function in user mode, which such a host runs at full speed.  It reaches all
+ * Call a function, on x86 in user mode, which such a host runs at full speed.  It reaches all
  * memory and devices' registers there, but no ports.  One processor at a time.
  */
 void user_call(void (*function)(void));

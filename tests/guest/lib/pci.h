@@ -43,4 +43,10 @@ static inline uint64_t pci_at(unsigned place, unsigned reg)
  */
 unsigned pci_next_capability(unsigned place, unsigned at, uint8_t id);
 
+/* The address in a BAR of 32 bits. */
+uint64_t pci_bar(unsigned place, unsigned index);
+
+/* Switch MSI-X on, with entry 0 of the table raising the vector of this processor. */
+void pci_enable_message(unsigned place, unsigned vector);
+
 #endif

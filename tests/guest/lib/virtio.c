@@ -41,10 +41,6 @@
 #define VERSION_1	32
 #define NO_VECTOR	0xffff
 
-#define MSIX_CONTROL	2
-#define MSIX_ENABLE	0x8000
-#define MSIX_TABLE	4
-
 #define DESC_NEXT	1
 #define DESC_WRITE	2
 #define NO_INTERRUPT	1
@@ -76,11 +72,6 @@ static unsigned find(unsigned type)
 	fail("the device is on the PCI bus");
 }
 
-static uint64_t bar(unsigned slot, unsigned index)
-{
-	return read32(pci_at(slot, PCI_BAR0 + 4 * index)) & ~UINT32_C(0xf);
-}
-
 static unsigned find_block(unsigned slot, uint8_t type)
 {
 	unsigned cap = pci_next_capability(slot, 0, PCI_CAP_VENDOR);
@@ -97,7 +88,7 @@ static uint64_t block(unsigned slot, uint8_t type)
 
 	if (!cap)
 		return 0;
-	return bar(slot, read8(pci_at(slot, cap + 4))) + read32(pci_at(slot, cap + 8));
+	return pci_bar(slot, read8(pci_at(slot, cap + 4))) + read32(pci_at(slot, cap + 8));
 }
 
 /* The address at which the driver's queue is notified, section 4.1.4.4. */
@@ -120,25 +111,6 @@ static void accept(const struct virtio *v, uint64_t features)
 		write32(v->common + ACCEPT_SELECT, half);
 		write32(v->common + ACCEPT, wanted);
 	}
-}
-
-/* Entry 0 of the table, aimed at this processor. */
-static void enable_msix(const struct virtio *v)
-{
-	unsigned cap = pci_next_capability(v->slot, 0, PCI_CAP_MSIX);
-	uint32_t table = read32(pci_at(v->slot, cap + MSIX_TABLE));
-	uint64_t entry = bar(v->slot, table & 7) + (table & ~UINT32_C(7));
-
-	uint64_t at;
-	uint32_t data;
-
-	expect(cap, "the device has MSI-X");
-	interrupt_message(v->slot, v->vector, &at, &data);
-	write32(entry, (uint32_t)at);
-	write32(entry + 4, (uint32_t)(at >> 32));
-	write32(entry + 8, data);
-	write32(entry + 12, 0);
-	write16(pci_at(v->slot, cap + MSIX_CONTROL), MSIX_ENABLE);
 }
 
 static void set_up_queue(struct virtio *v)
@@ -179,7 +151,7 @@ void virtio_open_queue(struct virtio *v, unsigned type, unsigned queue, unsigned
 	write8(v->common + STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK);
 	expect(read8(v->common + STATUS) & FEATURES_OK, "the device agrees to the features");
 	if (vector != VIRTIO_POLL)
-		enable_msix(v);
+		pci_enable_message(v->slot, v->vector);
 	set_up_queue(v);
 	write8(v->common + STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
 	expect_eq(read8(v->common + STATUS), ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK,

@@ -41,7 +41,7 @@
 
 #define PAGE		0x10000
 #define EVENT_BITS	6			/* as many as vectors */
-#define DEVICES_MAX	4
+#define DEVICES_MAX	16
 
 #define NUMBER_LPI	8192
 

@@ -8,6 +8,7 @@
 #define MACHINE_PROTOCOL	FROM_DEVICE_TREE
 #define MACHINE_ECAM		UINT64_C(0x3e000000)
 #define MACHINE_BUSES_BEHIND	31
+#define MACHINE_BARS_AT		UINT64_C(0x30000000)	/* free room for them */
 #define MACHINE_UART_PIN	0		/* SPI */
 #define MACHINE_UART_VECTOR	32
 
@@ -29,10 +30,16 @@ static inline void uart_write(unsigned reg, uint8_t value)
 	write8(MACHINE_UART + reg, value);
 }
 
-/* Stores before are seen before stores after. */
+/* Stores before are seen before stores after, and loads before done before loads after. */
 static inline void ordered(void)
 {
 	__asm__ volatile("dmb ish" : : : "memory");
+}
+
+/* And stores before are seen before loads after. */
+static inline void ordered_with_loads(void)
+{
+	ordered();
 }
 
 /* A counter that goes on at an even pace. */
@@ -40,6 +47,12 @@ static inline uint64_t machine_ticks(void)
 {
 	__asm__ volatile("isb" : : : "memory");
 	return read_system(cntvct_el0);
+}
+
+/* Until an interrupt would come, which is not taken; or without a cause. */
+static inline void machine_sleep(void)
+{
+	__asm__ volatile("wfi");
 }
 
 /* To the console. */

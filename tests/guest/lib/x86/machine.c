@@ -67,7 +67,7 @@ void poweroff(void)
 {
 	out8(POWER_SLEEP, SLEEP_S5);
 	for (;;)
-		__asm__ volatile("cli; hlt");
+		machine_sleep();
 }
 
 void machine_reset(unsigned way)
@@ -77,7 +77,7 @@ void machine_reset(unsigned way)
 	else
 		out8(RESET, RESET_VALUE);
 	for (;;)
-		__asm__ volatile("cli; hlt");
+		machine_sleep();
 }
 
 static void read_map(uint64_t at, unsigned nr, unsigned entry_len)

@@ -8,6 +8,7 @@
 #define MACHINE_PROTOCOL	FROM_PVH	/* that of the file built here */
 #define MACHINE_ECAM		UINT64_C(0xe0000000)
 #define MACHINE_BUSES_BEHIND	0
+#define MACHINE_BARS_AT		UINT64_C(0xc1000000)	/* free room for them */
 #define MACHINE_UART_PIN	4
 #define MACHINE_UART_VECTOR	0x24
 #define MACHINE_TIMER_VECTOR	0x31
@@ -22,10 +23,16 @@ static inline void uart_write(unsigned reg, uint8_t value)
 	out8((uint16_t)(0x3f8 + reg), value);
 }
 
-/* Stores before are seen before stores after: as ever on x86. */
+/* Stores before stores after, and loads before loads after: as ever on x86. */
 static inline void ordered(void)
 {
 	__asm__ volatile("" : : : "memory");
+}
+
+/* And stores before are seen before loads after. */
+static inline void ordered_with_loads(void)
+{
+	__asm__ volatile("lock addl $0, (%%rsp)" : : : "memory");
 }
 
 /* A counter that goes on at an even pace. */
@@ -35,6 +42,12 @@ static inline uint64_t machine_ticks(void)
 
 	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
 	return (uint64_t)high << 32 | low;
+}
+
+/* Until an interrupt would come, which is not taken; or without a cause. */
+static inline void machine_sleep(void)
+{
+	__asm__ volatile("cli; hlt");
 }
 
 /* To the console. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * button.c - the power button is a key at a pin of the PL061, and interrupts.
+ * power_button.c - the power button is a key at a pin of the PL061, and interrupts.
  */
 #include "interrupt.h"
 #include "machine.h"

@@ -5,10 +5,10 @@
  * There is neither an operating system nor an interrupt in what it measures: kicks, the
  * monitor and the host.  It runs under each monitor, so BARs are where it places them.
  */
-#ifndef TESTS_GUEST_LIB_X86_POLLED_H
-#define TESTS_GUEST_LIB_X86_POLLED_H
+#ifndef TESTS_GUEST_LIB_POLLED_H
+#define TESTS_GUEST_LIB_POLLED_H
 
-#include "io.h"
+#include "machine.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,14 +53,6 @@ void polled_ready(struct polled_device *device);
 
 /* In user mode as well. */
 
-static inline uint64_t polled_now(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (uint64_t)high << 32 | low;
-}
-
 /* So that the monitor can be looked at. */
 void polled_linger(uint64_t ticks);
 
@@ -69,7 +61,7 @@ static inline void polled_offer(struct polled_queue *q, uint16_t head)
 	uint16_t idx = q->avail.idx;
 
 	q->avail.ring[idx % POLLED_SIZE] = head;
-	__asm__ volatile("" : : : "memory");
+	ordered();
 	q->avail.idx = idx + 1;
 }
 
@@ -81,6 +73,7 @@ static inline bool polled_take(struct polled_queue *q, uint16_t *head, uint32_t 
 {
 	if (q->seen == q->used.idx)
 		return false;
+	ordered();
 	*head = (uint16_t)q->used.ring[q->seen % POLLED_SIZE].id;
 	*len = q->used.ring[q->seen % POLLED_SIZE].len;
 	q->avail.used_event = q->seen++;	/* no interrupts */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * psci_off.c - PSCI is there, and switches the machine off.
+ * poweroff.c - PSCI is there, and switches the machine off.
  */
 #include "io.h"
 #include "payload.h"

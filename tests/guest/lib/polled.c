@@ -5,7 +5,6 @@
 #include "pci.h"
 
 #define ID_MODERN	0x10401af4	/* device 0x1040 + type, vendor */
-#define BARS_AT		0xc1000000
 #define BAR_ROOM	0x00100000
 #define BARS		6
 
@@ -33,9 +32,9 @@
 
 static unsigned find(unsigned type)
 {
-	for (unsigned slot = 0; slot < PCI_SLOTS; slot++)
-		if (read32(pci_at(slot, 0)) == ID_MODERN + (type << 16))
-			return slot;
+	for (unsigned i = 0; i < PCI_PLACES; i++)
+		if (read32(pci_at(pci_place(i), 0)) == ID_MODERN + (type << 16))
+			return pci_place(i);
 	fail("the device is on the PCI bus");
 }
 
@@ -46,7 +45,7 @@ static void place_bars(unsigned slot)
 	for (unsigned i = 0; i < BARS; i++) {
 		uint64_t bar = pci_at(slot, PCI_BAR0 + 4 * i);
 
-		write32(bar, BARS_AT + i * BAR_ROOM);
+		write32(bar, MACHINE_BARS_AT + i * BAR_ROOM);
 		if (!(read32(bar) & 4))
 			continue;
 		write32(bar + 4, 0);
@@ -124,9 +123,9 @@ void polled_ready(struct polled_device *device)
 
 void polled_linger(uint64_t ticks)
 {
-	uint64_t end = polled_now() + ticks;
+	uint64_t end = machine_ticks() + ticks;
 
-	while (polled_now() < end)
+	while (machine_ticks() < end)
 		relax();
 }
 
@@ -136,7 +135,7 @@ void polled_kick(struct polled_queue *q)
 	uint16_t old = q->kicked, new = q->avail.idx;
 
 	q->kicked = new;
-	__asm__ volatile("lock addl $0, (%%rsp)" : : : "memory");
+	ordered_with_loads();
 	if (new == old || (uint16_t)(new - q->used.avail_event - 1) >= (uint16_t)(new - old))
 		return;
 	q->nr_kicks++;
