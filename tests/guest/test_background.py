@@ -15,7 +15,7 @@ import sys
 import time
 
 import vm
-from vm import DIED, FORCED, OK, SECONDS, USAGE, Vm, VmTest
+from vm import DEATH, DIED, FATAL, FORCED, OK, SECONDS, USAGE, Vm, VmTest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'control'))
 
@@ -29,7 +29,7 @@ class Detached(VmTest):
     def detach(self, payload, *arguments, **more):
         """vmm run --detach; what it printed and its exit status."""
         command = [self.vmm, 'run', '--detach', '--kernel',
-                   os.path.join(self.payloads, payload + '.elf'), *arguments]
+                   self.payload(payload), *arguments]
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False, **more)
         name = done.stdout.decode().strip()
         if name:
@@ -103,7 +103,7 @@ class Detached(VmTest):
 
     def test_log_file_outlives_the_vm_and_says_why_it_ended(self):
         path = self.file('log', b'before\n')
-        _, name = self.detach('triple_fault', '--paused', '--log-file', path)
+        _, name = self.detach(FATAL, '--paused', '--log-file', path)
         info = subprocess.run([self.vmm, 'info', name], capture_output=True, text=True,
                               timeout=SECONDS, check=False)
         subprocess.run([self.vmm, 'resume', name], timeout=SECONDS, check=True)
@@ -112,12 +112,12 @@ class Detached(VmTest):
 
         self.assertIn(f'  log       {path}\n', info.stdout)
         with open(path, encoding='utf-8') as log:
-            self.assertRegex(log.read(), r'\Abefore\nvmm: error: vCPU 0: triple fault')
+            self.assertRegex(log.read(), r'\Abefore\nvmm: error: vCPU 0: ' + DEATH)
 
     def test_log_file_that_cannot_be_opened_is_told_before_the_guest_runs(self):
         log = os.path.join(self.folder, 'none', 'log')
         self.refuse('cannot open log .*none/log', 'echo', '--log-file', log)
-        self.assert_refused(['run', '--kernel', os.path.join(self.payloads, 'pio.elf'),
+        self.assert_refused(['run', '--kernel', self.payload('mmio'),
                              '--log-file', log], 'cannot open log')
         os.mkfifo(os.path.join(self.folder, 'fifo'))
         self.refuse('cannot open log .*fifo', 'echo', '--log-file',
@@ -125,7 +125,7 @@ class Detached(VmTest):
 
     def test_log_file_is_for_a_vm_in_the_foreground_too(self):
         path = os.path.join(self.folder, 'log')
-        run = self.start('triple_fault', '--log-file', path)
+        run = self.start(FATAL, '--log-file', path)
         self.assertEqual(run.finish(), DIED)
         self.assertEqual(run.err, b'')
         self.assertGreater(os.path.getsize(path), 0)
@@ -169,7 +169,7 @@ class Detached(VmTest):
     def test_no_kvm_is_told_as_in_the_foreground(self):
         if os.geteuid():
             self.skipTest('needs root, for a /dev of its own')
-        kernel = os.path.join(self.payloads, 'echo.elf')
+        kernel = self.payload('echo')
         script = 'mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && exec "$@"'
         done = subprocess.run(['unshare', '-m', 'sh', '-c', script, 'sh', self.vmm, 'run',
                                '--detach', '-k', kernel], capture_output=True,
@@ -243,13 +243,13 @@ class Daemon(VmTest):
     def test_manager_that_is_gone_is_warned_of_and_not_waited_for(self):
         for name in '/nonexistent', 'vsock:2:1', '/' + 200 * 'x':
             with self.subTest(name):
-                run = self.start('pio', '--daemon', env={**os.environ, 'NOTIFY_SOCKET': name})
+                run = self.start('mmio', '--daemon', env={**os.environ, 'NOTIFY_SOCKET': name})
                 self.assertEqual(run.finish(), OK)
                 self.assertIn(b'cannot tell systemd', run.err)
 
     def test_without_a_manager_it_runs_all_the_same(self):
         environment = {key: value for key, value in os.environ.items() if key != 'NOTIFY_SOCKET'}
-        run = self.start('pio', '--daemon', env=environment)
+        run = self.start('mmio', '--daemon', env=environment)
         self.assertEqual(run.finish(), OK)
         self.assertEqual(run.out + run.err, b'')
 
@@ -258,7 +258,7 @@ class Daemon(VmTest):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(address)
             manager.settimeout(0.1)
-            run = self.start('pio', env={**os.environ, 'NOTIFY_SOCKET': address})
+            run = self.start('mmio', env={**os.environ, 'NOTIFY_SOCKET': address})
             self.assertEqual(run.finish(), OK)
             self.assertRaises(TimeoutError, manager.recv, 100)
 

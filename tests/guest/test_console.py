@@ -15,7 +15,7 @@ import termios
 import time
 
 import vm
-from vm import DIED, FORCED, OK, Vm, VmTest
+from vm import DIED, FATAL, FORCED, OK, Vm, VmTest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'control'))
 
@@ -136,7 +136,7 @@ class Kinds(ConsoleTest):
 
 class Refused(ConsoleTest):
     def refuse(self, serial, pattern):
-        self.assert_refused(['run', '-k', os.path.join(self.payloads, 'echo.elf'),
+        self.assert_refused(['run', '-k', self.payload('echo'),
                              '--serial', serial], pattern)
 
     def test_unknown_kind_names_the_nearest(self):
@@ -157,7 +157,7 @@ class Refused(ConsoleTest):
         path = os.path.join(self.folder, 'serial')
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(path)
-        run = self.start('pio', '--serial', f'unix:{path}')
+        run = self.start('mmio', '--serial', f'unix:{path}')
         self.assertEqual(run.finish(), OK)
 
     def test_file_where_a_socket_is_to_be(self):
@@ -297,7 +297,7 @@ class Viewers(ConsoleTest):
         self.assertEqual(viewer.finish(), FORCED)
 
     def test_death_of_the_guest_is_the_end(self):
-        run = self.begin('triple_fault', '--paused')
+        run = self.begin(FATAL, '--paused')
         viewer = self.attach(terminal=True, messages_too=True)
         viewer.wait_for(b'Ctrl-A d detaches')
         client = qmp.Client(self.runtime(self.name, 'qmp'))

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import vm
-from vm import DIED, FORCED, OK, USAGE, VmTest
+from vm import DIED, FATAL, FORCED, OK, USAGE, VmTest
 
 LINE = b'0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.\n'
 PIPE = 4096         # bytes that a pipe of one page holds
@@ -24,7 +24,7 @@ class Ends(VmTest):
         self.assertEqual(self.start('poweroff').finish(), OK)
 
     def test_death_of_the_guest_is_status_2(self):
-        self.assertEqual(self.start('triple_fault').finish(), DIED)
+        self.assertEqual(self.start(FATAL).finish(), DIED)
 
     def test_second_signal_forces_a_deaf_guest(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -145,7 +145,7 @@ class Streams(VmTest):
         self.assertEqual(run.finish(), OK)
 
     def test_input_need_not_be_open(self):
-        run = self.start('pio', preexec_fn=lambda: os.close(0), stdin=None)
+        run = self.start('mmio', preexec_fn=lambda: os.close(0), stdin=None)
         self.assertEqual(run.finish(), OK)
         self.assertEqual(run.out, b'PASS\n')
 

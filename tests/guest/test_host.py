@@ -10,11 +10,10 @@ import os
 import shutil
 
 import vm
-from vm import VmTest
+from vm import AS_NOBODY, VmTest
 
 SECTOR = 512
 NOBODY = {'user': 65534, 'group': 65534, 'extra_groups': []}
-AS_NOBODY = ('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups')
 KVM_GROUP = 'daemon'        # any that each system has
 NAMELESS = 64999            # any that no system has
 
@@ -25,7 +24,7 @@ class Host(VmTest):
         # Where everybody may look, unlike the folder of a build.
         os.chmod(self.folder, 0o755)
         self.vmm = shutil.copy(self.vmm, self.folder)
-        self.kernel = shutil.copy(os.path.join(self.payloads, 'pio.elf'), self.folder)
+        self.kernel = shutil.copy(self.payload('mmio'), self.folder)
 
     def assert_refused_in(self, make_dev, pattern, as_user=(), *more):
         """In a namespace whose /dev holds only what make_dev makes."""
@@ -59,7 +58,7 @@ class Host(VmTest):
 
     def test_kernel_that_may_not_be_read(self):
         os.chmod(self.kernel, 0o600)
-        self.assert_refused_in('mknod -m 666 /dev/kvm c 10 232', 'pio.elf.*Permission denied',
+        self.assert_refused_in('mknod -m 666 /dev/kvm c 10 232', 'mmio.*Permission denied',
                                AS_NOBODY)
 
     def test_card_goes_without_vhost_where_there_is_none(self):

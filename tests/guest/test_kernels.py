@@ -8,18 +8,29 @@ than there is, and disks that another VM uses.
 
 import fcntl
 import os
+import platform
 import struct
+import unittest
 
 import vm
-from vm import OK, VmTest
+from vm import OK, VmTest, not_on_arm64
 
 SECTOR = 512
 PCAP_HEADER = 24
 KVM_CHECK_EXTENSION = 0xae03
 KVM_CAP_MAX_VCPUS = 66
 CPUS_MAX = 4096
+TEXT_OFFSET, IMAGE_SIZE = 8, 16     # of an Image of arm64
 ELF_SIZE_MIN = 64 + 3 * 56          # header and program headers
 P_PADDR = 64 + 24                   # of the first program header
+
+# Heads of kernels that are not for this machine, and what has to be said of them.
+OTHERS = {
+    'x86_64': ((bytes(56) + b'ARM\x64', 'is an arm64 Image: this machine needs an x86_64 kernel'),
+               (b'\x7fELF'.ljust(18, b'\0') + b'\xb7\0', 'is an arm64 kernel: .* x86_64 kernel')),
+    'aarch64': ((bytes(0x202) + b'HdrS', 'is an x86 bzImage: this machine needs an arm64 kernel'),
+                (b'\x7fELF'.ljust(18, b'\0') + b'\x3e\0', 'is an x86_64 kernel: .* arm64 kernel')),
+}[platform.machine()]
 
 
 def cpus_of_host():
@@ -30,13 +41,16 @@ def cpus_of_host():
         os.close(fd)
 
 
-class Kernels(VmTest):
+class KernelTest(VmTest):
     def refuse(self, content, pattern):
         self.assert_refused(['run', '--kernel', self.file('kernel', content)], pattern)
 
-    def content(self, name='pio.elf'):
+    def content(self, name):
         with open(os.path.join(self.payloads, name), 'rb') as file:
             return file.read()
+
+
+class Kernels(KernelTest):
 
     def test_missing(self):
         self.assert_refused(['run', '--kernel', '/nonexistent'], '/nonexistent.*No such file')
@@ -55,6 +69,17 @@ class Kernels(VmTest):
 
     def test_text(self):
         self.refuse(b'#!/bin/sh\n', 'kernel')
+
+    def test_one_of_the_other_architecture_is_named_as_such(self):
+        for image, pattern in OTHERS:
+            with self.subTest(pattern):
+                self.refuse(image.ljust(SECTOR * 8, b'\0'), pattern)
+
+
+@not_on_arm64('it has Images')
+class X86Kernels(KernelTest):
+    def content(self, name='mmio.elf'):
+        return super().content(name)
 
     def test_elf_cut_off_anywhere(self):
         elf = self.content()
@@ -87,9 +112,30 @@ class Kernels(VmTest):
         self.refuse(elf, '0x7000')
 
 
+@unittest.skipUnless(platform.machine() == 'aarch64', 'Images are for arm64')
+class Arm64Kernels(KernelTest):
+    def image(self, at, form, value):
+        image = bytearray(self.content('mmio.image'))
+        struct.pack_into(form, image, at, value)
+        return image
+
+    def test_header_cut_off_anywhere(self):
+        for length in (1, 4, 16, 56, 59, 63):
+            with self.subTest(length):
+                self.refuse(self.content('mmio.image')[:length], 'kernel')
+
+    def test_image_that_does_not_fit_into_memory(self):
+        for length in (1 << 40, (1 << 64) - 4096):
+            with self.subTest(length):
+                self.refuse(self.image(IMAGE_SIZE, '<Q', length), 'memory')
+
+    def test_image_that_lies_nowhere(self):
+        self.refuse(self.image(TEXT_OFFSET, '<Q', (1 << 64) - 4096), 'damaged')
+
+
 class Amounts(VmTest):
     def refuse(self, arguments, pattern):
-        self.assert_refused(['run', '--kernel', os.path.join(self.payloads, 'pio.elf'),
+        self.assert_refused(['run', '--kernel', self.payload('mmio'),
                              *arguments], pattern)
 
     def test_missing_initrd(self):
@@ -135,14 +181,14 @@ class Overlays(VmTest):
 
     def test_none_is_left_of_a_vm_that_did_not_start(self):
         self.refuse('/nonexistent')
-        self.refuse(self.payload('pio'), '--disk', '/nonexistent')
-        self.refuse(self.payload('pio'), '--net', 'fd=77')
-        self.refuse(self.payload('pio'), '--initrd', '/nonexistent')
+        self.refuse(self.payload('mmio'), '--disk', '/nonexistent')
+        self.refuse(self.payload('mmio'), '--net', 'fd=77')
+        self.refuse(self.payload('mmio'), '--initrd', '/nonexistent')
 
     def test_one_that_was_there_stays(self):
         overlay = os.path.join(self.folder, 'overlay.qcow2')
         disk = f'{self.file("disk", bytes(8 * SECTOR))},overlay={overlay}'
-        self.assertEqual(self.start('pio', '--disk', disk).finish(), OK)
+        self.assertEqual(self.start('mmio', '--disk', disk).finish(), OK)
         with open(overlay, 'rb') as file:
             before = file.read()
 
@@ -155,7 +201,7 @@ class Overlays(VmTest):
 class Dumps(VmTest):
     def test_one_that_was_there_stays_when_a_vm_cannot_start(self):
         dump = self.file('dump', b'before')
-        for arguments in (('/nonexistent',), (self.payload('pio'), '--initrd', '/nonexistent')):
+        for arguments in (('/nonexistent',), (self.payload('mmio'), '--initrd', '/nonexistent')):
             self.assert_refused(['run', '--net', f'none,dump={dump}', '--kernel', *arguments],
                                 'nonexistent')
         with open(dump, 'rb') as file:
@@ -163,7 +209,7 @@ class Dumps(VmTest):
 
     def test_it_is_made_anew_when_one_starts(self):
         dump = self.file('dump', bytes(1000))
-        self.assertEqual(self.start('pio', '--net', f'none,dump={dump}').finish(), OK)
+        self.assertEqual(self.start('mmio', '--net', f'none,dump={dump}').finish(), OK)
         self.assertEqual(os.path.getsize(dump), PCAP_HEADER)
 
 
@@ -178,7 +224,7 @@ class SharedDisks(VmTest):
         return run
 
     def refuse(self, *more):
-        self.assert_refused(['run', '--kernel', os.path.join(self.payloads, 'pio.elf'),
+        self.assert_refused(['run', '--kernel', self.payload('mmio'),
                              '--disk', ','.join((self.disk, *more))], f'{self.disk}.*VM')
 
     def test_no_two_writers(self):
@@ -196,14 +242,14 @@ class SharedDisks(VmTest):
     def test_any_number_of_readers(self):
         self.hold('readonly')
         self.hold('readonly')
-        second = self.start('pio', '--disk', f'{self.disk},readonly')
+        second = self.start('mmio', '--disk', f'{self.disk},readonly')
         self.assertEqual(second.finish(), OK, second.said())
 
     def test_free_again_after_a_kill(self):
         first = self.hold()
         first.process.kill()
         first.process.wait()
-        second = self.start('pio', '--disk', self.disk)
+        second = self.start('mmio', '--disk', self.disk)
         self.assertEqual(second.finish(), OK, second.said())
 
 

@@ -11,7 +11,6 @@ import io
 import itertools
 import json
 import os
-import platform
 import random
 import re
 import signal
@@ -21,12 +20,11 @@ import subprocess
 import tempfile
 import threading
 import time
-import unittest
 
 import vm
 from sequence import Receiver
 from steady import DISK_LEN, LACKS_FEATURES, SteadyTest, golden, unpack
-from vm import FORCED, OK, USAGE, Vm
+from vm import FORCED, OK, USAGE, Vm, not_on_arm64
 
 HEADER = 24
 (PLAN, STREAM, RESUME, PAGES, ZEROES, PACKED, MISSING, END, STATE, GO, BYE, READY, LOADED, RUNS,
@@ -170,7 +168,7 @@ class Migrate(SteadyTest):
         self.assertGreater(info['ram']['normal'], 512)
         self.assertGreater(info['ram']['duplicate'], 512)
 
-    @unittest.skipIf(platform.machine() == 'aarch64', 'the registers are those of x86')
+    @not_on_arm64('the registers are those of x86')
     def test_registers_are_as_they_were(self):
         self.guest = 'registers'
         cpus = ['--cpus', '2', '--cmdline', 'cpus=2']
@@ -183,7 +181,7 @@ class Migrate(SteadyTest):
         self.moved(here, there, last)
         self.end(there)
 
-    @unittest.skipIf(platform.machine() == 'aarch64', 'the guest is one of x86')
+    @not_on_arm64('the guest is one of x86')
     def test_packets_are_sent_each_once_and_in_order(self):
         self.guest = 'sequence'
         receiver = Receiver(self.path('wire'))

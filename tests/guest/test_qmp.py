@@ -7,7 +7,7 @@ import socket
 import sys
 
 import vm
-from vm import DIED, FORCED, OK, USAGE, VmTest
+from vm import DIED, FATAL, FORCED, OK, USAGE, VmTest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'control'))
 
@@ -197,7 +197,7 @@ class Qmp(VmTest):
         self.assertIn(b"'disk1': another disk gives group 'g' other limits", run.err)
 
     def test_death_of_the_guest_is_told(self):
-        run, client = self.begin('triple_fault', '--paused')
+        run, client = self.begin(FATAL, '--paused')
         client.send(b'{"execute": "cont"}')
         events = [message for message in client.rest() if 'event' in message]
         self.assertEqual(events[-1]['event'], 'SHUTDOWN')

@@ -19,13 +19,12 @@ import signal
 import struct
 import subprocess
 import time
-import unittest
 import zlib
 
 import vm
 from sequence import Receiver
 from steady import DISK_LEN, LACKS_FEATURES, SteadyTest, golden, qmp, unpack
-from vm import FORCED, OK, USAGE, Vm
+from vm import FORCED, OK, USAGE, Vm, not_on_arm64
 
 # By hand there may be more of them.
 CYCLES = int(os.environ.get('VMM_TEST_CYCLES', '12'))
@@ -65,7 +64,7 @@ class Snapshot(SteadyTest):
         self.go_on(one)
         self.end(one)
 
-    @unittest.skipIf(platform.machine() == 'aarch64', 'the registers are those of x86')
+    @not_on_arm64('the registers are those of x86')
     def test_registers_are_as_they_were(self):
         self.guest = 'registers'
         one = self.begin('web', '--cpus', '2', '--cmdline', 'cpus=2')
@@ -83,7 +82,7 @@ class Snapshot(SteadyTest):
         receiver = Receiver(self.path('wire'))
         return self.begin('web', '--net', f'socket={self.path("wire")}'), receiver
 
-    @unittest.skipIf(platform.machine() == 'aarch64', 'the guest is one of x86')
+    @not_on_arm64('the guest is one of x86')
     def test_packets_are_sent_each_once_and_in_order(self):
         one, receiver = self.begin_sequence()
         self.go_on(one)
@@ -96,7 +95,7 @@ class Snapshot(SteadyTest):
         (before, after), nr = receiver.all_of(one)
         self.assertEqual(before + after, list(range(nr)))
 
-    @unittest.skipIf(platform.machine() == 'aarch64', 'the guest is one of x86')
+    @not_on_arm64('the guest is one of x86')
     def test_packets_go_on_from_the_snapshot(self):
         one, receiver = self.begin_sequence()
         first = self.go_on(one)
@@ -452,8 +451,7 @@ class Snapshot(SteadyTest):
         one.wait(lambda: one.out[seen:].endswith((b' new\n', b' same\n')), 'an id')
         return one.out[seen:].split()
 
-    @unittest.skipIf(platform.machine() == 'aarch64',
-                     'nothing tells a guest of arm64 that it is one of several')
+    @not_on_arm64('nothing tells a guest of arm64 that it is one of several')
     def test_each_knows_that_it_is_another(self):
         one = self.start('generation', '--name', 'web')
         one.wait_for(b'READY')

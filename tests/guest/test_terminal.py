@@ -10,7 +10,7 @@ import signal
 import termios
 
 import vm
-from vm import DIED, FORCED, OK, USAGE, VmTest
+from vm import DIED, FATAL, FORCED, OK, USAGE, VmTest
 
 LFLAG = 3           # in the list that tcgetattr() returns
 DEADLY = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT,
@@ -134,7 +134,7 @@ class Mode(VmTest):
         self.assert_restored(run, FORCED)
 
     def test_restored_after_death_of_the_guest(self):
-        self.assert_restored(self.start('triple_fault', terminal=True), DIED)
+        self.assert_restored(self.start(FATAL, terminal=True), DIED)
 
     def test_restored_after_death_of_vmm(self):
         for number in DEADLY:

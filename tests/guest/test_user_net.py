@@ -95,12 +95,12 @@ class UserNet(VmTest):
     def test_port_that_is_taken_is_told_at_once(self):
         with socket.create_server(('127.0.0.1', 0)) as server:
             port = server.getsockname()[1]
-            kernel = os.path.join(self.payloads, 'poweroff.elf')
+            kernel = self.payload('poweroff')
             self.assert_refused(['run', '-k', kernel, '--net',
                                  f'user,hostfwd=tcp:127.0.0.1:{port}-:22'], 'net0.*passt: .*bind')
 
     def test_missing_passt_is_told_with_its_package(self):
-        kernel = os.path.join(self.payloads, 'poweroff.elf')
+        kernel = self.payload('poweroff')
         self.assert_refused(['run', '-k', kernel, '--net', 'user'], 'install the package passt',
                             env={'PATH': '/nowhere', 'XDG_RUNTIME_DIR': self.folder})
 

@@ -19,8 +19,24 @@ import unittest
 SECONDS = int(os.environ.get('VMM_TEST_PATIENCE', '30'))
 SKIPPED = 77
 
-# Of a payload's file.
-SUFFIX = {'x86_64': '.elf', 'aarch64': '.image'}[platform.machine()]
+# Of a payload's file; one whose guest dies, and what vmm says then.
+SUFFIX, FATAL, DEATH = {
+    'x86_64': ('.elf', 'triple_fault', 'triple fault'),
+    'aarch64': ('.image', 'blind', 'KVM_RUN failed'),
+}[platform.machine()]
+
+# What an arm64 machine lacks is tested on the other alone: a decorator that says what it is.
+def not_on_arm64(why):
+    return unittest.skipIf(platform.machine() == 'aarch64', why)
+
+
+# Before a command that somebody is to run who may do little.
+AS_NOBODY = (sys.executable, '-c', '''
+import os, sys
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+os.execv(sys.argv[1], sys.argv[1:])''')
 
 # Exit statuses of vmm run.
 OK, USAGE, DIED, FORCED = range(4)
