@@ -17,13 +17,12 @@ FREE_SLOTS = 8
 
 
 class Hotplug(VmTest):
-    def begin(self, *arguments, cmdline='refuse=0 slots=0', ready=True):
+    def begin(self, *arguments, cmdline='refuse=0 slots=0'):
         path = os.path.join(self.folder, 'qmp')
         run = self.start('hotplug', '--qmp', path, '--cmdline', cmdline, *arguments)
         client = qmp.connect(path)
         self.addCleanup(client.close)
-        if ready:
-            run.wait_for(b'READY')
+        run.wait_for(b'READY')
         return run, client
 
     def add_disk(self, client, name, **more):
@@ -138,8 +137,11 @@ class Hotplug(VmTest):
         run.wait_for(b'GONE 7')
 
     def test_reset_completes_a_removal(self):
-        _, client = self.begin('--paused', ready=False)
+        run, client = self.begin()
         self.add_disk(client, 'data')
+        run.wait_for(b'COME 2')
+        client.command('stop')
+        client.events.clear()
         client.command('device_del', {'id': 'data'})
         self.refused(client, 'device_del', {'id': 'data'}, 'already in the process of unplug')
         self.assertEqual(self.devices(client), ['data'])
