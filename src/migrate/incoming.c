@@ -86,9 +86,9 @@ static void tell(struct loop_task *task)
 		in->config.changed(in->config.ctx, untold[i]);
 }
 
-void incoming_parts_set_status(struct incoming *in, enum migration_status status)
+/* Under lock. */
+static void set_status(struct incoming *in, enum migration_status status)
 {
-	pthread_mutex_lock(&in->lock);
 	in->info.status = status;
 	if (status == MIGRATION_SETUP)
 		in->began = clock_ns();
@@ -98,8 +98,22 @@ void incoming_parts_set_status(struct incoming *in, enum migration_status status
 		in->info.total_ns = clock_ns() - in->began;
 	if (in->nr_untold < ARRAY_LEN(in->untold))
 		in->untold[in->nr_untold++] = status;
-	pthread_mutex_unlock(&in->lock);
 	loop_post(in->config.main, &in->tell);
+}
+
+void incoming_parts_set_status(struct incoming *in, enum migration_status status)
+{
+	pthread_mutex_lock(&in->lock);
+	set_status(in, status);
+	pthread_mutex_unlock(&in->lock);
+}
+
+void incoming_parts_set_status_if_missing(struct incoming *in, enum migration_status status)
+{
+	pthread_mutex_lock(&in->lock);
+	if (in->at == INCOMING_RUNS)
+		set_status(in, status);
+	pthread_mutex_unlock(&in->lock);
 }
 
 /* Memory that comes later. */
@@ -316,6 +330,7 @@ static void start(struct loop_task *task)
 	struct incoming *in = container_of(task, struct incoming, start);
 	struct machine *m = in->config.machine;
 	uint64_t away = 0;
+	bool missing;
 	int r = in->forgotten ? err_set(&in->err, -ESHUTDOWN, "the VM has ended") :
 				machine_state_wake_disks(m, &in->err);
 
@@ -337,10 +352,12 @@ static void start(struct loop_task *task)
 	in->info.downtime_ns = away;
 	in->received_before = atomic_load(&in->received);
 	pthread_mutex_unlock(&in->lock);
-	incoming_parts_set(in, INCOMING_RUNS);
-	if (in->lazy && lazy_ram_nr_missing(in->lazy))
+	missing = in->lazy && lazy_ram_nr_missing(in->lazy);
+	/* First, since from there on the thread may say that all has come, or is lost. */
+	if (missing)
 		incoming_parts_set_status(in, MIGRATION_POSTCOPY);
-	else
+	incoming_parts_set(in, INCOMING_RUNS);
+	if (!missing)
 		release_machine(in);
 	incoming_parts_say_state(in);
 	in->config.ended(in->config.ctx, 0, NULL);

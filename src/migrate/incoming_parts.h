@@ -99,6 +99,9 @@ enum incoming_state incoming_parts_at(struct incoming *in);
 void incoming_parts_set(struct incoming *in, enum incoming_state at);
 void incoming_parts_set_status(struct incoming *in, enum migration_status status);
 
+/* The same, of a guest that runs and does not have all of its memory. */
+void incoming_parts_set_status_if_missing(struct incoming *in, enum migration_status status);
+
 /* To the source, if it is there; if not, it asks when it is again. */
 void incoming_parts_tell(struct incoming *in, enum message_type type, uint64_t at, uint32_t nr,
 		   const char *text);

@@ -467,13 +467,16 @@ static int await_return(struct incoming *in)
 	close_streams(in);
 	/* Before anybody can say to it that the guest runs, without what it misses. */
 	in->resumed = true;
+	incoming_parts_set_status_if_missing(in, MIGRATION_LOST);
 	do
 		r = take_newcomer(in, RETURN_MS);
 	while (r == -ETIMEDOUT && incoming_parts_at(in) == INCOMING_RUNS);
 	if (r < 0)
 		return r;
 	in->streams[0].receiver.channel = in->channels[0];
+	incoming_parts_set_status_if_missing(in, MIGRATION_RECOVERS);
 	incoming_parts_say_state(in);
+	incoming_parts_set_status_if_missing(in, MIGRATION_POSTCOPY);
 	return 0;
 }
 

@@ -48,9 +48,15 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(v
 	return no_threads ? EAGAIN : real(thread, attr, run, arg);
 }
 
+static enum migration_status statuses[16];
+static unsigned nr_statuses;
+
 static void changed(void *ctx, enum migration_status status)
 {
-	(void)ctx, (void)status;
+	(void)ctx;
+	statuses[nr_statuses++] = status;
+	if (status == MIGRATION_COMPLETED)
+		loop_quit(loop);
 }
 
 static void ended(void *ctx, int r, const struct err *err)
@@ -446,6 +452,30 @@ START_TEST(source_that_goes_while_memory_is_missing_is_lost)
 }
 END_TEST
 
+START_TEST(loss_while_memory_is_missing_is_told)
+{
+	const enum migration_status order[] = {
+		MIGRATION_SETUP, MIGRATION_ACTIVE, MIGRATION_DEVICE, MIGRATION_POSTCOPY,
+		MIGRATION_LOST, MIGRATION_RECOVERS, MIGRATION_POSTCOPY, MIGRATION_COMPLETED,
+	};
+
+	play(says_bye_too_early);
+	while (nr_statuses < ARRAY_LEN(order))
+		loop_run(loop);
+
+	ck_assert_mem_eq(statuses, order, sizeof(order));
+}
+END_TEST
+
+/* Nothing was missing: it is the source that does not know. */
+START_TEST(loss_of_a_source_that_is_not_needed_is_not_told)
+{
+	play(writes_late);
+
+	ck_assert_int_eq(incoming_info(incoming).status, MIGRATION_COMPLETED);
+}
+END_TEST
+
 static void misses(void)
 {
 	load(true);
@@ -544,6 +574,8 @@ int main(void)
 	if (can_miss()) {
 		tc = make_case(s, "memory comes later");
 		tcase_add_test(tc, source_that_goes_while_memory_is_missing_is_lost);
+		tcase_add_test(tc, loss_while_memory_is_missing_is_told);
+		tcase_add_test(tc, loss_of_a_source_that_is_not_needed_is_not_told);
 		tcase_add_test(tc, guest_that_is_reset_misses_nothing);
 		tcase_add_test(tc, end_while_memory_is_missing_waits_for_nobody);
 	}
