@@ -24,7 +24,7 @@ import time
 import vm
 from sequence import Receiver
 from steady import DISK_LEN, LACKS_FEATURES, SteadyTest, golden, unpack
-from vm import FORCED, OK, USAGE, Vm, not_on_arm64
+from vm import FORCED, OK, USAGE, Vm, not_on_arm64, on_hardware
 
 HEADER = 24
 (PLAN, STREAM, RESUME, PAGES, ZEROES, PACKED, MISSING, END, STATE, GO, BYE, READY, LOADED, RUNS,
@@ -169,6 +169,7 @@ class Migrate(SteadyTest):
         self.assertGreater(info['ram']['duplicate'], 512)
 
     @not_on_arm64('the registers are those of x86')
+    @on_hardware
     def test_registers_are_as_they_were(self):
         self.guest = 'registers'
         cpus = ['--cpus', '2', '--cmdline', 'cpus=2']

@@ -24,7 +24,7 @@ import zlib
 import vm
 from sequence import Receiver
 from steady import DISK_LEN, LACKS_FEATURES, SteadyTest, golden, qmp, unpack
-from vm import FORCED, OK, USAGE, Vm, not_on_arm64
+from vm import FORCED, OK, USAGE, Vm, not_on_arm64, on_hardware
 
 # By hand there may be more of them.
 CYCLES = int(os.environ.get('VMM_TEST_CYCLES', '12'))
@@ -65,6 +65,7 @@ class Snapshot(SteadyTest):
         self.end(one)
 
     @not_on_arm64('the registers are those of x86')
+    @on_hardware
     def test_registers_are_as_they_were(self):
         self.guest = 'registers'
         one = self.begin('web', '--cpus', '2', '--cmdline', 'cpus=2')

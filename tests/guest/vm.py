@@ -5,6 +5,7 @@ import fcntl
 import os
 import platform
 import pty
+import re
 import select
 import signal
 import struct
@@ -28,6 +29,13 @@ SUFFIX, FATAL, DEATH = {
 # What an arm64 machine lacks is tested on the other alone: a decorator that says what it is.
 def not_on_arm64(why):
     return unittest.skipIf(platform.machine() == 'aarch64', why)
+
+
+def on_hardware(test):
+    """Other KVMs emulate what a guest's kernel executes, but not each instruction."""
+    with open('/proc/cpuinfo', encoding='ascii') as file:
+        has = re.search(r'(?m)^flags\s*:.*\b(svm|vmx)\b', file.read())
+    return unittest.skipUnless(has, 'this KVM has no hardware behind it')(test)
 
 
 # Before a command that somebody is to run who may do little.
