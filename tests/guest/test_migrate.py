@@ -34,7 +34,7 @@ SLOW = '64K'        # so that a copy takes a while
 
 # By hand there may be more of them.
 MOVES = int(os.environ.get('VMM_TEST_MOVES', '10'))
-KILLS = int(os.environ.get('VMM_TEST_KILLS', '8'))
+KILLS = int(os.environ.get('VMM_TEST_KILLS', '4'))
 RESETS = int(os.environ.get('VMM_TEST_RESETS', '6'))
 
 
