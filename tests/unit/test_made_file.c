@@ -14,7 +14,7 @@ static bool made;
 
 static void setup(void)
 {
-	snprintf(folder, sizeof(folder), "/tmp/test_made.XXXXXX");
+	snprintf(folder, sizeof(folder), "/tmp/vmm-test-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/file", folder);
 	snprintf(other, sizeof(other), "%s/other", folder);

@@ -20,7 +20,7 @@ static struct err err;
 
 static void setup(void)
 {
-	snprintf(path, sizeof(path), "/tmp/test_manifest.XXXXXX");
+	snprintf(path, sizeof(path), "/tmp/vmm-test-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(path));
 	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_ge(folder, 0);
