@@ -557,11 +557,14 @@ class Migrate(SteadyTest):
         self.new_disk()
         here = self.begin_with_disk()
         line = f'unix:{self.path("line")}'
-        for last, left in (PLAN, []), (END, []), (STATE, ['there.qcow2']):
+        # Where the source has heard LOADED, it says GO, and does not give up any more.
+        for last, where, left in ((PLAN, 'after', []), (END, 'after', []),
+                                  (LOADED, 'before', ['there.qcow2'])):
             with self.subTest(last=last):
                 there = self.target()
                 between = Between(self.path('line'), self.path('door'),
-                                  lambda _, kind, last=last: 'after' if kind == last else None)
+                                  lambda _, kind, last=last, where=where:
+                                      where if kind == last else None)
 
                 self.stays(here, '--with-disks', why='connection', uri=line)
 
