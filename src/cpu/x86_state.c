@@ -579,7 +579,8 @@ static int load(int fd, const struct kvm_vm *vm, uint64_t ticks, struct vcpu_sta
 		r = ASK(fd, KVM_SET_LAPIC, &lapic, err);
 	if (!r)
 		r = load_msrs(fd, state, err);
-	if (!r)
+	/* A host without XSAVE has none, and takes none either. */
+	if (!r && state->xcrs.nr_xcrs)
 		r = ASK(fd, KVM_SET_XCRS, &state->xcrs, err);
 	if (!r)
 		r = ASK(fd, KVM_SET_XSAVE, state->xsave, err);
