@@ -17,8 +17,8 @@ const char *nearest_word(const char *const *words, size_t nr, const char *word);
 const char *nearest_key(const struct option_object *object, const char *word);
 
 /*
- * Set -EINVAL and a message that names the nearest key or, without one, as many as
- * have room.  dashes go in front of each key: "--" or "".
+ * Set -EINVAL and a message that names the key whose value the word is, or the nearest
+ * key or, without one, as many as have room.  dashes go in front of each key: "--" or "".
  */
 int nearest_refuse(const struct option_object *object, const char *dashes,
 		   const char *word, struct err *err);

@@ -99,14 +99,32 @@ const char *nearest_key(const struct option_object *object, const char *word)
 	return search.nearest;
 }
 
+/* The row that has this word for a value, as "direct" of cache=direct; or NULL. */
+static const struct option *row_of_value(const struct option_object *object, const char *word)
+{
+	for (uint32_t i = 0; i < object->nr_rows; i++) {
+		const char *const *choice = object->rows[i].choices;
+
+		while (choice && *choice && strcmp(*choice, word))
+			choice++;
+		if (choice && *choice)
+			return &object->rows[i];
+	}
+	return NULL;
+}
+
 int nearest_refuse(const struct option_object *object, const char *dashes,
 		   const char *word, struct err *err)
 {
 	static const char rest[] = ", ...";
 	const char *nearest = nearest_key(object, word);
+	const struct option *row = row_of_value(object, word);
 	char known[ERR_TEXT_MAX / 2] = "";
 	size_t len = 0;
 
+	if (row)
+		return err_set(err, -EINVAL, "'%s%s' is unknown: did you mean '%s%s=%s'?",
+			       dashes, word, dashes, row->key, word);
 	if (nearest)
 		return err_set(err, -EINVAL, "'%s%s' is unknown: did you mean '%s%s'?",
 			       dashes, quote_of(word).text, dashes, nearest);

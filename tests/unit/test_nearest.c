@@ -60,6 +60,16 @@ START_TEST(refusal_names_the_nearest_key)
 }
 END_TEST
 
+START_TEST(refusal_of_a_value_names_its_key)
+{
+	struct err err;
+
+	ck_assert_int_eq(nearest_refuse(&image_options, "", "qcow2", &err), -EINVAL);
+
+	ck_assert_str_eq(err.text, "'qcow2' is unknown: did you mean 'format=qcow2'?");
+}
+END_TEST
+
 START_TEST(refusal_lists_the_keys_when_none_is_near)
 {
 	struct err err;
@@ -96,6 +106,7 @@ int main(void)
 	tcase_add_test(tc, word_of_a_list_is_found_as_well);
 	tcase_add_loop_test(tc, unlike_word_leads_nowhere, 0, ARRAY_LEN(strangers));
 	tcase_add_test(tc, refusal_names_the_nearest_key);
+	tcase_add_test(tc, refusal_of_a_value_names_its_key);
 	tcase_add_test(tc, refusal_lists_the_keys_when_none_is_near);
 	tcase_add_test(tc, long_list_of_keys_ends_behind_one);
 	suite_add_tcase(s, tc);
