@@ -24,7 +24,7 @@ import time
 import vm
 from sequence import Receiver
 from steady import DISK_LEN, LACKS_FEATURES, SteadyTest, golden, unpack
-from vm import FORCED, OK, USAGE, Vm, not_on_arm64, on_hardware
+from vm import FORCED, OK, USAGE, Vm, not_on_arm64, on_hardware, on_nested_svm
 
 HEADER = 24
 (PLAN, STREAM, RESUME, PAGES, ZEROES, PACKED, MISSING, END, STATE, GO, BYE, READY, LOADED, RUNS,
@@ -168,19 +168,27 @@ class Migrate(SteadyTest):
         self.assertGreater(info['ram']['normal'], 512)
         self.assertGreater(info['ram']['duplicate'], 512)
 
-    @not_on_arm64('the registers are those of x86')
-    @on_hardware
-    def test_registers_are_as_they_were(self):
-        self.guest = 'registers'
-        cpus = ['--cpus', '2', '--cmdline', 'cpus=2']
-        here = self.begin('web', *cpus)
-        there = self.target('there', None, *cpus)
+    def goes_on(self, guest, *arguments, how=()):
+        self.guest = guest
+        here = self.begin('web', *arguments)
+        there = self.target('there', None, *arguments)
         last = self.go_on(here)
 
-        self.go()
+        self.go('web', *how)
 
         self.moved(here, there, last)
         self.end(there)
+
+    @not_on_arm64('the registers are those of x86')
+    @on_hardware
+    def test_registers_are_as_they_were(self):
+        self.goes_on('registers', '--cpus', '2', '--cmdline', 'cpus=2')
+
+    @on_nested_svm
+    def test_guest_of_the_guest_goes_on(self):
+        for how in [], ['--postcopy']:
+            with self.subTest(how=how):
+                self.goes_on('nested', how=how)
 
     @not_on_arm64('the guest is one of x86')
     def test_packets_are_sent_each_once_and_in_order(self):

@@ -24,7 +24,7 @@ import zlib
 import vm
 from sequence import Receiver
 from steady import DISK_LEN, LACKS_FEATURES, SteadyTest, golden, qmp, unpack
-from vm import FORCED, OK, USAGE, Vm, not_on_arm64, on_hardware
+from vm import FORCED, OK, USAGE, Vm, not_on_arm64, on_hardware, on_nested_svm
 
 # By hand there may be more of them.
 CYCLES = int(os.environ.get('VMM_TEST_CYCLES', '12'))
@@ -64,11 +64,9 @@ class Snapshot(SteadyTest):
         self.go_on(one)
         self.end(one)
 
-    @not_on_arm64('the registers are those of x86')
-    @on_hardware
-    def test_registers_are_as_they_were(self):
-        self.guest = 'registers'
-        one = self.begin('web', '--cpus', '2', '--cmdline', 'cpus=2')
+    def goes_on(self, guest, *arguments):
+        self.guest = guest
+        one = self.begin('web', *arguments)
         last = self.go_on(one)
         self.freeze(one, 'snap')
 
@@ -77,6 +75,15 @@ class Snapshot(SteadyTest):
         self.assertGreaterEqual(self.round_of(one), last)
         self.go_on(one)
         self.end(one)
+
+    @not_on_arm64('the registers are those of x86')
+    @on_hardware
+    def test_registers_are_as_they_were(self):
+        self.goes_on('registers', '--cpus', '2', '--cmdline', 'cpus=2')
+
+    @on_nested_svm
+    def test_guest_of_the_guest_goes_on(self):
+        self.goes_on('nested')
 
     def begin_sequence(self):
         self.guest = 'sequence'

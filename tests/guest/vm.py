@@ -38,6 +38,16 @@ def on_hardware(test):
     return unittest.skipUnless(has, 'this KVM has no hardware behind it')(test)
 
 
+def on_nested_svm(test):
+    """Where guests have AMD-V, too."""
+    try:
+        with open('/sys/module/kvm_amd/parameters/nested', encoding='ascii') as file:
+            has = file.read().strip() in ('1', 'Y')
+    except OSError:
+        has = False
+    return unittest.skipUnless(has, 'guests have no AMD-V here')(test)
+
+
 # Before a command that somebody is to run who may do little.
 AS_NOBODY = (sys.executable, '-c', '''
 import os, sys
