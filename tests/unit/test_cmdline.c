@@ -247,7 +247,8 @@ static const struct refusal refusals[] = {
 	  "--image: a key is missing (a comma within a value is written twice)" },
 	{ { "--image=readonly,a" }, "--image: 'a' is unknown: there are path, format, "
 				    "readonly, serial, cache, mac" },
-	{ { "--clock=utc" }, "--clock: 'utc' is unknown: there are base, zone" },
+	{ { "--clock=utc" }, "--clock: 'utc' is unknown: did you mean 'base=utc'?" },
+	{ { "--clock=x" }, "--clock: 'x' is unknown: there are base, zone" },
 };
 
 START_TEST(wrong_argument_is_refused_by_name)

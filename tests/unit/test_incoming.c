@@ -38,14 +38,13 @@ static uint32_t nr_shown;		/* disks that the source tells of */
 
 static bool no_threads;
 
-/* In the place of the C library's. */
-int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *arg),
-		   void *arg)
+/* In the place of the C library's, as pthread_create() must not be: sanitizers have their own. */
+int pthread_attr_init(pthread_attr_t *attr)
 {
-	int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	int (*real)(pthread_attr_t *);
 
-	*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
-	return no_threads ? EAGAIN : real(thread, attr, run, arg);
+	*(void **)&real = dlsym(RTLD_NEXT, "pthread_attr_init");
+	return no_threads ? EAGAIN : real(attr);
 }
 
 static enum migration_status statuses[16];
