@@ -135,9 +135,20 @@ static bool handle(struct vcpu *vcpu)
 	}
 }
 
+/* An access to a device, of which the processor does not tell what it does, is ENOSYS on arm64. */
+static bool not_emulated(const struct kvm_run *run, int code)
+{
+	return code == ENOSYS || (!code && run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
+				  run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION);
+}
+
 /* Why it cannot; code is the errno of KVM_RUN, or 0. */
 static void explain(const struct kvm_run *run, int code, char *why, size_t len)
 {
+	if (not_emulated(run, code)) {
+		snprintf(why, len, "KVM cannot emulate an instruction of the guest");
+		return;
+	}
 	if (code) {
 		snprintf(why, len, "KVM_RUN failed: %s", strerror(code));
 		return;
@@ -147,10 +158,7 @@ static void explain(const struct kvm_run *run, int code, char *why, size_t len)
 		snprintf(why, len, "triple fault");
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION)
-			snprintf(why, len, "KVM cannot emulate an instruction of the guest");
-		else
-			snprintf(why, len, "KVM internal error %u", run->internal.suberror);
+		snprintf(why, len, "KVM internal error %u", run->internal.suberror);
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
 		snprintf(why, len, "the processor refused to enter the guest (0x%llx)",

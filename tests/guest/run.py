@@ -118,6 +118,9 @@ COMMON = {
     'serial_irq': Case(),
 }
 
+NO_EMULATION = (r'vmm: .*vCPU 0: KVM cannot emulate an instruction of the guest; '
+                r'its registers:\n')
+
 # KVM has but a reset processor to show where an AMD one has shut down.
 FAULT = r'vmm: .*vCPU 0: triple fault[^\n]*\n'
 FAULT_AT = r'(?s:.*)rip 0000000000.*(?s:.*)rbx 1122334455667788'
@@ -136,8 +139,7 @@ X86 = {
     'bzimage': Case(('--cmdline', 'hello bzImage'), image='bzimage'),
     'high_memory': Case(('--memory', '5G')),
     'lost': Case(status=DIED, out='',
-                 err=r'vmm: .*vCPU 0: KVM cannot emulate an instruction of the guest; '
-                     r'its registers:\nrip 00000000d0000000 (?s:.*)rbx 1122334455667788 '),
+                 err=NO_EMULATION + r'rip 00000000d0000000 (?s:.*)rbx 1122334455667788 '),
     'memory_holes': Case(('--memory', '256M')),
     'pci': Case(('--disk', '{disk}'),
                 out='3 functions\nPASS\n',
@@ -156,7 +158,7 @@ with open('/proc/interrupts', encoding='ascii') as interrupts:
     CPUS = 18 if 'GICv3' in interrupts.read() else 8
 
 ARM64 = {
-    'blind': Case(status=DIED, out='', err=r'vmm: .*vCPU 0: (?s:.*)pc  '),
+    'blind': Case(status=DIED, out='', err=NO_EMULATION + r'(?s:.*)pc  '),
     'features': Case(out=None, after=features_are_the_hosts),
     'identity': Case(('--name', 'guest'), out=None, meanwhile=registers_are_told),
     'pl031': Case(out=None, after=seconds_are_now),
