@@ -5,6 +5,7 @@
 vmm run without a terminal: --detach, --daemon and what it tells systemd, nohup.
 """
 
+import errno
 import os
 import resource
 import shutil
@@ -274,8 +275,12 @@ class Unit(VmTest):
         if not shutil.which('systemd-analyze'):
             self.skipTest('no systemd-analyze')
         path = self.file('vmm@test.service', self.unit().encode())
-        done = subprocess.run(['systemd-analyze', 'verify', '--man=no', path],
-                              capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(['systemd-analyze', 'verify', '--man=no', path],
+                                  capture_output=True, text=True, check=False)
+        except OSError as error:    # the lab has it of another machine
+            self.assertEqual(error.errno, errno.ENOEXEC)
+            self.skipTest('no systemd-analyze of this machine')
         self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ''))
 
 

@@ -23,7 +23,7 @@ SKIPPED = 77
 # Of a payload's file; one whose guest dies, and what vmm says then.
 SUFFIX, FATAL, DEATH = {
     'x86_64': ('.elf', 'triple_fault', 'triple fault'),
-    'aarch64': ('.image', 'blind', 'KVM_RUN failed'),
+    'aarch64': ('.image', 'blind', 'KVM cannot emulate an instruction of the guest'),
 }[platform.machine()]
 
 # What an arm64 machine lacks is tested on the other alone: a decorator that says what it is.
