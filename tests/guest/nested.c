@@ -12,6 +12,7 @@
 #define FEATURES_EXT	0x80000001
 #define SVM		(1U << 2)	/* ecx */
 
+#define MSR_PAT		0x277
 #define MSR_EFER	0xc0000080
 #define EFER_SVME	(1U << 12)
 #define MSR_VM_HSAVE_PA	0xc0010117
@@ -65,12 +66,6 @@ _Static_assert(offsetof(struct vmcb, exit_code) == 0x70 && offsetof(struct vmcb,
 static uint8_t host_save[4096] __attribute__((aligned(4096)));
 static volatile uint64_t inner_count;
 
-#define GET(reg) ({ \
-	uint64_t got_; \
-	__asm__ volatile("mov %%" reg ", %0" : "=r"(got_)); \
-	got_; \
-})
-
 /* The inner guest, which lives in registers. */
 __asm__(
 	".text\n"
@@ -92,7 +87,7 @@ static struct vmcb_segment segment(uint16_t selector, uint16_t attrib)
 
 static void set_up(void)
 {
-	uint16_t code = (uint16_t)GET("cs");
+	uint16_t code = (uint16_t)get_register("cs");
 
 	write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_SVME);
 	write_msr(MSR_VM_HSAVE_PA, (uint64_t)host_save);
@@ -101,18 +96,18 @@ static void set_up(void)
 	vmcb.tsc_offset = TSC_OFFSET;
 	vmcb.asid = ASID;
 	vmcb.cs = segment(code, CODE_ATTRIB);
-	vmcb.es = vmcb.ss = vmcb.ds = segment((uint16_t)GET("ds"), DATA_ATTRIB);
+	vmcb.es = vmcb.ss = vmcb.ds = segment((uint16_t)get_register("ds"), DATA_ATTRIB);
 	vmcb.efer = read_msr(MSR_EFER);
-	vmcb.cr0 = GET("cr0");
-	vmcb.cr3 = GET("cr3");
-	vmcb.cr4 = GET("cr4");
+	vmcb.cr0 = get_register("cr0");
+	vmcb.cr3 = get_register("cr3");
+	vmcb.cr4 = get_register("cr4");
 	vmcb.dr6 = 0xffff0ff0;
 	vmcb.dr7 = 0x400;
 	vmcb.rflags = RFLAGS_ID;
 	vmcb.rip = (uint64_t)inner;
 	vmcb.rsp = PATTERN >> 1;
 	vmcb.rax = PATTERN >> 2;
-	vmcb.pat = read_msr(0x277);
+	vmcb.pat = read_msr(MSR_PAT);
 	wanted = vmcb;
 }
 

@@ -98,13 +98,6 @@ static uint64_t xcr0_value(uint32_t cpu)
 	return cpuid(FEATURES, 0).ecx & AVX && cpu % 2 == 0 ? XCR0_AVX : XCR0_SSE;
 }
 
-#define GET(reg) ({ \
-	uint64_t got_; \
-	__asm__ volatile("mov %%" reg ", %0" : "=r"(got_)); \
-	got_; \
-})
-#define SET(reg, value) __asm__ volatile("mov %0, %%" reg : : "r"((uint64_t)(value)))
-
 static uint64_t get_xcr0(void)
 {
 	uint32_t low, high;
@@ -121,7 +114,7 @@ static uint64_t cr8_value(uint32_t cpu)
 
 static void set_xcr0(uint32_t cpu)
 {
-	SET("cr4", GET("cr4") | CR4_OSXSAVE);
+	set_register("cr4", get_register("cr4") | CR4_OSXSAVE);
 	xcr0[cpu] = xcr0_value(cpu);
 	__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)xcr0[cpu]), "d"(0));
 }
@@ -146,22 +139,22 @@ static void make_area(uint32_t cpu, uint8_t *area)
 
 static void load(uint32_t cpu)
 {
-	SET("cr0", (GET("cr0") | CR0_MP) & ~(uint64_t)CR0_EM);
-	SET("cr4", GET("cr4") | CR4_FXSR | CR4_XMMEXCPT);
+	set_register("cr0", (get_register("cr0") | CR0_MP) & ~(uint64_t)CR0_EM);
+	set_register("cr4", get_register("cr4") | CR4_FXSR | CR4_XMMEXCPT);
 	if (has_xsave)
 		set_xcr0(cpu);
 	make_area(cpu, wanted[cpu]);
 	__asm__ volatile("fxrstor64 %0" : : "m"(wanted[cpu]));
 	if (xcr0[cpu] == XCR0_AVX)
 		__asm__ volatile("xrstor64 %0" : : "m"(wanted[cpu]), "a"(XSAVE_AVX), "d"(0));
-	SET("cr2", value(cpu, 0));
-	SET("cr8", cr8_value(cpu));
-	SET("dr0", DR0_AT + cpu * 0x10000);
-	SET("dr1", DR0_AT + cpu * 0x10000 + 0x1008);
-	SET("dr2", DR0_AT + cpu * 0x10000 + 0x2010);
-	SET("dr3", DR0_AT + cpu * 0x10000 + 0x3018);
-	SET("dr6", DR6_VALUE ^ cpu);
-	SET("dr7", DR7_FIXED | DR7_VALUE);
+	set_register("cr2", value(cpu, 0));
+	set_register("cr8", cr8_value(cpu));
+	set_register("dr0", DR0_AT + cpu * 0x10000);
+	set_register("dr1", DR0_AT + cpu * 0x10000 + 0x1008);
+	set_register("dr2", DR0_AT + cpu * 0x10000 + 0x2010);
+	set_register("dr3", DR0_AT + cpu * 0x10000 + 0x3018);
+	set_register("dr6", DR6_VALUE ^ cpu);
+	set_register("dr7", DR7_FIXED | DR7_VALUE);
 	write_msr(PAT, PAT_VALUE ^ (uint64_t)(cpu % 2) << 56);
 	for (uint32_t i = 0; i < nr_msrs; i++)
 		write_msr(msrs[i].index, msr_value(cpu, i));
@@ -191,14 +184,14 @@ static void check(uint32_t cpu)
 	if (has_xsave)
 		expect_eq(get_xcr0(), xcr0[cpu], "XCR0 is as it was");
 	check_vectors(cpu);
-	expect_eq(GET("cr2"), value(cpu, 0), "CR2 is as it was");
-	expect_eq(GET("cr8"), cr8_value(cpu), "CR8 is as it was");
-	expect_eq(GET("dr0"), DR0_AT + cpu * 0x10000, "DR0 is as it was");
-	expect_eq(GET("dr1"), DR0_AT + cpu * 0x10000 + 0x1008, "DR1 is as it was");
-	expect_eq(GET("dr2"), DR0_AT + cpu * 0x10000 + 0x2010, "DR2 is as it was");
-	expect_eq(GET("dr3"), DR0_AT + cpu * 0x10000 + 0x3018, "DR3 is as it was");
-	expect_eq(GET("dr6") & DR6_KEPT, DR6_VALUE ^ cpu, "DR6 is as it was");
-	expect_eq(GET("dr7"), DR7_FIXED | DR7_VALUE, "DR7 is as it was");
+	expect_eq(get_register("cr2"), value(cpu, 0), "CR2 is as it was");
+	expect_eq(get_register("cr8"), cr8_value(cpu), "CR8 is as it was");
+	expect_eq(get_register("dr0"), DR0_AT + cpu * 0x10000, "DR0 is as it was");
+	expect_eq(get_register("dr1"), DR0_AT + cpu * 0x10000 + 0x1008, "DR1 is as it was");
+	expect_eq(get_register("dr2"), DR0_AT + cpu * 0x10000 + 0x2010, "DR2 is as it was");
+	expect_eq(get_register("dr3"), DR0_AT + cpu * 0x10000 + 0x3018, "DR3 is as it was");
+	expect_eq(get_register("dr6") & DR6_KEPT, DR6_VALUE ^ cpu, "DR6 is as it was");
+	expect_eq(get_register("dr7"), DR7_FIXED | DR7_VALUE, "DR7 is as it was");
 	expect_eq(read_msr(PAT), PAT_VALUE ^ (uint64_t)(cpu % 2) << 56, "PAT is as it was");
 	for (uint32_t i = 0; i < nr_msrs; i++)
 		expect_eq(read_msr(msrs[i].index), msr_value(cpu, i), msrs[i].name);

@@ -114,6 +114,15 @@ static inline void write_msr(uint32_t msr, uint64_t value)
 			 "d"((uint32_t)(value >> 32)) : "memory");
 }
 
+/* Registers that only mov reaches, by their names: "cr0", "dr7", "cs". */
+#define get_register(name) ({					\
+	uint64_t got_;						\
+	__asm__ volatile("mov %%" name ", %0" : "=r"(got_));	\
+	got_;							\
+})
+#define set_register(name, value) \
+	__asm__ volatile("mov %0, %%" name : : "r"((uint64_t)(value)))
+
 struct cpuid {
 	uint32_t eax, ebx, ecx, edx;
 };
