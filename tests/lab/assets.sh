@@ -32,7 +32,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 assets=${VMM_ASSETS:-$here/../../.cache/assets}
 
 # Raise this when what is unpacked, or how, changes.
-layout=3
+layout=4
 
 # Parts of a big kernel package that no virtual machine can use.
 useless=(
@@ -47,7 +47,7 @@ python=$(/usr/bin/python3 -c 'import sys; print("python%d.%d" % sys.version_info
 # What goes to arm64/programs: PACKAGE:FILE, or PACKAGE for a library's.
 arm64_programs=(
 	bash:bin/bash busybox-static:bin/busybox util-linux:usr/bin/unshare iproute2:bin/ip
-	gnutls-bin:usr/bin/certtool
+	gnutls-bin:usr/bin/certtool passt:usr/bin/passt
 	libtinfo6 libbpf1 libelf1 libmnl0 libbsd0 libmd0 libcap2
 	"$python-minimal:usr/bin/$python" "lib$python-minimal:usr/lib/$python/lib-dynload/*"
 	"lib$python-stdlib:usr/lib/$python/lib-dynload/*" libexpat1
