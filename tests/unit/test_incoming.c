@@ -36,7 +36,7 @@ static struct err why;
 static const uint8_t session[MESSAGE_SESSION_LEN] = "of this VM";
 static uint32_t nr_shown;		/* disks that the source tells of */
 
-static bool no_threads;
+static _Thread_local bool no_threads;	/* for this thread; sanitizers ask in others, too */
 
 /* In the place of the C library's, as pthread_create() must not be: sanitizers have their own. */
 int pthread_attr_init(pthread_attr_t *attr)
