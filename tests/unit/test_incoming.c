@@ -14,7 +14,6 @@
 #include "state/state.h"
 
 #include <check.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -36,15 +35,18 @@ static struct err why;
 static const uint8_t session[MESSAGE_SESSION_LEN] = "of this VM";
 static uint32_t nr_shown;		/* disks that the source tells of */
 
-static _Thread_local bool no_threads;	/* for this thread; sanitizers ask in others, too */
+static bool no_threads;
 
-/* In the place of the C library's, as pthread_create() must not be: sanitizers have their own. */
-int pthread_attr_init(pthread_attr_t *attr)
+/* By the linker: a sanitizer's own stays in between. */
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *arg),
+			  void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *arg),
+			  void *arg);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *arg),
+			  void *arg)
 {
-	int (*real)(pthread_attr_t *);
-
-	*(void **)&real = dlsym(RTLD_NEXT, "pthread_attr_init");
-	return no_threads ? EAGAIN : real(attr);
+	return no_threads ? EAGAIN : __real_pthread_create(thread, attr, run, arg);
 }
 
 static enum migration_status statuses[16];
