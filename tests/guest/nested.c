@@ -27,7 +27,7 @@
 #define DATA_ATTRIB	0xc93
 
 #define TURN		200000		/* counts of the inner guest */
-#define ASID		7
+#define ASID		7		/* of no meaning: any but 0 */
 #define TSC_OFFSET	UINT64_C(0x123456789abc)
 #define PATTERN		UINT64_C(0x9e3779b97f4a7c15)
 #define RFLAGS_ID	0x200002	/* and what is always set */
@@ -75,6 +75,7 @@ __asm__(
 	"	mov	%rbx, inner_count\n"
 	"	dec	%rcx\n"
 	"	jnz	1b\n"
+	"	rdtsc\n"
 	"inner_calls:\n"
 	"	vmmcall\n"
 	"	jmp	inner\n");
@@ -106,7 +107,6 @@ static void set_up(void)
 	vmcb.rflags = RFLAGS_ID;
 	vmcb.rip = (uint64_t)inner;
 	vmcb.rsp = PATTERN >> 1;
-	vmcb.rax = PATTERN >> 2;
 	vmcb.pat = read_msr(MSR_PAT);
 	wanted = vmcb;
 }
@@ -115,11 +115,13 @@ static void set_up(void)
 static void run_inner(void)
 {
 	static uint64_t count;
-	uint64_t turn = TURN, kept = PATTERN, before = count;
+	uint64_t turn = TURN, kept = PATTERN, before = count, begin = machine_ticks(), high, now;
 
 	__asm__ volatile("vmrun; stgi"
-			 : "+b"(count), "+S"(turn), "+D"(kept) : "a"(&vmcb)
+			 : "+b"(count), "+S"(turn), "+D"(kept), "=d"(high) : "a"(&vmcb)
 			 : "rcx", "memory", "cc");
+	now = (high << 32 | vmcb.rax) - TSC_OFFSET;
+	expect(begin <= now && now <= machine_ticks(), "the inner guest's TSC has its offset");
 	expect_eq(vmcb.exit_code, EXIT_VMMCALL, "the inner guest calls");
 	expect_eq(vmcb.rip, (uint64_t)inner_calls, "the inner guest is where it calls");
 	expect_eq(count, before + TURN, "the inner guest counts on");
@@ -129,12 +131,9 @@ static void run_inner(void)
 	vmcb.rip += VMMCALL_LEN;
 }
 
+/* Of what each exit writes there. */
 static void check(void)
 {
-	expect(!memcmp(vmcb.intercept, wanted.intercept, sizeof(vmcb.intercept)),
-	       "what is intercepted is as it was");
-	expect_eq(vmcb.tsc_offset, TSC_OFFSET, "the TSC's offset is as it was");
-	expect_eq(vmcb.asid, ASID, "the ASID is as it was");
 	expect(!memcmp(&vmcb.es, &wanted.es, 4 * sizeof(vmcb.es)), "segments are as they were");
 	expect_eq(vmcb.efer, wanted.efer, "EFER is as it was");
 	expect_eq(vmcb.cr0, wanted.cr0, "CR0 is as it was");
@@ -142,7 +141,6 @@ static void check(void)
 	expect_eq(vmcb.cr4, wanted.cr4, "CR4 is as it was");
 	expect_eq(vmcb.rflags & RFLAGS_ID, RFLAGS_ID, "RFLAGS are as they were");
 	expect_eq(vmcb.rsp, wanted.rsp, "RSP is as it was");
-	expect_eq(vmcb.rax, wanted.rax, "RAX is as it was");
 	expect_eq(read_msr(MSR_VM_HSAVE_PA), (uint64_t)host_save, "VM_HSAVE_PA is as it was");
 }
 

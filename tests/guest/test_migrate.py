@@ -140,11 +140,11 @@ class Migrate(SteadyTest):
         self.assertGreaterEqual(self.round_of(there), last)
         self.go_on(there)
 
-    def move(self, *arguments, cpus='1'):
-        here = self.begin('web', '--cpus', cpus)
-        there = self.target('there', None, '--cpus', cpus)
+    def move(self, *how, machine=()):
+        here = self.begin('web', *machine)
+        there = self.target('there', None, *machine)
         last = self.go_on(here)
-        info = self.go('web', *arguments)
+        info = self.go('web', *how)
         self.moved(here, there, last)
         self.end(there)
         return info
@@ -168,27 +168,18 @@ class Migrate(SteadyTest):
         self.assertGreater(info['ram']['normal'], 512)
         self.assertGreater(info['ram']['duplicate'], 512)
 
-    def goes_on(self, guest, *arguments, how=()):
-        self.guest = guest
-        here = self.begin('web', *arguments)
-        there = self.target('there', None, *arguments)
-        last = self.go_on(here)
-
-        self.go('web', *how)
-
-        self.moved(here, there, last)
-        self.end(there)
-
     @not_on_arm64('the registers are those of x86')
     @on_hardware
     def test_registers_are_as_they_were(self):
-        self.goes_on('registers', '--cpus', '2', '--cmdline', 'cpus=2')
+        self.guest = 'registers'
+        self.move(machine=('--cpus', '2', '--cmdline', 'cpus=2'))
 
     @on_nested_svm
     def test_guest_of_the_guest_goes_on(self):
+        self.guest = 'nested'
         for how in [], ['--postcopy']:
             with self.subTest(how=how):
-                self.goes_on('nested', how=how)
+                self.move(*how)
 
     @not_on_arm64('the guest is one of x86')
     def test_packets_are_sent_each_once_and_in_order(self):
@@ -210,7 +201,7 @@ class Migrate(SteadyTest):
         self.assertEqual(list(itertools.chain(*heard)), list(range(nr)))
 
     def test_several_streams(self):
-        self.move('--streams', '4', cpus='2')
+        self.move('--streams', '4', machine=('--cpus', '2'))
 
     def test_compressed(self):
         info = self.move('--compress', 'zstd')

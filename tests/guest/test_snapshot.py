@@ -49,41 +49,34 @@ class Snapshot(SteadyTest):
         self.vmm_ok('snapshot', 'web', self.path(name), '--stop', *arguments)
         self.assertEqual(one.finish(), FORCED)
 
-    def frozen(self, name='snap'):
-        one = self.begin()
+    def frozen(self, name='snap', *arguments):
+        one = self.begin('web', *arguments)
         last = self.go_on(one)
         self.freeze(one, name)
         return last
 
+    def goes_on(self, *arguments):
+        last = self.frozen('snap', *arguments)
+
+        one = self.restore('snap')
+
+        self.assertGreaterEqual(self.round_of(one), last)
+        self.go_on(one)
+        self.end(one)
+
     def test_guest_goes_on_where_it_was(self):
-        last = self.frozen()
-
-        one = self.restore('snap')
-
-        self.assertGreaterEqual(self.round_of(one), last)
-        self.go_on(one)
-        self.end(one)
-
-    def goes_on(self, guest, *arguments):
-        self.guest = guest
-        one = self.begin('web', *arguments)
-        last = self.go_on(one)
-        self.freeze(one, 'snap')
-
-        one = self.restore('snap')
-
-        self.assertGreaterEqual(self.round_of(one), last)
-        self.go_on(one)
-        self.end(one)
+        self.goes_on()
 
     @not_on_arm64('the registers are those of x86')
     @on_hardware
     def test_registers_are_as_they_were(self):
-        self.goes_on('registers', '--cpus', '2', '--cmdline', 'cpus=2')
+        self.guest = 'registers'
+        self.goes_on('--cpus', '2', '--cmdline', 'cpus=2')
 
     @on_nested_svm
     def test_guest_of_the_guest_goes_on(self):
-        self.goes_on('nested')
+        self.guest = 'nested'
+        self.goes_on()
 
     def begin_sequence(self):
         self.guest = 'sequence'
