@@ -26,7 +26,7 @@
 #define CODE_ATTRIB	0xa9b
 #define DATA_ATTRIB	0xc93
 
-#define TURN		200000		/* counts of the inner guest */
+#define TURN		4000000		/* counts of the inner guest: a pause finds it, not us */
 #define ASID		7		/* of no meaning: any but 0 */
 #define TSC_OFFSET	UINT64_C(0x123456789abc)
 #define PATTERN		UINT64_C(0x9e3779b97f4a7c15)
